@@ -1,0 +1,1 @@
+"""The embedded MQTT broker: codec, sessions, subscriptions, listeners, limits, access."""

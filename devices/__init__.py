@@ -1,0 +1,1 @@
+"""What crosses the wire: messages, topics, payload formats, credentials, presence."""

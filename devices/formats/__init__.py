@@ -1,0 +1,1 @@
+"""Payload formats: from topic and payload bytes to device, metrics, event time."""

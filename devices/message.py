@@ -1,0 +1,17 @@
+"""A message: one MQTT PUBLISH as a client sent it."""
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, tag="m", gc=False):
+    """One PUBLISH from a client, in the form in which the journal keeps it.
+
+    `packet_id` is 0 at QoS 0. `payload` is what the client sent, unread.
+    """
+
+    client: str
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+    packet_id: int = 0

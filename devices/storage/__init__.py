@@ -1,0 +1,1 @@
+"""What devices keeps in state.db, and state.db itself."""

@@ -1,0 +1,1 @@
+"""What we conclude from messages: journal, columns, windows, rules, alerts, history."""

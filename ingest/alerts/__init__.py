@@ -1,0 +1,1 @@
+"""Alarm lifecycle: states, transitions, timers."""

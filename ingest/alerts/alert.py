@@ -1,0 +1,58 @@
+"""An alert: one episode of one rule on one subject."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class State(StrEnum):
+    """Where an alert stands, as in ISA-18.2. `cleared` is the end of the episode."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    ACKNOWLEDGED = "acknowledged"
+    CLEARED_UNACKNOWLEDGED = "cleared_unacknowledged"
+    CLEARED = "cleared"
+
+
+class Suppression(StrEnum):
+    NONE = "none"
+    SHELVED = "shelved"
+    SUPPRESSED = "suppressed"
+    OUT_OF_SERVICE = "out_of_service"
+
+
+class Comment(msgspec.Struct, frozen=True):
+    at: float
+    by: str
+    action: str
+    note: str
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """One episode. Immutable: every transition yields the next one, `revision` one higher.
+
+    Times are seconds since the epoch. `began_at` is the event time of the episode's first
+    reading, of which `id` is made; `raised_at` is the engine time at which it became active.
+    """
+
+    id: str
+    rule: str
+    subject: str
+    device: str | None
+    severity: str
+    state: State
+    active: bool
+    acknowledged: bool
+    value: float | None
+    message: str
+    began_at: float
+    latched: bool = False
+    suppression: Suppression = Suppression.NONE
+    raised_at: float | None = None
+    cleared_at: float | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: float | None = None
+    comments: tuple[Comment, ...] = ()
+    durable: bool = True
+    revision: int = 1

@@ -1,0 +1,68 @@
+"""Facts: what happened besides messages, journalled in one order with them.
+
+Everything the pipeline's state depends on is a `Message` or one of these, so a
+replay of the journal rebuilds that state through the code that built it.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from tocsin.devices.message import Message
+from tocsin.ingest.rules.rule import Rule
+
+
+class Started(msgspec.Struct, frozen=True, array_like=True, tag="start"):
+    """The server started. `last_at` is the journal's newest time before, None at the very first."""
+
+    version: str
+    last_at: float | None
+
+
+class Connected(msgspec.Struct, frozen=True, array_like=True, tag="on"):
+    """A client's CONNECT was accepted. `address` is its peer as host:port."""
+
+    client: str
+    username: str | None
+    address: str
+
+
+class Disconnected(msgspec.Struct, frozen=True, array_like=True, tag="off"):
+    """A client's connection ended, and why (`clean`, `keepalive`, `reset`, `taken over`, …)."""
+
+    client: str
+    reason: str
+
+
+class RulePut(msgspec.Struct, frozen=True, array_like=True, tag="rule"):
+    """A rule was created or replaced by name, through the page or the API."""
+
+    rule: Rule
+    by: str
+
+
+class RuleDeleted(msgspec.Struct, frozen=True, array_like=True, tag="norule"):
+    name: str
+    by: str
+
+
+class RuleFileLoaded(msgspec.Struct, frozen=True, array_like=True, tag="rules"):
+    """The whole set of rules from files; it replaces the set loaded from files before."""
+
+    rules: list[Rule]
+
+
+class AlertCommand(msgspec.Struct, frozen=True, array_like=True, tag="cmd"):
+    """A person did something to an alert. `until` is engine time, for `shelve` only."""
+
+    alert: str
+    action: Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "comment"]
+    by: str
+    note: str = ""
+    until: float | None = None
+
+
+Fact = (
+    Started | Connected | Disconnected | RulePut | RuleDeleted | RuleFileLoaded | AlertCommand
+)
+Record = Message | Fact

@@ -1,0 +1,49 @@
+"""What one `feed` of the pipeline concluded."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.ingest.alerts.alert import Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Accepted readings of a batch as columns of one length n, in arrival order; no duplicates.
+
+    `series` int32 index into the catalogue, `time` float64 event time in seconds,
+    `value` float64 (booleans 0/1, strings their dictionary code), `late` bool: beyond the
+    allowed lateness, stored and shown but never judged.
+    """
+
+    series: NDArray[np.int32]
+    time: NDArray[np.float64]
+    value: NDArray[np.float64]
+    late: NDArray[np.bool_]
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """A device on both axes. The newest `revision` wins."""
+
+    device: str
+    connection: str  # online | offline | unknown
+    connection_reason: str | None
+    freshness: str  # fresh | stale | silent | never
+    via: str | None
+    last_seen: float | None
+    revision: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The events of one batch, each list in the order in which they happened."""
+
+    at: float
+    readings: Readings | None = None
+    alerts: list[Alert] = field(default_factory=list[Alert])
+    presence: list[Presence] = field(default_factory=list[Presence])
+    new_devices: list[str] = field(default_factory=list[str])
+    new_series: list[int] = field(default_factory=list[int])
+    rules_changed: bool = False

@@ -1,0 +1,1 @@
+"""Alert rules: the expression language, its checker, and the compiled form."""

@@ -1,0 +1,1 @@
+"""What ingest keeps on disk: journal, history, snapshots, rules and alerts."""

@@ -1,0 +1,1 @@
+"""Event-time windows over series, built from shared panes."""

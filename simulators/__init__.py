@@ -1,0 +1,1 @@
+"""Devices that are not there: scenarios with ground truth. Knows only the wire."""
