@@ -21,7 +21,9 @@ def parse_timestamp(ts: float | int | str) -> float:
         try:
             stamp = datetime.fromisoformat(ts)
         except ValueError:
-            raise ValueError(f"ts {ts[:64]!r} is not a time; expected seconds, ms or ISO 8601") from None
+            raise ValueError(
+                f"ts {ts[:64]!r} is not a time; expected seconds, ms or ISO 8601"
+            ) from None
         return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
     if isinstance(ts, bool) or not 0 <= ts < 1e17:
         raise ValueError(f"ts {ts!r} is not a time; expected seconds, ms or ISO 8601")

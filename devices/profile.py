@@ -1,0 +1,49 @@
+"""What kind of device it is: expected interval, units."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+# By the last part of a metric's name, the way people name metrics: `temp_c`, `flow_lpm`.
+UNITS = {
+    "a": "A", "bar": "bar", "bpm": "bpm", "c": "°C", "cm": "cm", "db": "dB", "deg": "°",
+    "f": "°F", "g": "g", "hpa": "hPa", "hz": "Hz", "k": "K", "kg": "kg", "kmh": "km/h",
+    "kpa": "kPa", "kw": "kW", "kwh": "kWh", "l": "L", "lpm": "L/min", "lux": "lx", "m": "m",
+    "ma": "mA", "mbar": "mbar", "mm": "mm", "mps": "m/s", "ms": "ms", "mv": "mV", "n": "N",
+    "nm": "Nm", "pa": "Pa", "pct": "%", "percent": "%", "ppb": "ppb", "ppm": "ppm",
+    "psi": "psi", "rpm": "rpm", "s": "s", "v": "V", "w": "W", "wh": "Wh",
+}  # fmt: skip
+WHOLE_SUFFIXES = {
+    "mm_s": "mm/s", "m_s": "m/s", "pct_lel": "% LEL", "ug_m3": "µg/m³", "m3_h": "m³/h",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Settings for the devices that match a glob; the first profile that matches counts.
+
+    `expected_interval_s` is how often such a device reports (None: learned from its
+    messages), `allowed_lateness_s` how much older than the newest a reading may be and still
+    be judged, `units` the unit of a metric by its name.
+    """
+
+    devices: str = "*"
+    expected_interval_s: float | None = None
+    allowed_lateness_s: float = 60.0
+    units: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def covers(self, device: str) -> bool:
+        return fnmatchcase(device, self.devices)
+
+    def unit_of(self, metric: str) -> str | None:
+        return self.units.get(metric) or unit_of(metric)
+
+
+def unit_of(metric: str) -> str | None:
+    """The unit a metric's name implies, or None: `boiler.temp_c` → `°C`."""
+    name = metric.lower()
+    for suffix, unit in WHOLE_SUFFIXES.items():
+        if name == suffix or name.endswith(("_" + suffix, "." + suffix)):
+            return unit
+    last = name.rpartition("_")[2] if "_" in name else ""
+    return UNITS.get(last)
