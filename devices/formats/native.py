@@ -14,7 +14,7 @@ MAX_ROWS = 10_000
 MAX_ELEMENTS = 64
 MAX_STRING_BYTES = 256
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 _decode = msgspec.json.Decoder().decode
 
