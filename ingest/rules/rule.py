@@ -12,7 +12,9 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Rule(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """The keys of a `[[rule]]` table. Durations are text such as `30s`, `5m`, `1h`."""
 
     name: str

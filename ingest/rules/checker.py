@@ -1,0 +1,227 @@
+"""Whether a tree means something: kinds, functions, windows, and which metrics it reads.
+
+A metric is a number. With `==` and `!=` it may also be compared with text or with true and false
+(`state == 'running'`, `door_open == true`). A metric by itself is no condition.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from tocsin.ingest.rules.durations import parse_duration
+from tocsin.ingest.rules.expression import (
+    Arithmetic,
+    Call,
+    Comparison,
+    Expression,
+    Logical,
+    Metric,
+    Number,
+    Text,
+    Truth,
+    Unary,
+)
+from tocsin.ingest.rules.functions import (
+    FUNCTIONS,
+    MAX_WINDOW_S,
+    MIN_WINDOW_S,
+    Argument,
+    Function,
+    Kind,
+)
+from tocsin.ingest.rules.printer import print_expression
+from tocsin.ingest.rules.suggestion import did_you_mean
+from tocsin.ingest.rules.tokens import ExpressionError
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What an expression yields and reads.
+
+    `metrics` in order of appearance, each once. `windows` are (metric, size in seconds).
+    `clocked` are the metrics whose age it reads, so that it may turn without a reading.
+    """
+
+    kind: Kind
+    metrics: tuple[str, ...]
+    windows: frozenset[tuple[str, float]]
+    clocked: frozenset[str]
+
+
+def check(expression: Expression, *, known_metrics: Collection[str] | None = None) -> Checked:
+    """The kind of `expression` and what it reads.
+
+    With `known_metrics` a metric outside of them is an error; without, any name will do, since
+    a rule may come before its first device.
+
+    Raises ExpressionError, which names the column and the reason.
+    """
+    checker = _Checker(known_metrics)
+    kind = checker.kind(expression)
+    return Checked(
+        kind, tuple(checker.metrics), frozenset(checker.windows), frozenset(checker.clocked)
+    )
+
+
+def require_condition(expression: Expression, kind: Kind, what: str) -> None:
+    """Nothing, if `kind` is a condition.
+
+    Raises ExpressionError, which says that `what` (a key, an operator) needs one.
+    """
+    if kind is not Kind.CONDITION:
+        hint = f", as in {_shown(expression)} > 0" if kind is Kind.NUMBER else ""
+        raise _mismatch(expression, kind, f"{what} needs a condition", hint)
+
+
+@dataclass(slots=True)
+class _Checker:
+    known: Collection[str] | None
+    metrics: dict[str, None] = field(default_factory=dict[str, None])
+    windows: set[tuple[str, float]] = field(default_factory=set[tuple[str, float]])
+    clocked: set[str] = field(default_factory=set[str])
+
+    def kind(self, tree: Expression) -> Kind:
+        match tree:
+            case Number():
+                return Kind.NUMBER
+            case Text():
+                return Kind.TEXT
+            case Truth():
+                return Kind.CONDITION
+            case Metric():
+                self._metric(tree)
+                return Kind.NUMBER
+            case Call():
+                return self._call(tree)
+            case Unary("-", operand):
+                self._number(operand, "'-'")
+                return Kind.NUMBER
+            case Unary(operator, operand):
+                require_condition(operand, self.kind(operand), f"'{operator}'")
+                return Kind.CONDITION
+            case Arithmetic(operator, left, right):
+                self._number(left, f"'{operator}'")
+                self._number(right, f"'{operator}'")
+                return Kind.NUMBER
+            case Comparison():
+                return self._comparison(tree)
+            case Logical(operator, operands):
+                for operand in operands:
+                    require_condition(operand, self.kind(operand), f"'{operator}'")
+                return Kind.CONDITION
+
+    def _metric(self, metric: Metric) -> None:
+        if self.known is not None and metric.name not in self.known:
+            raise ExpressionError(
+                f"unknown metric {metric.name[:64]!r} at column {metric.column}"
+                + did_you_mean(metric.name, self.known),
+                metric.column,
+            )
+        self.metrics[metric.name] = None
+
+    def _number(self, tree: Expression, what: str) -> None:
+        kind = self.kind(tree)
+        if kind is not Kind.NUMBER:
+            raise _mismatch(tree, kind, f"{what} needs a number")
+
+    def _comparison(self, tree: Comparison) -> Kind:
+        kinds = [self.kind(operand) for operand in tree.operands]
+        for i, operator in enumerate(tree.operators):
+            left, right = tree.operands[i], tree.operands[i + 1]
+            if kinds[i] is kinds[i + 1] is Kind.NUMBER:
+                continue
+            odd, kind, other = (
+                (left, kinds[i], right)
+                if kinds[i] is not Kind.NUMBER
+                else (right, kinds[i + 1], left)
+            )
+            if not isinstance(odd, Text | Truth):
+                raise _mismatch(odd, kind, f"'{operator}' needs a number")
+            if operator not in ("==", "!="):
+                raise _mismatch(odd, kind, f"'{operator}' needs a number", " (== and != take it)")
+            if not isinstance(other, Metric):
+                raise _mismatch(odd, kind, f"'{operator}' compares that with a metric only")
+        return Kind.CONDITION
+
+    def _call(self, call: Call) -> Kind:
+        function = FUNCTIONS.get(call.function)
+        if function is None:
+            raise ExpressionError(
+                f"unknown function {call.function[:64]!r} at column {call.column}"
+                + did_you_mean(call.function, FUNCTIONS),
+                call.column,
+            )
+        if len(call.arguments) != len(function.arguments):
+            given = len(call.arguments)
+            raise ExpressionError(
+                f"{function.name} at column {call.column} has {given} argument{'s'[: given != 1]};"
+                f" expected {len(function.arguments)} ({', '.join(function.arguments)}),"
+                f" as in {function.example}",
+                call.column,
+            )
+        metric, window_s = "", 0.0
+        for argument, expected in zip(call.arguments, function.arguments, strict=True):
+            match expected:
+                case Argument.METRIC:
+                    metric = self._metric_argument(argument, function)
+                case Argument.WINDOW:
+                    window_s = _window_argument(argument, function)
+                case Argument.NUMBER:
+                    self._number(argument, function.name)
+        if function.windowed:
+            self.windows.add((metric, window_s))
+        if function.clocked:
+            self.clocked.add(metric)
+        return function.result
+
+    def _metric_argument(self, argument: Expression, function: Function) -> str:
+        if not isinstance(argument, Metric):
+            raise _mismatch(
+                argument,
+                self.kind(argument),
+                f"{function.name} needs the name of a metric",
+                f", as in {function.example}",
+            )
+        self._metric(argument)
+        return argument.name
+
+
+def _window_argument(argument: Expression, function: Function) -> float:
+    column = argument.column
+    if not isinstance(argument, Text):
+        raise ExpressionError(
+            f"{_shown(argument)!r} at column {column} is not a window;"
+            f" expected a duration in quotes, as in {function.example}",
+            column,
+        )
+    try:
+        window_s = parse_duration(argument.value)
+    except ValueError:
+        raise ExpressionError(
+            f"window {argument.value[:32]!r} at column {column} is not a duration;"
+            " expected a number and s, m, h or d, as in '5m'",
+            column,
+        ) from None
+    if not MIN_WINDOW_S <= window_s <= MAX_WINDOW_S:
+        raise ExpressionError(
+            f"window {argument.value[:32]!r} at column {column} is out of range;"
+            " expected 1s to 24h",
+            column,
+        )
+    return window_s
+
+
+def _mismatch(tree: Expression, kind: Kind, need: str, hint: str = "") -> ExpressionError:
+    article = "" if kind is Kind.TEXT else "a "
+    return ExpressionError(
+        f"{_quoted(tree)} is {article}{kind}; {need} at column {tree.column}{hint}", tree.column
+    )
+
+
+def _shown(tree: Expression) -> str:
+    text = print_expression(tree)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _quoted(tree: Expression) -> str:
+    """As it was written, in quotes, unless it is text and has its own."""
+    return _shown(tree) if isinstance(tree, Text) else f"'{_shown(tree)}'"

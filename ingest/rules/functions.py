@@ -1,0 +1,80 @@
+"""The functions that rules may call, in one table.
+
+Checker, compiled form, oracle, documentation and the page's help all read `FUNCTIONS`.
+
+A windowed function reads one metric over the open window at that metric's newest reading. Every
+function of a metric is unknown before the metric's first reading, and what is unknown neither
+fires nor clears a rule. A metric of text counts for `count` only; the other windowed
+functions of it are unknown.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+MIN_WINDOW_S = 1.0
+MAX_WINDOW_S = 86400.0
+
+
+class Kind(StrEnum):
+    """What an expression yields."""
+
+    NUMBER = "number"
+    CONDITION = "condition"
+    TEXT = "text"
+
+
+class Argument(StrEnum):
+    METRIC = "metric"  # the name of a metric, not its value
+    WINDOW = "window"  # a duration in quotes, MIN_WINDOW_S to MAX_WINDOW_S
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """`example` is shown in errors and help. `clocked`: the value moves without any reading."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    result: Kind
+    doc: str
+    example: str
+    clocked: bool = False
+
+    @property
+    def windowed(self) -> bool:
+        return Argument.WINDOW in self.arguments
+
+
+def _windowed(name: str, doc: str) -> Function:
+    arguments = (Argument.METRIC, Argument.WINDOW)
+    return Function(name, arguments, Kind.NUMBER, doc, f"{name}(temp_c, '5m')")
+
+
+_TABLE = (
+    _windowed("avg", "Mean of the readings in the window."),
+    _windowed("min", "Smallest reading in the window."),
+    _windowed("max", "Largest reading in the window."),
+    _windowed("count", "How many readings are in the window."),
+    _windowed("sum", "Sum of the readings in the window."),
+    _windowed("last", "Newest reading in the window."),
+    _windowed("delta", "Newest minus oldest reading in the window; unknown with one reading."),
+    _windowed("rate", "delta per second between these two readings; unknown with one reading."),
+    Function(
+        "age",
+        (Argument.METRIC,),
+        Kind.NUMBER,
+        "Seconds since the event time of the metric's newest reading, never below 0.",
+        "age(temp_c)",
+        clocked=True,
+    ),
+    Function("abs", (Argument.NUMBER,), Kind.NUMBER, "The number without its sign.", "abs(temp_c)"),
+    Function(
+        "round",
+        (Argument.NUMBER,),
+        Kind.NUMBER,
+        "The nearest whole number, halves to the even one.",
+        "round(temp_c)",
+    ),
+)
+FUNCTIONS = MappingProxyType({function.name: function for function in _TABLE})

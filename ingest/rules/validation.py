@@ -1,0 +1,160 @@
+"""A rule checked key by key and made ready for the engine."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tocsin.ingest.rules.checker import Checked, check, require_condition
+from tocsin.ingest.rules.device_glob import DeviceGlob
+from tocsin.ingest.rules.durations import parse_duration
+from tocsin.ingest.rules.expression import Expression
+from tocsin.ingest.rules.message import Template, TemplateError, parse_template
+from tocsin.ingest.rules.parser import parse
+from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.tokens import ExpressionError
+
+MAX_NAME = 100
+"""Characters of a rule's name, which is a level of its alert topics and of its URL."""
+
+MAX_DELAY_S = 7 * 86400.0
+"""Seconds of an on-delay or off-delay. What may wait longer than a week is no alarm."""
+
+T = TypeVar("T")
+
+
+class RuleError(ValueError):
+    """One thing wrong with a rule. `field` is the key, `column` the place in its text, from 1.
+
+    `message` is for a person who sees the key beside it; `str()` names the key too.
+    """
+
+    def __init__(self, field: str, message: str, column: int | None = None) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRule:
+    """A valid rule with all that the engine needs of it parsed.
+
+    `clear` is None where the rule clears as soon as `when` is false. `metrics` are the ones that
+    `when` and `clear` read: a row without any of them cannot turn the rule. `shown` are these
+    and the ones in the message, in the order in which an alert takes its `values`. `windows` are
+    (metric, size in seconds). `clocked` are the metrics whose age is read: with one
+    of those the rule may turn without a reading.
+    """
+
+    rule: Rule
+    when: Expression
+    clear: Expression | None
+    on_delay_s: float
+    off_delay_s: float
+    devices: DeviceGlob
+    message: Template
+    metrics: tuple[str, ...]
+    shown: tuple[str, ...]
+    windows: frozenset[tuple[str, float]]
+    clocked: frozenset[str]
+
+
+def validate(rule: Rule, *, known_metrics: Collection[str] | None = None) -> CheckedRule:
+    """The rule, checked; with `known_metrics`, metrics outside of them are errors.
+
+    Raises RuleError for the first thing wrong; `find_errors` gives all of them.
+    """
+    examination = _Examination(known_metrics)
+    checked = examination.of(rule)
+    if checked is None:
+        raise examination.errors[0]
+    return checked
+
+
+def find_errors(rule: Rule, *, known_metrics: Collection[str] | None = None) -> list[RuleError]:
+    """Everything wrong with `rule`."""
+    examination = _Examination(known_metrics)
+    examination.of(rule)
+    return examination.errors
+
+
+@dataclass(slots=True)
+class _Examination:
+    """Owns the errors found so far."""
+
+    known: Collection[str] | None
+    errors: list[RuleError] = field(default_factory=list[RuleError])
+
+    def of(self, rule: Rule) -> CheckedRule | None:
+        self._try("name", lambda: _check_name(rule.name))
+        devices = self._try("devices", lambda: DeviceGlob(rule.devices))
+        when = self._try("when", lambda: self._condition("when", rule.when))
+        clear = None
+        if rule.clear is not None:
+            text = rule.clear
+            clear = self._try("clear", lambda: self._condition("clear", text))
+        on_delay_s = self._try("on_delay", lambda: _delay(rule.on_delay))
+        off_delay_s = self._try("off_delay", lambda: _delay(rule.off_delay))
+        message = self._try("message", lambda: parse_template(rule.message))
+        if (
+            self.errors
+            or devices is None
+            or when is None
+            or on_delay_s is None
+            or off_delay_s is None
+            or message is None
+        ):
+            return None
+        parts = [when[1], clear[1]] if clear else [when[1]]
+        metrics = tuple(dict.fromkeys(name for part in parts for name in part.metrics))
+        return CheckedRule(
+            rule=rule,
+            when=when[0],
+            clear=clear[0] if clear else None,
+            on_delay_s=on_delay_s,
+            off_delay_s=off_delay_s,
+            devices=devices,
+            message=message,
+            metrics=metrics,
+            shown=tuple(dict.fromkeys((*metrics, *message.metrics))),
+            windows=frozenset[tuple[str, float]]().union(*(part.windows for part in parts)),
+            clocked=frozenset[str]().union(*(part.clocked for part in parts)),
+        )
+
+    def _try(self, key: str, look: Callable[[], T]) -> T | None:
+        try:
+            return look()
+        except (ExpressionError, TemplateError) as error:
+            self.errors.append(RuleError(key, error.message, error.column))
+        except ValueError as error:
+            self.errors.append(RuleError(key, str(error)))
+        return None
+
+    def _condition(self, key: str, text: str) -> tuple[Expression, Checked]:
+        tree = parse(text)
+        checked = check(tree, known_metrics=self.known)
+        require_condition(tree, checked.kind, f"'{key}'")
+        if not checked.metrics:
+            raise ValueError(
+                f"{text[:64]!r} reads no metric, so no reading could turn it;"
+                " expected one, as in temp_c > 80"
+            )
+        return tree, checked
+
+
+def _check_name(name: str) -> None:
+    wrong = next((c for c in name if c in "/+#" or not c.isprintable()), None)
+    if wrong is not None:
+        raise ValueError(f"{name[:64]!r} has {wrong!r}; expected no '/', '+', '#' or control codes")
+    if not name.strip(" .") or name != name.strip() or len(name) > MAX_NAME:
+        raise ValueError(
+            f"{name[:64]!r} is no name; expected 1 to {MAX_NAME} characters,"
+            " no spaces at the ends, as in 'boiler-overheat'"
+        )
+
+
+def _delay(text: str) -> float:
+    delay_s = parse_duration(text)
+    if delay_s > MAX_DELAY_S:
+        raise ValueError(f"{text[:32]!r} is too long; expected 0s to 7d")
+    return delay_s
