@@ -1,6 +1,7 @@
 """An alert: one episode of one rule on one subject."""
 
 from enum import StrEnum
+from hashlib import blake2b
 
 import msgspec
 
@@ -23,6 +24,8 @@ class Suppression(StrEnum):
 
 
 class Comment(msgspec.Struct, frozen=True):
+    """What a person did to an alert, or `tocsin` for them, and the note they left."""
+
     at: float
     by: str
     action: str
@@ -56,3 +59,14 @@ class Alert(msgspec.Struct, frozen=True):
     comments: tuple[Comment, ...] = ()
     durable: bool = True
     revision: int = 1
+    shelved_until: float | None = None
+
+
+def alert_id(rule: str, subject: str, began_at: float, repeat: int = 0) -> str:
+    """The id of the episode that began at event time `began_at`, the same in every replay.
+
+    `repeat` counts the episodes before it that began at the same event time, which a device
+    whose clock stands still can bring about.
+    """
+    words = [rule, subject, repr(began_at), *([str(repeat)] if repeat else [])]
+    return blake2b("\0".join(words).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,405 @@
+"""All alerts that are open, and the last ones that are over."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from tocsin.ingest.alerts.alert import Alert, Comment, State, Suppression, alert_id
+from tocsin.ingest.alerts.lifecycle import (
+    DELAY_OVER,
+    MUTINGS,
+    TRANSITIONS,
+    Delay,
+    Event,
+    Muting,
+)
+from tocsin.ingest.alerts.timers import Alarm, Timer, Timers
+from tocsin.ingest.facts import AlertCommand
+from tocsin.ingest.rules.durations import parse_duration
+from tocsin.ingest.rules.message import Value, format_message
+from tocsin.ingest.rules.rule import Rule
+
+FORMAT = 1
+"""Of the snapshot."""
+
+RECENT = 500
+"""Alerts kept after they are over, for the page; the rest is in history. Oldest out."""
+
+ENDINGS = 65_536
+"""Alarms whose last episode is remembered, so that no id comes twice. Oldest out."""
+
+DEFAULT_SHELVE_S = 3600.0
+MAX_SHELVE_S = 7 * 86400.0
+"""Seconds an alarm may be shelved. ISA-18.2 asks for a limit; a week outlasts any shift plan."""
+
+MAX_COMMENTS = 100
+"""Comments of an alert. Oldest out: an alert can always be acknowledged."""
+
+MAX_NOTE = 1000
+"""Characters of a note."""
+
+SERVER = "tocsin"
+"""Who did what nobody did."""
+
+
+class _Episode(msgspec.Struct):
+    """An open alert. `value` and `message` are what it takes when it next becomes active.
+
+    `timer` is the order number of the delay that runs and ends in `then`, 0 when none does.
+    """
+
+    alert: Alert
+    repeat: int
+    value: float | None
+    message: str
+    timer: int = 0
+    then: Event = Event.ON_DELAY_OVER
+
+    @property
+    def alarm(self) -> Alarm:
+        return self.alert.rule, self.alert.subject
+
+
+class _Mute(msgspec.Struct, frozen=True):
+    """Suppression of an alarm; it outlasts the episode. `timer` as in _Episode, for shelving."""
+
+    rule: str
+    subject: str
+    suppression: Suppression
+    until: float | None
+    timer: int
+
+
+class _Ending(msgspec.Struct, frozen=True, array_like=True):
+    """When the last episode of an alarm began, and how many before it began just then."""
+
+    rule: str
+    subject: str
+    began_at: float
+    repeat: int
+
+
+class AlertBook:
+    """Owns every open alert, its delays, what is shelved or suppressed, and the recent alerts.
+
+    Pure and deterministic: `now` is engine time and never goes back, and whoever calls in
+    has fired all timers due up to `now` first. At most one alert is open per rule and subject. Each
+    method returns the alerts it changed, as they are now, with `revision` one higher per change.
+
+    Shelving and suppression belong to the alarm (rule and subject), so they hold for its next
+    episode too; alerts go through their states all the same and show that they are muted.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Episode] = {}
+        self._by_rule: dict[str, dict[str, _Episode]] = {}
+        self._recent: dict[str, Alert] = {}
+        self._mutes: dict[Alarm, _Mute] = {}
+        self._endings: dict[Alarm, _Ending] = {}
+        self._timers = Timers()
+
+    def signal(
+        self,
+        rule: Rule,
+        subject: str,
+        device: str | None,
+        truth: bool,
+        event_time: float,
+        now: float,
+        values: Mapping[str, Value],
+    ) -> list[Alert]:
+        """`when` came true (`truth`), or that which clears the alert did.
+
+        Telling it again while it stays so changes nothing, so edges are enough. `values` are the
+        metrics the rule shows, in its order; the first number is the alert's value.
+        """
+        alarms = self._by_rule.get(rule.name)
+        episode = alarms.get(subject) if alarms else None
+        if episode is None:
+            if not truth:
+                return []
+            shown = _shown(rule, subject, device, values)
+            episode = self._begin(rule, subject, device, event_time, *shown)
+            return self._step(episode, None, Event.HOLDS, now, parse_duration(rule.on_delay))
+        state = episode.alert.state
+        if not truth:
+            return self._step(episode, state, Event.FALLS, now, parse_duration(rule.off_delay))
+        if state is State.CLEARED_UNACKNOWLEDGED and not episode.timer:
+            episode.value, episode.message = _shown(rule, subject, device, values)
+        return self._step(episode, state, Event.HOLDS, now, parse_duration(rule.on_delay))
+
+    def retire(self, rule_name: str, now: float, reason: str = "rule changed") -> list[Alert]:
+        """The rule is gone or another one: its open alerts end with `reason`, unmuted."""
+        for alarm in [alarm for alarm in self._mutes if alarm[0] == rule_name]:
+            self._timers.stop(self._mutes.pop(alarm).timer)
+        comment = Comment(now, SERVER, Event.RETIRE.value, reason)
+        ended: list[Alert] = []
+        for episode in list(self._by_rule.get(rule_name, {}).values()):
+            episode.alert = replace(episode.alert, suppression=Suppression.NONE, shelved_until=None)
+            ended += self._step(episode, episode.alert.state, Event.RETIRE, now, comment=comment)
+        return ended
+
+    def command(self, command: AlertCommand, now: float) -> list[Alert]:
+        """Somebody did something to an alert.
+
+        Raises KeyError for an alert that is neither open nor recent, ValueError for what cannot
+        be done to it as it is; then nothing has changed.
+        """
+        episode = self._open.get(command.alert)
+        alert = episode.alert if episode else self._recent.get(command.alert)
+        if alert is None:
+            raise KeyError(f"alert {command.alert!r} is neither open nor recent")
+        if len(command.note) > MAX_NOTE:
+            raise ValueError(
+                f"note has {len(command.note)} characters; expected at most {MAX_NOTE}"
+            )
+        comment = Comment(now, command.by, command.action, command.note)
+        if command.action == "comment":
+            return [self._comment(alert, episode, comment)]
+        if episode is None:
+            raise ValueError(f"{command.action} needs an open alert; {alert.id} is {alert.state}")
+        if command.action == "ack":
+            changed = self._step(episode, alert.state, Event.ACKNOWLEDGE, now, comment=comment)
+            if not changed:
+                raise ValueError(
+                    f"alert {alert.id} is {alert.state};"
+                    " ack needs one that is active or cleared_unacknowledged"
+                )
+            return changed
+        return [self._mute(episode, Muting(command.action), command.until, comment)]
+
+    def next_due(self) -> float | None:
+        """When `fire_next` has something to do; None when no delay runs and nothing is shelved."""
+        return self._timers.next_due()
+
+    def fire_next(self) -> tuple[float, list[Alert]]:
+        """Ends the delay or the shelving that is due first, and says when that was.
+
+        Of those due at one time the one begun first comes first. Raises IndexError when
+        `next_due` is None.
+        """
+        due, order, alarm = self._timers.pop()
+        episode = self._by_rule.get(alarm[0], {}).get(alarm[1])
+        if episode is not None and episode.timer == order:
+            return due, self._step(episode, episode.alert.state, episode.then, due)
+        del self._mutes[alarm]
+        return due, [] if episode is None else [self._unmuted(episode, due)]
+
+    def get(self, alert_id: str) -> Alert | None:
+        """The alert of this id, if it is open or recent."""
+        episode = self._open.get(alert_id)
+        return episode.alert if episode else self._recent.get(alert_id)
+
+    def open(self) -> list[Alert]:
+        """Every alert that is not over, in the order in which they began."""
+        return [episode.alert for episode in self._open.values()]
+
+    def recent(self) -> list[Alert]:
+        """The last RECENT alerts that rang and are over, newest first."""
+        return list(reversed(self._recent.values()))
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode(
+            _Snapshot(
+                FORMAT,
+                self._timers.last,
+                self._timers.running(),
+                list(self._open.values()),
+                list(self._recent.values()),
+                list(self._mutes.values()),
+                list(self._endings.values()),
+            )
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Takes the place of everything in the book.
+
+        Raises ValueError for what is not a snapshot of this format.
+        """
+        form = msgspec.msgpack.decode(data, type=_Form).format
+        if form != FORMAT:
+            raise ValueError(f"alert snapshot has format {form}; expected {FORMAT}")
+        snapshot = msgspec.msgpack.decode(data, type=_Snapshot)
+        self._timers = Timers(snapshot.timers, snapshot.last_timer)
+        self._open = {episode.alert.id: episode for episode in snapshot.open}
+        self._by_rule = {}
+        for episode in snapshot.open:
+            self._by_rule.setdefault(episode.alert.rule, {})[episode.alert.subject] = episode
+        self._recent = {alert.id: alert for alert in snapshot.recent}
+        self._mutes = {(mute.rule, mute.subject): mute for mute in snapshot.mutes}
+        self._endings = {(ending.rule, ending.subject): ending for ending in snapshot.endings}
+
+    def _begin(
+        self,
+        rule: Rule,
+        subject: str,
+        device: str | None,
+        event_time: float,
+        value: float | None,
+        message: str,
+    ) -> _Episode:
+        alarm = (rule.name, subject)
+        ending = self._endings.get(alarm)
+        repeat = ending.repeat + 1 if ending and ending.began_at == event_time else 0
+        mute = self._mutes.get(alarm)
+        alert = Alert(
+            id=alert_id(rule.name, subject, event_time, repeat),
+            rule=rule.name,
+            subject=subject,
+            device=device,
+            severity=str(rule.severity),
+            state=State.PENDING,
+            active=False,
+            acknowledged=False,
+            value=value,
+            message=message,
+            began_at=event_time,
+            suppression=mute.suppression if mute else Suppression.NONE,
+            shelved_until=mute.until if mute else None,
+            revision=0,
+        )
+        episode = _Episode(alert, repeat, value, message)
+        self._open[alert.id] = episode
+        self._by_rule.setdefault(rule.name, {})[subject] = episode
+        return episode
+
+    def _step(
+        self,
+        episode: _Episode,
+        before: State | None,
+        event: Event,
+        now: float,
+        delay_s: float = 0.0,
+        comment: Comment | None = None,
+    ) -> list[Alert]:
+        """What the table says about `event` in state `before`; no alert when that is nothing."""
+        row = TRANSITIONS.get((before, event))
+        if row is None:
+            return []
+        if row.delay in DELAY_OVER and delay_s <= 0:
+            row = TRANSITIONS[row.after, DELAY_OVER[row.delay]]
+        if row.delay in DELAY_OVER:
+            if not episode.timer:
+                episode.timer = self._timers.start(now + delay_s, episode.alarm)
+                episode.then = DELAY_OVER[row.delay]
+        elif row.delay is Delay.STOP and episode.timer:
+            self._timers.stop(episode.timer)
+            episode.timer = 0
+        if row.after is before:
+            return []
+        episode.alert = _entered(episode, row.after, now, comment)
+        if row.after is State.CLEARED:
+            self._close(episode)
+        return [episode.alert]
+
+    def _close(self, episode: _Episode) -> None:
+        alert = episode.alert
+        del self._open[alert.id]
+        alarms = self._by_rule[alert.rule]
+        del alarms[alert.subject]
+        if not alarms:
+            del self._by_rule[alert.rule]
+        self._endings.pop(episode.alarm, None)
+        self._endings[episode.alarm] = _Ending(*episode.alarm, alert.began_at, episode.repeat)
+        if len(self._endings) > ENDINGS:
+            del self._endings[next(iter(self._endings))]
+        if alert.raised_at is not None:
+            self._recent[alert.id] = alert
+            if len(self._recent) > RECENT:
+                del self._recent[next(iter(self._recent))]
+
+    def _comment(self, alert: Alert, episode: _Episode | None, comment: Comment) -> Alert:
+        if not comment.note.strip():
+            raise ValueError("note is empty; comment needs one")
+        alert = _changed(alert, comment)
+        if episode is not None:
+            episode.alert = alert
+        else:
+            self._recent[alert.id] = alert
+        return alert
+
+    def _mute(
+        self, episode: _Episode, muting: Muting, until: float | None, comment: Comment
+    ) -> Alert:
+        alert, alarm, now = episode.alert, episode.alarm, comment.at
+        suppression = MUTINGS.get((alert.suppression, muting))
+        if suppression is None:
+            raise ValueError(
+                f"alert {alert.id} cannot take {muting}: its suppression is {alert.suppression}"
+            )
+        timer = 0
+        if muting is Muting.SHELVE:
+            until = now + DEFAULT_SHELVE_S if until is None else until
+            if not now < until <= now + MAX_SHELVE_S:
+                raise ValueError(
+                    f"until is {until - now:.0f} s from now; expected a time ahead,"
+                    f" at most {MAX_SHELVE_S:.0f} s"
+                )
+            timer = self._timers.start(until, alarm)
+        else:
+            until = None
+        if alarm in self._mutes:
+            self._timers.stop(self._mutes.pop(alarm).timer)
+        if suppression is not Suppression.NONE:
+            self._mutes[alarm] = _Mute(*alarm, suppression, until, timer)
+        episode.alert = _changed(alert, comment, suppression=suppression, shelved_until=until)
+        return episode.alert
+
+    def _unmuted(self, episode: _Episode, now: float) -> Alert:
+        suppression = MUTINGS[episode.alert.suppression, Muting.EXPIRE]
+        comment = Comment(now, SERVER, Muting.EXPIRE.value, "")
+        episode.alert = _changed(
+            episode.alert, comment, suppression=suppression, shelved_until=None
+        )
+        return episode.alert
+
+
+class _Form(msgspec.Struct, frozen=True):
+    format: int
+
+
+class _Snapshot(msgspec.Struct, frozen=True):
+    format: int
+    last_timer: int
+    timers: list[Timer]
+    open: list[_Episode]
+    recent: list[Alert]
+    mutes: list[_Mute]
+    endings: list[_Ending]
+
+
+def _entered(episode: _Episode, state: State, now: float, comment: Comment | None) -> Alert:
+    """The episode's alert as it enters `state`."""
+    alert = episode.alert
+    changes: dict[str, Any] = {"state": state}
+    match state:
+        case State.PENDING:
+            pass
+        case State.ACTIVE:
+            changes |= {"active": True, "raised_at": now, "cleared_at": None}
+            changes |= {"value": episode.value, "message": episode.message}
+        case State.ACKNOWLEDGED:
+            pass
+        case State.CLEARED_UNACKNOWLEDGED | State.CLEARED:
+            changes["active"] = False
+            changes["cleared_at"] = now if alert.cleared_at is None else alert.cleared_at
+    if comment is not None and comment.action == Event.ACKNOWLEDGE:
+        changes |= {"acknowledged": True, "acknowledged_by": comment.by, "acknowledged_at": now}
+    return _changed(alert, comment, **changes)
+
+
+def _changed(alert: Alert, comment: Comment | None, **changes: Any) -> Alert:
+    if comment is not None:
+        changes["comments"] = (*alert.comments, comment)[-MAX_COMMENTS:]
+    return replace(alert, revision=alert.revision + 1, **changes)
+
+
+def _shown(
+    rule: Rule, subject: str, device: str | None, values: Mapping[str, Value]
+) -> tuple[float | None, str]:
+    """The value and the message of an alert that begins or comes back with `values`."""
+    number = next((float(v) for v in values.values() if not isinstance(v, str)), None)
+    about = {"rule": rule.name, "subject": subject, "severity": str(rule.severity)}
+    return number, format_message(rule.message, values, device=device, **about)
