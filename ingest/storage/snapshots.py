@@ -1,0 +1,84 @@
+"""Snapshots of the pipeline: what a restart begins with instead of the whole journal."""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from tocsin.ingest.storage.files import DISK, FileLayer, write_whole
+
+_MAGIC = b"TOCSINS\n"
+_HEADER = struct.Struct("<8sQdQI")  # magic, position, at, length, CRC-32 of the content
+_SUFFIX = ".snapshot"
+KEPT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state after the journal's records through `position`, taken at engine time `at`."""
+
+    position: int
+    at: float
+    content: bytes
+
+
+class Snapshots:
+    """Owns the snapshot files: the newest, and one before it in case that cannot be read.
+
+    Files beside state.db rather than rows in it: they are up to 100 MB, and SQLite would write
+    each byte twice and keep a log of that size.
+    """
+
+    def __init__(self, folder: Path, files: FileLayer = DISK):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._files = files
+        self.skipped: list[str] = []
+        """What `newest` passed over, and why."""
+
+    def save(self, snapshot: Snapshot) -> int:
+        """Keeps `snapshot`, on disk when this returns, and drops the oldest of three.
+
+        Returns the position through which the journal may be trimmed: that of the oldest
+        snapshot kept, so that a restart from it still finds what follows. 0 with only one.
+        """
+        header = _HEADER.pack(
+            _MAGIC,
+            snapshot.position,
+            snapshot.at,
+            len(snapshot.content),
+            zlib.crc32(snapshot.content),
+        )
+        path = self._folder / f"{snapshot.position:020d}{_SUFFIX}"
+        write_whole(self._files, path, header + snapshot.content)
+        paths = self._paths()
+        for old in paths[KEPT:]:
+            self._files.unlink(old)
+        kept = paths[:KEPT]
+        return int(kept[-1].stem) if len(kept) == KEPT else 0
+
+    def newest(self) -> Snapshot | None:
+        """The newest snapshot that is whole, None where there is none."""
+        self.skipped.clear()
+        for path in self._paths():
+            data = path.read_bytes()
+            if len(data) < _HEADER.size or data[: len(_MAGIC)] != _MAGIC:
+                self.skipped.append(f"{path}: no header; expected {_MAGIC!r}")
+                continue
+            _, position, at, length, checksum = _HEADER.unpack_from(data)
+            content = data[_HEADER.size :]
+            if len(content) != length or zlib.crc32(content) != checksum:
+                self.skipped.append(
+                    f"{path}: {len(content)} bytes with a wrong checksum; expected {length} bytes"
+                )
+                continue
+            return Snapshot(position, at, content)
+        return None
+
+    def discard(self, snapshot: Snapshot) -> None:
+        """Removes a snapshot that is whole but cannot be restored, so that `newest` goes on."""
+        self._files.unlink(self._folder / f"{snapshot.position:020d}{_SUFFIX}")
+
+    def _paths(self) -> list[Path]:
+        """Newest first."""
+        return sorted(self._folder.glob(f"*{_SUFFIX}"), reverse=True)

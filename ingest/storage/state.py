@@ -1,0 +1,194 @@
+"""What ingest keeps in state.db: the rules in force, alerts, and every transition of them."""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from tocsin.devices.storage.database import Database
+from tocsin.ingest.alerts.alert import Alert, State
+from tocsin.ingest.rules.rule import Rule
+
+MIGRATIONS = (
+    """
+    CREATE TABLE ingest_rules (
+        name TEXT PRIMARY KEY,
+        body BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE ingest_alerts (
+        id TEXT PRIMARY KEY,
+        rule TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        state TEXT NOT NULL,
+        began_at REAL NOT NULL,
+        revision INTEGER NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX ingest_alerts_newest ON ingest_alerts (began_at);
+    CREATE INDEX ingest_alerts_state ON ingest_alerts (state, began_at);
+    CREATE INDEX ingest_alerts_subject ON ingest_alerts (subject, began_at);
+    CREATE INDEX ingest_alerts_rule ON ingest_alerts (rule, began_at);
+    CREATE TABLE ingest_transitions (
+        alert TEXT NOT NULL REFERENCES ingest_alerts ON DELETE CASCADE,
+        revision INTEGER NOT NULL,
+        at REAL NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (alert, revision)
+    ) STRICT, WITHOUT ROWID;
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StateSettings:
+    """How much of the past state.db keeps."""
+
+    closed_alerts: int = 10_000
+    """Cleared alerts kept with their transitions; the oldest go first. Open ones always stay."""
+    transitions_per_alert: int = 200
+    """The newest are kept: a comment storm on one alert must not fill the disk."""
+
+
+class StoredRule(msgspec.Struct, frozen=True):
+    """A rule in force, where it comes from, and who changed it last."""
+
+    rule: Rule
+    source: str
+    """`api`, or `file:` and the file's name."""
+    version: int
+    updated_by: str
+    updated_at: float
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """An alert as one transition at engine time `at` left it."""
+
+    at: float
+    alert: Alert
+
+
+class StateStore:
+    """Reads and writes the tables of ingest. The journal is the truth, these follow from it:
+    every write may be repeated, as a replay does, and changes nothing the second time."""
+
+    def __init__(self, database: Database, settings: StateSettings | None = None):
+        """Brings the tables up to date; for use before the event loop runs."""
+        self._database = database
+        self._settings = settings or StateSettings()
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._rule = msgspec.msgpack.Decoder(StoredRule).decode
+        self._alert = msgspec.msgpack.Decoder(Alert).decode
+        database.migrate("ingest", MIGRATIONS)
+
+    async def save_rules(self, rules: Sequence[StoredRule]) -> None:
+        """Makes `rules` the whole set."""
+        rows = [(stored.rule.name, self._encode(stored)) for stored in rules]
+
+        def replace(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM ingest_rules")
+            connection.executemany("INSERT INTO ingest_rules VALUES (?, ?)", rows)
+
+        await self._database.run(replace)
+
+    async def rules(self) -> list[StoredRule]:
+        """The rules in force, by name."""
+
+        def select(connection: sqlite3.Connection) -> list[StoredRule]:
+            rows = connection.execute("SELECT body FROM ingest_rules ORDER BY name")
+            return [self._rule(body) for (body,) in rows]
+
+        return await self._database.run(select)
+
+    async def record(self, alerts: Sequence[Alert], at: float) -> None:
+        """Stores transitions in the order in which they happened, and the alerts' newest form."""
+        if not alerts:
+            return
+
+        def store(connection: sqlite3.Connection) -> None:
+            for alert in alerts:
+                body = self._encode(alert)
+                connection.execute(
+                    "INSERT INTO ingest_alerts VALUES (?, ?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (id) DO UPDATE SET state = excluded.state,"
+                    " revision = excluded.revision, body = excluded.body"
+                    " WHERE excluded.revision > revision",
+                    (
+                        alert.id,
+                        alert.rule,
+                        alert.subject,
+                        alert.state.value,
+                        alert.began_at,
+                        alert.revision,
+                        body,
+                    ),
+                )
+                connection.execute(
+                    "INSERT OR IGNORE INTO ingest_transitions VALUES (?, ?, ?, ?)",
+                    (alert.id, alert.revision, at, body),
+                )
+                connection.execute(
+                    "DELETE FROM ingest_transitions WHERE alert = ? AND revision <= ?",
+                    (alert.id, alert.revision - self._settings.transitions_per_alert),
+                )
+            if any(alert.state is State.CLEARED for alert in alerts):
+                connection.execute(
+                    "DELETE FROM ingest_alerts WHERE id IN (SELECT id FROM ingest_alerts"
+                    " WHERE state = 'cleared' ORDER BY began_at DESC LIMIT -1 OFFSET ?)",
+                    (self._settings.closed_alerts,),
+                )
+
+        await self._database.run(store)
+
+    async def alerts(
+        self,
+        *,
+        states: Collection[State] = (),
+        subject: str | None = None,
+        rule: str | None = None,
+        limit: int = 100,
+    ) -> list[Alert]:
+        """At most `limit` alerts that match all filters given, the newest episode first."""
+        conditions = ["TRUE"]
+        values: list[str | int] = []
+        if states:
+            conditions.append(f"state IN ({', '.join('?' * len(states))})")
+            values.extend(state.value for state in states)
+        if subject is not None:
+            conditions.append("subject = ?")
+            values.append(subject)
+        if rule is not None:
+            conditions.append("rule = ?")
+            values.append(rule)
+        query = (
+            f"SELECT body FROM ingest_alerts WHERE {' AND '.join(conditions)}"  # noqa: S608 - the conditions above are constants
+            " ORDER BY began_at DESC, id LIMIT ?"
+        )
+
+        def select(connection: sqlite3.Connection) -> list[Alert]:
+            return [self._alert(body) for (body,) in connection.execute(query, (*values, limit))]
+
+        return await self._database.run(select)
+
+    async def alert(self, alert_id: str) -> Alert | None:
+        """The newest form of one alert, None where it is not known (any more)."""
+
+        def select(connection: sqlite3.Connection) -> Alert | None:
+            row = connection.execute(
+                "SELECT body FROM ingest_alerts WHERE id = ?", (alert_id,)
+            ).fetchone()
+            return self._alert(row[0]) if row else None
+
+        return await self._database.run(select)
+
+    async def transitions(self, alert_id: str) -> list[Transition]:
+        """The transitions of one alert, oldest first; empty where it is not known."""
+
+        def select(connection: sqlite3.Connection) -> list[Transition]:
+            rows = connection.execute(
+                "SELECT at, body FROM ingest_transitions WHERE alert = ? ORDER BY revision",
+                (alert_id,),
+            )
+            return [Transition(at, self._alert(body)) for at, body in rows]
+
+        return await self._database.run(select)
