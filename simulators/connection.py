@@ -136,6 +136,7 @@ class Connection:
     def write(self) -> None:
         """Writes what waits; what the socket does not take waits for the selector."""
         self._client.loop_write()
+        self._publish_backlog()  # at QoS 0 what is written is no longer in flight
         if self._client.want_write():
             self._watch(EVENT_READ | EVENT_WRITE)
 

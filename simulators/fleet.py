@@ -111,9 +111,8 @@ class Fleet:
 
     def _write(self) -> None:
         # Written directly: a selector's word before every small write would double the work.
-        writers, self._writers = self._writers, {}
-        for connection in writers:
-            connection.write()
+        while self._writers:
+            self._writers.popitem()[0].write()
 
     def _wants_write(self, connection: Connection) -> None:
         self._writers[connection] = None
