@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def wait_for(what: str, look: Callable[[], T | None], within_s: float = 10.0) -> T:
-    """What `look` gives as soon as it gives something; AssertionError with `what` if it never does."""
+    """What `look` gives as soon as it gives something; AssertionError naming `what` if never."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         found = look()
@@ -33,8 +33,19 @@ def wait_for(what: str, look: Callable[[], T | None], within_s: float = 10.0) ->
 class Server:
     """One data folder and the server process that runs on it, if any."""
 
-    def __init__(self, data: Path, *flags: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        program: Path | None = None,
+        python: Path | None = None,
+    ) -> None:
+        """`program`: run this file instead of the package, for servers with a planted fault.
+        `python`: another interpreter, with another installation."""
         self.data = data
+        self.python = str(python or sys.executable)
+        self.program = [str(program)] if program else ["-m", "tocsin"]
         self.flags = flags
         self.env = {**os.environ, **(env or {})}
         self.mqtt = ("", 0)
@@ -43,7 +54,7 @@ class Server:
         self._log = data.parent / f"{data.name}.log"
 
     def start(self) -> "Server":
-        command = [sys.executable, "-m", "tocsin", "serve", "--data", str(self.data)]
+        command = [self.python, *self.program, "serve", "--data", str(self.data)]
         command += ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", *self.flags]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self.env)
@@ -108,7 +119,9 @@ class Server:
     def _holder(self) -> dict[str, Any] | None:
         assert self._process
         if self._process.poll() is not None:
-            raise AssertionError(f"the server ended with {self._process.returncode}: {self.log()[-3000:]}")
+            raise AssertionError(
+                f"the server ended with {self._process.returncode}: {self.log()[-3000:]}"
+            )
         try:
             holder: dict[str, Any] = json.loads((self.data / "lock").read_text())
         except (OSError, ValueError):
@@ -151,7 +164,9 @@ class Events:
         """The first such event, seen already or still to come, and when it arrived."""
 
         def look() -> tuple[float, Any] | None:
-            found = ((at, data) for at, name, data in list(self.seen) if name == event and where(data))
+            found = (
+                (at, data) for at, name, data in list(self.seen) if name == event and where(data)
+            )
             return next(found, None)
 
         return wait_for(f"a {event} event", look, within_s)
@@ -171,5 +186,6 @@ class Events:
                     elif line.startswith("data:"):
                         self.seen.append((time.monotonic(), event, json.loads(line[5:])))
         except (httpx2.HTTPError, httpx2.StreamError, OSError, RuntimeError):
-            if not self._closing:
-                self.seen.append((time.monotonic(), "closed", None))
+            if self._closing:
+                return
+        self.seen.append((time.monotonic(), "closed", None))

@@ -68,9 +68,11 @@ def test_parts_import_only_what_they_may(part: str):
         f"{file.relative_to(ROOT)} imports {name}"
         for file in modules(part)
         for name in imports(file)
-        if (other := part_of(name)) and other != part and other not in MAY_IMPORT[part]
+        if (other := part_of(name))
+        and other != part
+        and other not in MAY_IMPORT[part]
         # `from tocsin import broker` names the root package on its way
-        and name not in ("tocsin",)
+        and name != "tocsin"
     ]
     assert wrong == []
 
