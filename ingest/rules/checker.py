@@ -68,7 +68,9 @@ def require_condition(expression: Expression, kind: Kind, what: str) -> None:
     Raises ExpressionError, which says that `what` (a key, an operator) needs one.
     """
     if kind is not Kind.CONDITION:
-        hint = f", as in {_shown(expression)} > 0" if kind is Kind.NUMBER else ""
+        shown, hint = _shown(expression), ""
+        if isinstance(expression, Metric):
+            hint = f", as in {shown} > 0 or {shown} == true"
         raise _mismatch(expression, kind, f"{what} needs a condition", hint)
 
 

@@ -71,8 +71,9 @@ class RuleSet:
         """
         entry = self._entries[name]
         if entry.source != API:
+            file = entry.source.removeprefix("file:")
             raise RuleError(
-                "name", f"{name!r} comes from {entry.source}; it can be deleted there only"
+                "name", f"{name!r} comes from {file}; expected one of the page or the API"
             )
         self._drop(name)
         self.version += 1

@@ -1,0 +1,190 @@
+"""What an expression means, said as plainly as possible: the oracle for the compiled form.
+
+Three-valued: None is unknown. It shares no code with what runs in the server.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from tocsin.ingest.rules.expression import (
+    Arithmetic,
+    Call,
+    Comparison,
+    Expression,
+    Logical,
+    Metric,
+    Number,
+    Text,
+    Truth,
+    Unary,
+)
+
+Value = float | bool | str
+History = Mapping[str, Sequence[tuple[float, Value]]]
+"""(event time, value) of every reading of each metric, in order of arrival."""
+
+PANE_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 300, 600, 1800)
+
+
+def evaluate(tree: Expression, history: History, now: float) -> Value | None:
+    """The value of a checked `tree` at engine time `now`; None when it is unknown."""
+    match tree:
+        case Number(value) | Text(value) | Truth(value):
+            return value
+        case Metric(name):
+            return newest_value(history, name)
+        case Call():
+            return call(tree, history, now)
+        case Unary("-", operand):
+            value = number(evaluate(operand, history, now))
+            return None if value is None else -value
+        case Unary(_, operand):
+            value = evaluate(operand, history, now)
+            return None if value is None else not value
+        case Arithmetic(operator, left, right):
+            return arithmetic(
+                operator,
+                number(evaluate(left, history, now)),
+                number(evaluate(right, history, now)),
+            )
+        case Comparison(operands, operators):
+            values = [evaluate(operand, history, now) for operand in operands]
+            return all_of(
+                [
+                    compare(operator, values[i], values[i + 1])
+                    for i, operator in enumerate(operators)
+                ]
+            )
+        case Logical("and", operands):
+            return all_of([evaluate(operand, history, now) for operand in operands])
+        case Logical(_, operands):
+            return any_of([evaluate(operand, history, now) for operand in operands])
+
+
+def all_of(truths: Sequence[Value | None]) -> bool | None:
+    """One false decides; short of that, one unknown leaves it open."""
+    if any(truth is False for truth in truths):
+        return False
+    return None if None in truths else True
+
+
+def any_of(truths: Sequence[Value | None]) -> bool | None:
+    if any(truth is True for truth in truths):
+        return True
+    return None if None in truths else False
+
+
+def number(value: Value | None) -> float | None:
+    """True is 1 and false is 0; text is no number, and neither is NaN."""
+    if value is None or isinstance(value, str) or math.isnan(value):
+        return None
+    return float(value)
+
+
+def arithmetic(operator: str, left: float | None, right: float | None) -> float | None:
+    if left is None or right is None:
+        return None
+    match operator:
+        case "+":
+            return number(left + right)
+        case "-":
+            return number(left - right)
+        case "*":
+            return number(left * right)
+        case "/":
+            return None if right == 0 else number(left / right)
+        case _:
+            return None if right == 0 else number(left % right)
+
+
+def compare(operator: str, left: Value | None, right: Value | None) -> bool | None:
+    if isinstance(left, str) and isinstance(right, str):
+        return left == right if operator == "==" else left != right
+    a, b = number(left), number(right)
+    if a is None or b is None:
+        return None
+    match operator:
+        case "<":
+            return a < b
+        case "<=":
+            return a <= b
+        case ">":
+            return a > b
+        case ">=":
+            return a >= b
+        case "==":
+            return a == b
+        case _:
+            return a != b
+
+
+def call(tree: Call, history: History, now: float) -> float | None:
+    first = tree.arguments[0]
+    if tree.function in ("abs", "round"):
+        value = number(evaluate(first, history, now))
+        if value is None or tree.function == "abs":
+            return None if value is None else abs(value)
+        return float(round(value)) if math.isfinite(value) else value
+    assert isinstance(first, Metric)
+    readings = history.get(first.name, ())
+    if not readings:
+        return None
+    if tree.function == "age":
+        return max(0.0, now - max(time for time, _ in readings))
+    window = tree.arguments[1]
+    assert isinstance(window, Text)
+    return windowed(tree.function, in_window(readings, seconds(window.value)))
+
+
+def windowed(function: str, readings: Sequence[tuple[float, Value]]) -> float | None:
+    """`function` of readings that are not empty."""
+    if function == "count":
+        return float(len(readings))
+    numbers = [(time, number(value)) for time, value in readings]
+    values = [value for _, value in numbers if value is not None]
+    if len(values) < len(numbers):
+        return None
+    begin, end = min(time for time, _ in readings), max(time for time, _ in readings)
+    oldest, newest = at_time(readings, begin), at_time(readings, end)
+    match function:
+        case "avg":
+            return sum(values) / len(values)
+        case "min":
+            return min(values)
+        case "max":
+            return max(values)
+        case "sum":
+            return sum(values)
+        case "last":
+            return newest
+        case "delta":
+            return newest - oldest if len(values) > 1 else None
+        case "rate":
+            return (newest - oldest) / (end - begin) if end > begin else None
+        case _:
+            raise AssertionError(f"the oracle does not know {function}")
+
+
+def newest_value(history: History, metric: str) -> Value | None:
+    """Of several at the newest time, the one that arrived last."""
+    readings = history.get(metric, ())
+    newest = max((time for time, _ in readings), default=0.0)
+    return next((value for time, value in reversed(readings) if time == newest), None)
+
+
+def at_time(readings: Sequence[tuple[float, Value]], at: float) -> float:
+    return next(float(value) for time, value in reversed(readings) if time == at)
+
+
+def in_window(
+    readings: Sequence[tuple[float, Value]], window_s: float
+) -> list[tuple[float, Value]]:
+    """The readings in the open window at the newest one: whole panes, its own the last."""
+    pane_s = max(step for step in PANE_STEPS_S if step <= max(window_s / 60, 0.1))
+    panes = math.ceil(window_s / pane_s - 1e-9)
+    last = max(math.floor(time / pane_s) for time, _ in readings)
+    return [(time, value) for time, value in readings if math.floor(time / pane_s) > last - panes]
+
+
+def seconds(duration: str) -> float:
+    return float(duration[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[duration[-1]]

@@ -1,0 +1,67 @@
+"""The oracle itself, against values worked out by hand."""
+
+import pytest
+
+from tests.ingest.rules.interpreter import History, Value, evaluate
+from tocsin.ingest.rules.checker import check
+from tocsin.ingest.rules.parser import parse
+
+# Panes of '10s' are 0.1 s wide; the window at 20.0 covers [10.1, 20.1).
+HISTORY: History = {
+    "t": [(10.05, 100.0), (10.15, 2.0), (15.0, 4.0), (12.0, 3.0), (20.0, 9.0)],
+    "one": [(20.0, 5.0)],
+    "corrected": [(20.0, 5.0), (20.0, 7.0)],
+    "door": [(19.0, True)],
+    "state": [(1.0, "run")],
+}
+NOW = 21.5
+
+VALUES: dict[str, Value | None] = {
+    "count(t, '10s')": 4.0,
+    "sum(t, '10s')": 18.0,
+    "avg(t, '10s')": 4.5,
+    "min(t, '10s')": 2.0,
+    "max(t, '10s')": 9.0,
+    "max(t, '11s')": 100.0,
+    "last(t, '10s')": 9.0,
+    "delta(t, '10s')": 7.0,
+    "rate(t, '10s')": 7.0 / 9.85,
+    "delta(one, '10s')": None,
+    "rate(corrected, '10s')": None,
+    "corrected": 7.0,
+    "age(t)": 1.5,
+    "count(state, '1s')": 1.0,
+    "last(state, '1s')": None,
+    "state == 'run'": True,
+    "state != 'run'": False,
+    "state > 1": None,
+    "t == 'run'": None,
+    "door == true": True,
+    "door + 1": 2.0,
+    "abs(-t)": 9.0,
+    "round(2.5) + round(3.5)": 6.0,
+    "-7 % 3": 2.0,
+    "t / 0": None,
+    "t % 0": None,
+    "never": None,
+    "age(never)": None,
+    "count(never, '5m')": None,
+    "never > 1": None,
+    "not never > 1": None,
+    "never > 1 or t > 1": True,
+    "never > 1 or t < 1": None,
+    "never > 1 and t < 1": False,
+    "never > 1 and t > 1": None,
+    "1 < t <= 9": True,
+    "9 < t < never": False,
+    "1 < t < never": None,
+}
+
+
+@pytest.mark.parametrize("text", VALUES)
+def test_an_expression_has_its_value(text: str) -> None:
+    tree = parse(text)
+    check(tree)
+    value, expected = evaluate(tree, HISTORY, NOW), VALUES[text]
+    assert (value is None) == (expected is None)
+    assert value == (pytest.approx(expected) if isinstance(expected, float) else expected)
