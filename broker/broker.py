@@ -1,0 +1,251 @@
+"""The broker: what a program embeds, and how its parts are joined."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import islice
+from time import monotonic
+
+import structlog
+
+from tocsin.broker.access import AccessControl
+from tocsin.broker.admission import Admission, Authenticate, OnConnection
+from tocsin.broker.clients import Client, Clients
+from tocsin.broker.connection import (
+    CLEAN,
+    CONNECTION_LOST,
+    KEEPALIVE,
+    STOPPING,
+    TAKEN_OVER,
+    Connection,
+    Surroundings,
+)
+from tocsin.broker.deadlines import Deadlines
+from tocsin.broker.intake import Intake, Sink
+from tocsin.broker.listener import Listeners
+from tocsin.broker.refusals import Refusals
+from tocsin.broker.report import ClientReport, Report, Totals
+from tocsin.broker.router import Router
+from tocsin.broker.settings import Settings
+from tocsin.broker.stream import Outbox
+from tocsin.broker.system import SystemTopics
+from tocsin.broker.topics import check_topic
+from tocsin.devices.message import Message
+
+_log = structlog.get_logger()
+
+# Deadlines are met this much late at most; one pass over nothing costs microseconds.
+_TICK_S = 0.25
+_EXPIRY_INTERVAL_S = 60.0
+# How long `stop` waits for clients to take their last bytes.
+_LAST_BYTES_S = 0.5
+
+_ORDINARY = frozenset({CLEAN, CONNECTION_LOST, KEEPALIVE, STOPPING, TAKEN_OVER})
+"""Ends of a connection that are no refusal."""
+
+
+class Broker:
+    """Owns the listeners, the clients and everything between them.
+
+    `sink` gets all PUBLISHes of a loop turn, in order of arrival, each once, with the time;
+    it must not change the list. Acks leave when its awaitable is done; when that raises,
+    nothing of the batch is acked. `authenticate` decides before anything changes.
+    `on_connection` hears of every accepted client's coming and going, in order with the sink.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float],
+        sink: Sink,
+        on_connection: OnConnection,
+        authenticate: Authenticate,
+        access: AccessControl,
+        version: str = "",
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._on_connection = on_connection
+        self._router = Router(settings)
+        self._clients = Clients(settings, self._router.subscriptions)
+        self._refusals = Refusals(clock, settings.refusals_kept)
+        self._listeners = Listeners()
+        self._outbox = Outbox()
+        self._intake = Intake(
+            sink, clock, self._router, self._outbox, settings.uncommitted_bytes, self._sink_failed
+        )
+        self._admission = Admission(
+            settings, self._clients, access, authenticate, on_connection, clock
+        )
+        self._system = SystemTopics(version, self._router, self.totals, monotonic())
+        self._around = Surroundings(
+            settings=settings,
+            access=access,
+            outbox=self._outbox,
+            intake=self._intake,
+            router=self._router,
+            refusals=self._refusals,
+            deadlines=Deadlines(_TICK_S),
+            login=self._admission.login,
+            ended=self._ended,
+            lost=self._lost,
+            refresh_system=lambda: self._system.refresh(monotonic()),
+            connections=set(),
+        )
+        self._ticking: asyncio.TimerHandle | None = None
+        self._next_system = 0.0
+        self._next_expiry = 0.0
+        self._stopping = False
+        self._all_lost = asyncio.Event()
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Bound host and port of every listener."""
+        return self._listeners.addresses
+
+    async def start(self) -> None:
+        """Listens. Raises ListenError, which names the address that cannot be had."""
+        self._stopping = False
+        await self._listeners.open(self._settings.listeners, lambda: Connection(self._around))
+        self._tick()
+        for host, port in self.addresses:
+            _log.info("mqtt listening", host=host, port=port)
+
+    async def stop(self) -> None:
+        """Stops listening, lets commits under way be acked, closes every client.
+
+        Wills are not published: the clients did not fail, the server went. Takes at most
+        `stop_grace_s` and half a second.
+        """
+        self._stopping = True
+        self._listeners.close()
+        await self._intake.settled(self._settings.stop_grace_s)
+        for connection in list(self._around.connections):
+            connection.close(STOPPING)
+        # Sessions end and the sink hears of what came last before the sockets are gone.
+        self._intake.submit()
+        if self._around.connections:
+            self._all_lost.clear()
+            try:
+                async with asyncio.timeout(_LAST_BYTES_S):
+                    await self._all_lost.wait()
+            except TimeoutError:
+                for connection in list(self._around.connections):
+                    connection.transport.abort()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> None:
+        """Publishes as the server: to any topic, past the sink, at once.
+
+        Raises ValueError for a topic with wildcards or a QoS that is none.
+        """
+        check_topic(topic)
+        if qos not in (0, 1, 2):
+            raise ValueError(f"qos is {qos!r}; expected 0, 1 or 2")
+        if retain:
+            self._router.retain(topic, payload, qos, self._intake.sequence, bounded=False)
+        self._router.route(topic, payload, qos)
+
+    # -- what connections tell -------------------------------------------------------------
+
+    def _ended(self, connection: Connection, reason: str) -> None:
+        client = connection.client
+        if reason not in _ORDINARY:
+            self._refusals.add(reason, connection.address, client.id if client else "")
+        if client is None:
+            return
+        client.connection = None
+        will = connection.will
+        if will is not None and not self._stopping:  # [MQTT-3.1.2-8]
+            self._intake.take_will(
+                Message(client.id, will.topic, will.payload, will.qos, will.retain)
+            )
+            client.messages_received += 1
+        self._intake.submit()
+        self._clients.left(client, monotonic())
+        self._on_connection(
+            client.id, False, reason, client.username, connection.address, self._clock()
+        )
+
+    def _lost(self, _: Connection) -> None:
+        if not self._around.connections:
+            self._all_lost.set()
+
+    def _sink_failed(self, error: BaseException) -> None:
+        self._refusals.add(f"not stored: {error!r}", "", "")
+
+    # -- time --------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        now = monotonic()
+        for connection in list(self._around.deadlines.pop_due(now)):
+            connection.overdue(now)
+        if now >= self._next_system:
+            self._next_system = now + self._settings.sys_interval_s
+            self._system.publish(now)
+        if now >= self._next_expiry:
+            self._next_expiry = now + _EXPIRY_INTERVAL_S
+            self._clients.expire(now)
+        self._ticking = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+
+    # -- figures -----------------------------------------------------------------------------
+
+    def totals(self) -> Totals:
+        """Counters and sizes without the clients one by one."""
+        clients, intake, retained = self._clients, self._intake, self._router.retained
+        return Totals(
+            connections=len(self._around.connections),
+            connected=sum(client.connection is not None for client in clients),
+            connections_total=self._admission.accepted,
+            sessions=len(clients),
+            subscriptions=len(self._router.subscriptions),
+            messages_received=clients.past_received + sum(c.messages_received for c in clients),
+            messages_sent=clients.past_sent + sum(c.messages_sent for c in clients),
+            bytes_received=self._around.bytes_received,
+            bytes_sent=self._outbox.bytes_sent,
+            messages_dropped=clients.past_dropped
+            + sum(sum(c.dropped.values()) for c in clients if c.dropped),
+            messages_not_stored=intake.not_stored,
+            retained=len(retained),
+            retained_bytes=retained.bytes,
+            not_retained=intake.not_retained,
+            uncommitted_bytes=intake.uncommitted,
+            pauses=intake.pauses,
+            paused=intake.paused,
+        )
+
+    def report(self, *, clients: int = 1_000) -> Report:
+        """A picture of the broker with at most `clients` of its clients, oldest session first."""
+        limits = asdict(self._settings)
+        del limits["listeners"]
+        return Report(
+            clients=tuple(_client_report(each) for each in islice(self._clients, clients)),
+            limits=limits,
+            refusals=tuple(self._refusals.newest),
+            refused=dict(self._refusals.counts),
+            totals=self.totals(),
+        )
+
+
+def _client_report(client: Client) -> ClientReport:
+    connection, session = client.connection, client.session
+    return ClientReport(
+        id=client.id,
+        connected=connection is not None,
+        address=connection.address if connection else None,
+        username=client.username,
+        connected_at=client.connected_at,
+        clean=client.clean,
+        keepalive_s=client.keepalive_s,
+        subscriptions=dict(session.subscriptions),
+        queued=session.waiting,
+        queued_bytes=session.waiting_bytes,
+        in_flight=session.in_flight,
+        write_buffer_bytes=connection.buffered_bytes if connection else 0,
+        messages_received=client.messages_received,
+        messages_sent=client.messages_sent,
+        dropped=dict(client.dropped or {}),
+    )

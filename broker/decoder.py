@@ -1,0 +1,162 @@
+"""A server's side of one connection as bytes in, packets out; no socket, no clock.
+
+Hot path: a PUBLISH becomes one `Message`, and nothing else is made on the way: its topic is
+found by its bytes in a dict of topics already checked and allowed.
+"""
+
+from collections.abc import Callable, Mapping
+
+from tocsin.broker.codec import MalformedPacketError, decode, publish_qos
+from tocsin.broker.packets import Connect, Packet
+from tocsin.devices.message import Message
+
+
+class RefusedPublish:
+    """A well-formed PUBLISH to a topic the client may not publish to."""
+
+    __slots__ = ("qos", "topic")
+
+    def __init__(self, topic: bytes, qos: int) -> None:
+        self.topic = topic
+        self.qos = qos
+
+
+class Decoder:
+    """Owns the unfinished packet at the end of what was fed, and the peer's first error.
+
+    Until `open` it gives one CONNECT and stops there: what follows waits for the answer to it.
+    """
+
+    __slots__ = ("_admit", "_client", "_limit", "_need", "_rest", "_topics", "error")
+
+    def __init__(self, connect_packet_bytes: int) -> None:
+        self._limit = connect_packet_bytes
+        self._client: str | None = None
+        self._topics: Mapping[bytes, str] = {}
+        self._admit: Callable[[bytes], str | None] = _nothing
+        self._rest = b""
+        self._need = 0
+        self.error: MalformedPacketError | None = None
+
+    def open(
+        self,
+        client: str,
+        packet_bytes: int,
+        topics: Mapping[bytes, str],
+        admit: Callable[[bytes], str | None],
+    ) -> None:
+        """Lets packets other than CONNECT through.
+
+        `topics` has the topics known to be good, by their bytes; `admit` is asked for others: the
+        topic, None when it is refused, MalformedPacketError when it is none.
+        """
+        self._client = client
+        self._limit = packet_bytes
+        self._topics = topics
+        self._admit = admit
+
+    def shut(self) -> None:
+        """Forgets what was fed and lets go of `admit`."""
+        self._rest = b""
+        self._admit = _nothing
+
+    def feed(self, data: bytes) -> list[Packet | Message | RefusedPublish]:
+        """The packets that `data` completes, in order.
+
+        After the first malformed one `error` is set, what came before it is returned, and
+        nothing more comes out. Feed `b""` after `open` to get what waited behind the CONNECT.
+        """
+        packets: list[Packet | Message | RefusedPublish] = []
+        if self._rest:
+            # A packet that comes byte by byte is joined once, when it is whole.
+            if len(self._rest) + len(data) < self._need:
+                if not isinstance(self._rest, bytearray):
+                    self._rest = bytearray(self._rest)
+                self._rest += data
+                return packets
+            data = bytes(self._rest) + data
+            self._rest = b""
+        if self.error is not None:
+            return packets
+        try:
+            end = self._split(data, packets)
+        except MalformedPacketError as error:
+            self.error = error
+        else:
+            self._rest = data[end:]
+        return packets
+
+    def _split(self, data: bytes, packets: list[Packet | Message | RefusedPublish]) -> int:
+        """Appends the whole packets of `data`; returns where the unfinished one begins."""
+        at = 0
+        size = len(data)
+        client = self._client
+        topics = self._topics
+        limit = self._limit
+        while size - at >= 2:
+            first = data[at]
+            length = data[at + 1]
+            body = at + 2
+            if length > 127:
+                length &= 127
+                shift = 7
+                while True:
+                    if body == size:
+                        self._need = body - at + 1
+                        return at
+                    digit = data[body]
+                    body += 1
+                    length |= (digit & 127) << shift
+                    if digit < 128:
+                        break
+                    shift += 7
+                    if shift > 21:
+                        raise MalformedPacketError("remaining length has more than 4 bytes")
+            if length > limit:
+                raise MalformedPacketError(f"packet has {length} bytes; expected at most {limit}")
+            end = body + length
+            if client is None and first != 0x10:  # [MQTT-3.1.0-1]
+                raise MalformedPacketError(
+                    f"first packet is of type {first >> 4}; expected CONNECT"
+                )
+            if end > size:
+                self._need = end - at
+                return at
+            if 0x30 <= first <= 0x3F and client is not None:
+                qos = publish_qos(first) if first > 0x31 else 0
+                start = body + 2
+                stop = start + (data[body] << 8) + data[body + 1] if length > 1 else end + 1
+                payload = stop + 2 if qos else stop
+                if payload > end:
+                    raise MalformedPacketError(
+                        f"PUBLISH has {length} bytes; expected its topic and packet id to fit"
+                    )
+                name = data[start:stop]
+                packet_id = 0
+                if qos:
+                    packet_id = (data[stop] << 8) + data[stop + 1]
+                    if not packet_id:  # [MQTT-2.3.1-1]
+                        raise MalformedPacketError("packet id is 0; expected 1 to 65535")
+                topic = topics.get(name) or self._admit(name)
+                if topic is None:
+                    packets.append(RefusedPublish(name, qos))
+                else:
+                    packets.append(
+                        Message(client, topic, data[payload:end], qos, first & 1 == 1, packet_id)
+                    )
+            else:
+                packet = decode(first, data[body:end])
+                packets.append(packet)
+                if type(packet) is Connect:
+                    if client is not None:  # [MQTT-3.1.0-2]
+                        packets.pop()
+                        raise MalformedPacketError("CONNECT came twice; expected one")
+                    self._need = 0
+                    return end
+            at = end
+        self._need = 2
+        return at
+
+
+def _nothing(_: bytes) -> None:
+    """Nobody may publish before `open`."""

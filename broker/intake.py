@@ -1,0 +1,260 @@
+"""What clients publish, from the loop turn it arrives in to the commit that lets its acks go.
+
+All PUBLISHes of one loop turn, over all connections, are one batch and one call of the sink.
+Batches settle in the order in which they were submitted, whatever order the sink finishes
+them in, so per client the order of the journal is the order to subscribers and of acks.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from tocsin.broker.codec import PUBREC, ack
+from tocsin.broker.router import Router
+from tocsin.broker.session import Session
+from tocsin.broker.stream import Hold, Outbox
+from tocsin.devices.message import Message
+
+if TYPE_CHECKING:
+    from tocsin.broker.connection import Connection
+
+Sink = Callable[[list[Message], float], Awaitable[None]]
+
+# What a message costs in memory besides its bytes on the wire: the objects that hold it.
+MESSAGE_OVERHEAD_BYTES = 200
+
+
+class Receipt:
+    """A QoS 2 PUBLISH whose PUBREC is due once the message is stored.
+
+    `fresh` is False for a repeated one: the message itself is in an earlier batch.
+    """
+
+    __slots__ = ("connection", "fresh", "packet_id", "session")
+
+    def __init__(
+        self, connection: "Connection", session: Session, packet_id: int, fresh: bool
+    ) -> None:
+        self.connection = connection
+        self.session = session
+        self.packet_id = packet_id
+        self.fresh = fresh
+
+
+class Batch:
+    """The messages of one loop turn and what is owed for them. `stored` is None until known."""
+
+    __slots__ = ("acks", "first_sequence", "messages", "receipts", "size", "stored", "wills")
+
+    def __init__(
+        self,
+        messages: list[Message],
+        first_sequence: int,
+        acks: list[tuple["Connection", bytes]],
+        receipts: list[Receipt],
+        wills: bool,
+        size: int,
+    ) -> None:
+        self.messages = messages
+        self.first_sequence = first_sequence
+        self.acks = acks
+        self.receipts = receipts
+        self.wills = wills
+        self.size = size
+        self.stored: bool | None = None
+
+
+class Intake:
+    """Owns the batch that gathers, the batches awaiting their commit, and the pause of reading.
+
+    `messages` is appended to by connections; they call `gathered` after each segment.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        clock: Callable[[], float],
+        router: Router,
+        outbox: Outbox,
+        uncommitted_bytes: int,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._router = router
+        self._outbox = outbox
+        self._limit = uncommitted_bytes
+        self._on_failure = on_failure
+        self._scheduled = False
+        self._settling = False
+        self._routed = 0
+        self._size = 0
+        self._wills = False
+        self._pending: deque[Batch] = deque()
+        self._idle: asyncio.Event = asyncio.Event()
+        self._idle.set()
+        self.messages: list[Message] = []
+        self.acking: list[Connection] = []
+        self.receipts: list[Receipt] = []
+        self.publishers: set[Connection] = set()
+        """Connections that have published: those a pause holds."""
+        self.sequence = 0
+        """Messages submitted so far: the place of the next one in the order of arrival."""
+        self.uncommitted = 0
+        """Bytes gathered or with the sink, objects included."""
+        self.paused = False
+        self.pauses = 0
+        self.not_stored = 0
+        self.not_retained = 0
+
+    def take_will(self, will: Message) -> None:
+        """A connection ended without DISCONNECT: its will joins the batch that gathers."""
+        self.messages.append(will)
+        self._wills = True
+        self.gathered(1, len(will.payload))
+
+    def gathered(self, messages: int, wire_bytes: int) -> None:
+        """Messages or acks due were added: they leave at the end of this loop turn."""
+        size = wire_bytes + MESSAGE_OVERHEAD_BYTES * messages
+        self._size += size
+        self.uncommitted += size
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._turn)
+        if self.uncommitted > self._limit and not self.paused:
+            self.paused = True
+            self.pauses += 1
+            for connection in self.publishers:
+                connection.hold(Hold.COMMIT)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        self.submit()
+        self._outbox.flush()
+
+    def route_gathered(self) -> None:
+        """Delivers QoS 0 of the gathering batch: at its end, and before subscriptions change."""
+        messages = self.messages
+        router = self._router
+        while self._routed < len(messages):
+            message = messages[self._routed]
+            self._routed += 1
+            if message.qos == 0:
+                if message.retain:
+                    self._retain(message, self.sequence + self._routed - 1)
+                router.route(message.topic, message.payload, 0)
+
+    def _retain(self, message: Message, sequence: int) -> None:
+        kept = self._router.retain(message.topic, message.payload, message.qos, sequence)
+        self.not_retained += not kept
+
+    def submit(self) -> None:
+        """Hands what gathered to the sink: at the end of a turn, and before a connection ends."""
+        self.route_gathered()
+        messages = self.messages
+        if not (messages or self.acking or self.receipts):
+            return
+        acks = [(connection, connection.take_acks()) for connection in self.acking]
+        batch = Batch(messages, self.sequence, acks, self.receipts, self._wills, self._size)
+        self.sequence += len(messages)
+        self._routed = 0
+        self._size = 0
+        self._wills = False
+        self.messages = []
+        self.acking = []
+        self.receipts = []
+        self._pending.append(batch)
+        self._idle.clear()
+        if not messages:
+            batch.stored = True
+            self._settle()
+            return
+        try:
+            future = asyncio.ensure_future(self._sink(messages, self._clock()))
+        except Exception as error:
+            self._fail(batch, error)
+            self._settle()
+            return
+        if future.done():
+            self._finish(batch, future)
+        else:
+            future.add_done_callback(lambda done: self._finish(batch, done))
+
+    def _finish(self, batch: Batch, future: asyncio.Future[None]) -> None:
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if error is None:
+            batch.stored = True
+        else:
+            self._fail(batch, error)
+        self._settle()
+        self._outbox.flush()
+
+    def _fail(self, batch: Batch, error: BaseException) -> None:
+        batch.stored = False
+        self.not_stored += len(batch.messages)
+        self._on_failure(error)
+
+    def _settle(self) -> None:
+        """Settles the batches that are done and have none before them that is not."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while self._pending and self._pending[0].stored is not None:
+                batch = self._pending.popleft()
+                self.uncommitted -= batch.size
+                if batch.stored:
+                    self._release(batch)
+                else:
+                    self._refuse(batch)
+                self._router.retained.settle(batch.first_sequence + len(batch.messages))
+        finally:
+            self._settling = False
+        if not self._pending:
+            self._idle.set()
+        if self.paused and self.uncommitted < self._limit // 2:
+            self.paused = False
+            for connection in self.publishers:
+                connection.release(Hold.COMMIT)
+
+    def _release(self, batch: Batch) -> None:
+        """The batch is stored: subscribers get their messages, publishers their acks."""
+        if batch.acks or batch.receipts or batch.wills:
+            route = self._router.route
+            for sequence, message in enumerate(batch.messages, batch.first_sequence):
+                if message.qos:
+                    if message.retain:
+                        self._retain(message, sequence)
+                    route(message.topic, message.payload, message.qos)
+        for connection, acks in batch.acks:
+            if not connection.closed:
+                connection.send(acks)
+        for receipt in batch.receipts:
+            if receipt.fresh:
+                receipt.session.commit(receipt.packet_id)
+            if receipt.connection.closed:
+                continue
+            if receipt.session.is_committed(receipt.packet_id):
+                receipt.connection.send(ack(PUBREC, receipt.packet_id))
+            else:
+                receipt.connection.close("not stored")
+
+    def _refuse(self, batch: Batch) -> None:
+        """The batch is not stored: no ack leaves, and who waits for one shall try again."""
+        for receipt in batch.receipts:
+            if receipt.fresh:
+                receipt.session.forget(receipt.packet_id)
+        waiting = {connection for connection, _ in batch.acks}
+        waiting |= {receipt.connection for receipt in batch.receipts}
+        for connection in waiting:
+            connection.close("not stored")
+
+    async def settled(self, timeout_s: float) -> None:
+        """Submits what gathered and waits until nothing is pending, at most `timeout_s`."""
+        self.submit()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return

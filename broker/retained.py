@@ -1,0 +1,138 @@
+"""The newest retained message of each topic, found by topic or by filter."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+
+class Retained(msgspec.Struct, frozen=True, gc=False):
+    """`sequence` is the message's place in the order in which messages arrived."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    sequence: int
+
+
+class _Node:
+    """One level of the topics that have a retained message."""
+
+    __slots__ = ("children", "message")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node] = {}
+        self.message: Retained | None = None
+
+
+class RetainedMessages:
+    """Owns the retained messages, bounded by count and bytes.
+
+    QoS 0 is kept at once and QoS 1 and 2 after their commit, so a message can come here after a
+    newer one of its topic: the higher sequence stays, also when the newer one was a deletion.
+    """
+
+    def __init__(self, limit: int, limit_bytes: int) -> None:
+        self._limit = limit
+        self._limit_bytes = limit_bytes
+        self._root = _Node()
+        self._by_topic: dict[str, Retained] = {}
+        self._deleted: dict[str, int] = {}
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._by_topic)
+
+    def get(self, topic: str) -> Retained | None:
+        return self._by_topic.get(topic)
+
+    def put(self, message: Retained, *, bounded: bool = True) -> bool:
+        """Keeps `message`; an empty payload deletes [MQTT-3.3.1-10]. False: no room for it."""
+        topic = message.topic
+        present = self._by_topic.get(topic)
+        newest = present.sequence if present else self._deleted.get(topic, -1)
+        if newest > message.sequence:
+            return True
+        if not message.payload:
+            if present:
+                self._remove(present)
+            # To the end of the dict, which `settle` reads in order of sequence.
+            self._deleted.pop(topic, None)
+            self._deleted[topic] = message.sequence
+            return True
+        size = len(message.payload) + len(topic)
+        if bounded and (
+            self.bytes + size > self._limit_bytes
+            or (present is None and len(self._by_topic) >= self._limit)
+        ):
+            return False
+        if present:
+            self.bytes -= len(present.payload) + len(topic)
+        self.bytes += size
+        self._by_topic[topic] = message
+        self._deleted.pop(topic, None)
+        node = self._root
+        for level in topic.split("/"):
+            child = node.children.get(level)
+            if child is None:
+                child = node.children[level] = _Node()
+            node = child
+        node.message = message
+        return True
+
+    def settle(self, sequence: int) -> None:
+        """No message up to `sequence` is still to come: deletions before it are forgotten."""
+        while self._deleted:
+            topic = next(iter(self._deleted))
+            if self._deleted[topic] > sequence:
+                return
+            del self._deleted[topic]
+
+    def _remove(self, message: Retained) -> None:
+        del self._by_topic[message.topic]
+        self.bytes -= len(message.payload) + len(message.topic)
+        path: list[tuple[_Node, str]] = []
+        node = self._root
+        for level in message.topic.split("/"):
+            path.append((node, level))
+            node = node.children[level]
+        node.message = None
+        for parent, level in reversed(path):
+            child = parent.children[level]
+            if child.message or child.children:
+                return
+            del parent.children[level]
+
+    def match(self, topic_filter: str) -> list[Retained]:
+        """The retained messages of all topics that `topic_filter` matches."""
+        if "+" not in topic_filter and "#" not in topic_filter:
+            message = self._by_topic.get(topic_filter)
+            return [message] if message else []
+        nodes = [self._root]
+        levels = topic_filter.split("/")
+        for depth, level in enumerate(levels):
+            if level == "#":
+                return [each for node in nodes for each in _all_below(node, top=depth == 0)]
+            if level == "+":
+                nodes = [
+                    child
+                    for node in nodes
+                    for name, child in node.children.items()
+                    if depth or not name.startswith("$")  # [MQTT-4.7.2-1]
+                ]
+            else:
+                nodes = [child for node in nodes if (child := node.children.get(level))]
+        return [node.message for node in nodes if node.message]
+
+
+def _all_below(node: _Node, *, top: bool) -> Iterator[Retained]:
+    """Messages of `node` and under it; at the top without topics that begin with $."""
+    stack = [node]
+    while stack:
+        each = stack.pop()
+        if each.message:
+            yield each.message
+        if top:
+            stack += [child for name, child in each.children.items() if not name.startswith("$")]
+            top = False
+        else:
+            stack += each.children.values()

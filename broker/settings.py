@@ -1,0 +1,125 @@
+"""Every limit of the broker in one place."""
+
+from dataclasses import dataclass, fields
+
+KIB = 1024
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the broker allows. Each field: meaning (unit), then why the default is what it is.
+
+    A limit that is hit is counted and shown by `Broker.report()`. Raises ValueError
+    when a value contradicts another.
+    """
+
+    listeners: tuple[tuple[str, int], ...] = (("127.0.0.1", 1883),)
+    """Where to listen (host, port; port 0 lets the system choose). Loopback: a stranger needs
+    credentials first."""
+
+    connections: int = 20_000
+    """Open sockets in total (count); one more is closed at once. A site of 10,000 devices twice
+    over, as when all reconnect before their old sockets are seen to be dead."""
+
+    connect_timeout_s: float = 10.0
+    """From the socket's opening to an accepted CONNECT (seconds), authentication included. A slow
+    radio link manages; a socket that never speaks is gone soon."""
+
+    connect_packet_bytes: int = 16 * KIB
+    """Largest CONNECT (bytes after the fixed header). It is read before we know who sends it; room
+    for a token as password and a will, not for a flood of half-sent 256 KiB packets."""
+
+    packet_bytes: int = 260 * KIB
+    """Largest packet of an accepted client (bytes after the fixed header): a payload of 256 KiB and
+    4 KiB for topic and packet id."""
+
+    client_id_bytes: int = 256
+    """Longest client id (bytes of UTF-8). The standard asks for 23; device ids have up to 128
+    characters."""
+
+    topic_bytes: int = 4 * KIB
+    """Longest topic or filter (bytes of UTF-8). Real ones stay below 200."""
+
+    topic_levels: int = 64
+    """Most levels of a topic or filter (count). A level costs a trie node, so depth is memory."""
+
+    subscriptions: int = 1_000
+    """Filters of one client (count); one more gets 0x80. A gateway subscribes to one filter per
+    device at most, and can use a wildcard."""
+
+    sessions_offline: int = 10_000
+    """Sessions kept for clients that are away (count), least recently connected out. As many as
+    there are devices on a large site."""
+
+    session_expiry_s: float = 7 * 86_400.0
+    """A session whose client stays away longer than this ends (seconds). A week survives a
+    maintenance shutdown; MQTT 3.1.1 itself names no end."""
+
+    in_flight: int = 100
+    """QoS 1 and 2 messages sent to one client and not yet acknowledged (count). 100 fill a link of
+    50 ms round trip with 2,000 messages a second and are quickly sent again after a reconnect."""
+
+    queued_messages: int = 10_000
+    """QoS 1 and 2 messages waiting for one client (count). A connected client at the bound is
+    disconnected (it does not keep up); for one that is away the oldest is dropped."""
+
+    queued_bytes: int = 16 * MIB
+    """The same bound by size (payload and topic bytes)."""
+
+    unreleased: int = 16_384
+    """QoS 2 messages of one client between PUBLISH and PUBREL (count); one more closes the
+    connection. Far above what clients keep in flight; a client that never releases stays small."""
+
+    write_buffer_bytes: int = 1 * MIB
+    """Bytes waiting in one client's socket. Beyond it QoS 0 is dropped and QoS 1 and 2 wait in the
+    queue. Three packets of full size, or about 10,000 small readings."""
+
+    retained_messages: int = 100_000
+    """Retained messages of clients (count); one more on a new topic is delivered but not kept.
+    Two per device at the device limit; what the server itself retains is not counted."""
+
+    retained_bytes: int = 64 * MIB
+    """The same bound by size (payload and topic bytes)."""
+
+    retained_replay: int = 200_000
+    """Retained messages still to be sent to one new subscriber (count); a SUBSCRIBE that would
+    exceed it gets 0x80. Two subscriptions to everything at the limit of retained messages."""
+
+    uncommitted_bytes: int = 16 * MIB
+    """Messages handed to the sink and not yet committed (bytes, objects included). Beyond it
+    publishing sockets are not read until it is under half: TCP holds devices back, not our memory.
+    About a second of full load."""
+
+    linger_s: float = 5.0
+    """How long a closed connection may take to accept its last bytes (seconds) before it is cut.
+    Otherwise a peer that stopped reading would hold the socket for ever."""
+
+    stop_grace_s: float = 2.0
+    """How long `stop` waits for commits under way, so that their acks still leave (seconds). The
+    whole server must be down within 3 seconds."""
+
+    sys_interval_s: float = 10.0
+    """Between two updates of `$SYS/broker/…` (seconds), while somebody is subscribed. Mosquitto's
+    default."""
+
+    remembered_topics: int = 65_536
+    """Topics whose checks and matches are remembered (count, each cache); at the bound all are
+    forgotten. Every device of a full site with one topic; random topics cannot fill memory."""
+
+    refusals_kept: int = 100
+    """Newest refusals kept for the report (count). Enough to see who knocks; all are counted."""
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if spec.name != "listeners" and value <= 0:
+                raise ValueError(f"{spec.name} is {value}; expected more than 0")
+        if self.write_buffer_bytes < self.packet_bytes:
+            raise ValueError(
+                f"write_buffer_bytes is {self.write_buffer_bytes}; "
+                f"expected at least packet_bytes, {self.packet_bytes}"
+            )
+        for name in ("in_flight", "unreleased"):
+            if getattr(self, name) > 65_535:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at most 65535")

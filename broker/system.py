@@ -1,0 +1,76 @@
+"""`$SYS/broker/…`: the usual figures as retained messages, for who subscribes to them."""
+
+from collections.abc import Callable, Mapping
+
+from tocsin.broker.report import Totals
+from tocsin.broker.router import Router
+
+
+class SystemTopics:
+    """Owns the last published values. Figures are made only while somebody is subscribed."""
+
+    def __init__(
+        self, version: str, router: Router, totals: Callable[[], Totals], started_at: float
+    ) -> None:
+        self._version = version
+        self._router = router
+        self._totals = totals
+        self._started_at = started_at
+        self._published: dict[str, bytes] = {}
+        self._refreshed_at = float("-inf")
+
+    def publish(self, now: float) -> None:
+        """Publishes what changed since the last time and has a subscriber."""
+        subscriptions = self._router.subscriptions
+        if any(subscriptions.match(topic) for topic in SYSTEM_TOPICS):
+            self._publish(now)
+
+    def refresh(self, now: float) -> None:
+        """Somebody is about to subscribe: the retained values become new, at most once a second."""
+        if now - self._refreshed_at >= 1.0:
+            self._publish(now)
+
+    def _publish(self, now: float) -> None:
+        self._refreshed_at = now
+        for topic, value in self._values(now).items():
+            payload = value.encode()
+            if self._published.get(topic) != payload:
+                self._published[topic] = payload
+                self._router.retain(topic, payload, 0, 0, bounded=False)
+                self._router.route(topic, payload, 0)
+
+    def _values(self, now: float) -> Mapping[str, str]:
+        totals = self._totals()
+        away = totals.sessions - totals.connected
+        figures = (
+            f"tocsin {self._version}",
+            f"{now - self._started_at:.0f} seconds",
+            totals.connected,
+            away,
+            totals.sessions,
+            totals.messages_received,
+            totals.messages_sent,
+            totals.messages_dropped,
+            totals.bytes_received,
+            totals.bytes_sent,
+            totals.subscriptions,
+            totals.retained,
+        )
+        return dict(zip(SYSTEM_TOPICS, map(str, figures), strict=True))
+
+
+SYSTEM_TOPICS: Mapping[str, str] = {
+    "$SYS/broker/version": "name and version of the server",
+    "$SYS/broker/uptime": "seconds since the broker started",
+    "$SYS/broker/clients/connected": "clients connected now",
+    "$SYS/broker/clients/disconnected": "clients that are away and have a session",
+    "$SYS/broker/clients/total": "clients connected, and away with a session",
+    "$SYS/broker/publish/messages/received": "PUBLISH packets from clients",
+    "$SYS/broker/publish/messages/sent": "PUBLISH packets to clients",
+    "$SYS/broker/publish/messages/dropped": "messages dropped or refused",
+    "$SYS/broker/bytes/received": "bytes from clients",
+    "$SYS/broker/bytes/sent": "bytes to clients",
+    "$SYS/broker/subscriptions/count": "subscriptions of all sessions",
+    "$SYS/broker/retained messages/count": "retained messages",
+}
+"""Topic → meaning, in the order of the figures."""

@@ -1,0 +1,208 @@
+"""A real broker on a free port, and clients that show every packet."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tocsin.broker import AccessControl, Broker, Settings
+from tocsin.broker.codec import decode, encode
+from tocsin.broker.packets import Connack, Connect, Packet, Pingreq, Pingresp, Suback, Subscribe
+from tocsin.devices.credentials import ANONYMOUS, Identity
+from tocsin.devices.message import Message
+
+P = TypeVar("P")
+
+WITHIN_S = 5.0
+
+
+class Sink:
+    """Records batches. Stores at once, or when the test says so."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Message]] = []
+        self.waiting: list[asyncio.Future[None]] = []
+        self.held = False
+
+    def __call__(self, messages: list[Message], at: float) -> asyncio.Future[None]:
+        self.batches.append(list(messages))
+        future = asyncio.get_running_loop().create_future()
+        if self.held:
+            self.waiting.append(future)
+        else:
+            future.set_result(None)
+        return future
+
+    @property
+    def messages(self) -> list[Message]:
+        return [message for batch in self.batches for message in batch]
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [message.payload for message in self.messages]
+
+    def store(self) -> None:
+        """Everything held so far is stored now."""
+        waiting, self.waiting = self.waiting, []
+        for future in waiting:
+            future.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        waiting, self.waiting = self.waiting, []
+        for future in waiting:
+            future.set_exception(error)
+
+
+class Peer:
+    """A client made of bytes: sends packets, or anything else, and reads packets."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, *packets: Packet | bytes) -> None:
+        self.writer.write(b"".join(p if isinstance(p, bytes) else encode(p) for p in packets))
+        await self.writer.drain()
+
+    async def receive(self) -> Packet:
+        """The next packet. EOFError or ConnectionError when the broker closed instead."""
+        async with asyncio.timeout(WITHIN_S):
+            first = (await self.reader.readexactly(1))[0]
+            length = shift = 0
+            while True:
+                digit = (await self.reader.readexactly(1))[0]
+                length |= (digit & 127) << shift
+                shift += 7
+                if digit < 128:
+                    break
+            return decode(first, await self.reader.readexactly(length))
+
+    async def expect(self, kind: type[P]) -> P:
+        packet = await self.receive()
+        assert isinstance(packet, kind), f"got {packet}; expected {kind.__name__}"
+        return packet
+
+    async def connect(self, packet: Connect) -> Connack:
+        await self.send(packet)
+        return await self.expect(Connack)
+
+    async def subscribe(self, topic_filter: str, qos: int = 0) -> int:
+        """Subscribes; the code of the SUBACK."""
+        await self.send(Subscribe(1, ((topic_filter, qos),)))
+        return (await self.expect(Suback)).codes[0]
+
+    async def round_trip(self) -> None:
+        """When this returns without anything else in between, nothing else was on its way."""
+        await self.send(Pingreq())
+        await self.expect(Pingresp)
+
+    async def closed(self) -> None:
+        """Returns when the broker has closed; what it sent before is skipped."""
+        async with asyncio.timeout(WITHIN_S):
+            try:
+                while await self.reader.read(65_536):
+                    pass
+            except ConnectionError:
+                return
+
+    async def leave(self) -> None:
+        """Closes the socket without DISCONNECT."""
+        self.writer.close()
+        try:
+            await self.writer.wait_closed()
+        except ConnectionError:
+            return
+
+
+@dataclass
+class Running:
+    """A broker under test, with everything that it told."""
+
+    broker: Broker
+    sink: Sink
+    port: int
+    connections: list[tuple[str, bool, str]] = field(default_factory=list[tuple[str, bool, str]])
+    """Client id, online, reason."""
+
+    @asynccontextmanager
+    async def peer(self) -> AsyncGenerator[Peer]:
+        """A socket that has not said anything."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        peer = Peer(reader, writer)
+        try:
+            yield peer
+        finally:
+            await peer.leave()
+
+    @asynccontextmanager
+    async def client(self, client: str = "c1", clean: bool = True) -> AsyncGenerator[Peer]:
+        """A client whose CONNECT was accepted."""
+        async with self.peer() as peer:
+            assert not (await peer.connect(Connect(client, clean))).code
+            yield peer
+
+    async def until(self, what: str, look: Callable[[], object]) -> None:
+        """Waits until `look` gives something true; AssertionError naming `what` if never."""
+        deadline = time.monotonic() + WITHIN_S
+        while not look():
+            assert time.monotonic() < deadline, f"not within {WITHIN_S} s: {what}"
+            await asyncio.sleep(0.005)
+
+    async def ended(self, client: str) -> str:
+        """The reason with which the client's connection ended, once it has."""
+        found: list[str] = []
+
+        def look() -> bool:
+            found[:] = [
+                why for who, online, why in self.connections if who == client and not online
+            ]
+            return bool(found)
+
+        await self.until(f"{client} is offline", look)
+        return found[-1]
+
+    def refused(self) -> Mapping[str, int]:
+        return self.broker.report().refused
+
+
+async def anybody(client: str, username: str | None, password: bytes | None) -> Identity | None:
+    return ANONYMOUS
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings | None = None,
+    *,
+    authenticate: Callable[[str, str | None, bytes | None], Awaitable[Identity | None]] = anybody,
+    access: AccessControl | None = None,
+) -> AsyncGenerator[Running]:
+    sink = Sink()
+    heard: list[tuple[str, bool, str]] = []
+
+    def hear(
+        client: str, online: bool, reason: str, username: str | None, address: str, at: float
+    ) -> None:
+        heard.append((client, online, reason))
+
+    broker = Broker(
+        settings or local(),
+        clock=time.time,
+        sink=sink,
+        on_connection=hear,
+        authenticate=authenticate,
+        access=access or AccessControl(),
+        version="0.0-test",
+    )
+    await broker.start()
+    try:
+        yield Running(broker, sink, broker.addresses[0][1], heard)
+    finally:
+        sink.store()
+        await broker.stop()
+
+
+def local(**limits: float) -> Settings:
+    """Settings on a free loopback port, with these limits."""
+    return Settings(listeners=(("127.0.0.1", 0),), **limits)  # pyright: ignore[reportArgumentType]
