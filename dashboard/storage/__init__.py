@@ -1,0 +1,1 @@
+"""The dashboard's tables in state.db."""
