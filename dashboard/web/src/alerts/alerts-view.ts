@@ -1,0 +1,130 @@
+import { signal } from "@preact/signals-core";
+import { html, nothing } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+import { needsAcknowledgement, rangAt } from "../plant/alerts";
+import { now } from "../plant/clock";
+import { plant } from "../plant/plant";
+import { formatDuration, formatTime } from "../reading/age";
+import { formatCount, formatValue } from "../reading/number";
+import { severityIcon } from "../shell/icons";
+import { Live } from "../shell/live";
+import { complain } from "../shell/notices";
+import { go, paths, query, setQuery } from "../shell/route";
+import { api } from "../wire/api";
+import { type Alert, millis, SEVERITIES } from "../wire/contract";
+import "./alert-detail";
+import { act, ask } from "./ask";
+import { filterAlerts, isIn, readFilter, STATES } from "./filter";
+import { lifeOf, whatOf } from "./words";
+
+/** Rows drawn at first; a storm has thousands. */
+const PAGE = 200;
+
+/** Every alert, what was done about it, and what is still to be done. */
+export class AlertsView extends Live {
+  static override properties = { chosen: {} };
+  declare chosen: string | null;
+  readonly #shown = signal(PAGE);
+  readonly #clearedAsked = signal(false);
+
+  override render() {
+    const filter = readFilter(query.value);
+    if (filter.state === "cleared" || filter.state === "all") void this.#readCleared();
+    const all = plant.alerts.all.value.filter((alert) => alert.raised_at !== null || filter.state === "all");
+    const alerts = filterAlerts(all, filter);
+    return html`<h1 class=${this.chosen ? "unseen" : ""}>Alerts</h1>
+      <div class="alerts ${this.chosen ? "with-detail" : ""}">
+        <section class="list" aria-label="Alerts">
+          <div class="toolbar">
+            <div class="segments" role="group" aria-label="State" data-testid="alert-states">
+              ${STATES.map(
+                ([
+                  name,
+                  label,
+                ]) => html`<button aria-pressed=${name === filter.state} data-testid="state-${name}" @click=${() => this.#filter({ state: name === "open" ? null : name })}>
+                  ${label} ${name === "all" || name === "cleared" ? nothing : html`<b>${formatCount(all.filter((alert) => isIn(name, alert)).length)}</b>`}</button>`,
+              )}
+            </div>
+            <div class="segments" role="group" aria-label="Severity">
+              ${SEVERITIES.map(
+                (severity) =>
+                  html`<button aria-pressed=${filter.severity === severity} title=${severity} @click=${() => this.#filter({ severity: filter.severity === severity ? null : severity })}>${severityIcon(severity)}</button>`,
+              )}
+            </div>
+            <input type="search" placeholder="Subject, rule or words" aria-label="Filter by subject, rule or words" .value=${filter.text}
+              @input=${(event: InputEvent) => this.#filter({ q: (event.target as HTMLInputElement).value || null })}>
+          </div>
+          ${alerts.length ? this.#table(alerts.slice(0, this.#shown.value)) : this.#none(filter.state)}
+          ${alerts.length > this.#shown.value ? html`<button class="more" @click=${() => (this.#shown.value += PAGE)}>${formatCount(alerts.length - this.#shown.value)} more</button>` : nothing}
+        </section>
+        ${this.chosen ? html`<alert-detail .alert=${this.chosen}></alert-detail>` : nothing}
+      </div>`;
+  }
+
+  #table(alerts: readonly Alert[]) {
+    return html`<div class="scroll"><table class="alert-table" data-testid="alert-table">
+      <thead><tr><th><span class="unseen">Severity</span></th><th>Subject</th><th>What</th><th class="number wide">Value</th><th>Since</th><th>State</th><th><span class="unseen">Actions</span></th></tr></thead>
+      <tbody>${repeat(
+        alerts,
+        (alert) => alert.id,
+        (alert) => this.#row(alert),
+      )}</tbody>
+    </table></div>`;
+  }
+
+  #row(alert: Alert) {
+    const ended = millis(alert.cleared_at);
+    return html`<tr data-item tabindex="0" data-alert=${alert.id} data-severity=${alert.severity} data-state=${alert.state} data-testid="alert-row"
+      data-suppression=${alert.suppression} aria-selected=${alert.id === this.chosen}
+      @click=${this.#open} @keydown=${this.#openByKey}>
+      <td>${severityIcon(alert.severity)}</td>
+      <td class="subject"><a href=${paths.alert(alert.id)}>${alert.subject}</a></td>
+      <td class="what"><span>${whatOf(alert)}</span> <small class="dim">${alert.rule}${alert.durable ? "" : " · not saved yet"}</small></td>
+      <td class="number wide">${formatValue(alert.value)}</td>
+      <td class="since"><time>${formatTime(rangAt(alert), now.value)}</time> <small class="dim">${formatDuration((ended ?? now.value) - rangAt(alert))}</small></td>
+      <td class="state">${lifeOf(alert)}${alert.acknowledged_by ? html` <small class="dim">${alert.acknowledged_by}</small>` : nothing}</td>
+      <td class="actions">
+        ${needsAcknowledgement(alert) ? html`<button class="ack" data-testid="ack" @click=${() => ask("ack", alert)} aria-label="Acknowledge ${alert.subject}, ${alert.rule}">Ack</button>` : nothing}
+        ${alert.suppression === "shelved" ? html`<button @click=${() => act(alert, "unshelve")}>Unshelve</button>` : alert.state !== "cleared" ? html`<button data-testid="shelve" @click=${() => ask("shelve", alert)} aria-label="Shelve ${alert.subject}, ${alert.rule}">Shelve</button>` : nothing}
+      </td>
+    </tr>`;
+  }
+
+  #none(state: string) {
+    const words = {
+      open: "No open alerts.",
+      unacknowledged: "Every open alert is acknowledged.",
+      shelved: "Nothing is shelved.",
+      cleared: "No alert has cleared yet.",
+      all: "No alerts.",
+    }[state];
+    return html`<p class="nothing" data-testid="no-alerts">${plant.fleet.known.value ? words : ""}</p>`;
+  }
+
+  #filter(changes: Record<string, string | null>): void {
+    this.#shown.value = PAGE;
+    setQuery(changes);
+  }
+
+  readonly #open = (event: Event): void => {
+    if ((event.target as Element).closest("a, button")) return;
+    const row = (event.currentTarget as HTMLElement).dataset.alert;
+    if (row) go(paths.alert(row) + location.search);
+  };
+
+  readonly #openByKey = (event: KeyboardEvent): void => {
+    if (event.key === "Enter" && event.target === event.currentTarget) this.#open(event);
+  };
+
+  /** Cleared alerts from before this page was opened, once. */
+  async #readCleared(): Promise<void> {
+    if (this.#clearedAsked.peek()) return;
+    this.#clearedAsked.value = true;
+    try {
+      for (const alert of await api.clearedAlerts()) plant.alerts.take(alert);
+    } catch (error) {
+      complain(error);
+    }
+  }
+}
+customElements.define("alerts-view", AlertsView);

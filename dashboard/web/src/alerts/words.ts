@@ -1,0 +1,27 @@
+import { formatNumber } from "../reading/number";
+import type { Alert, AlertLife } from "../wire/contract";
+
+/** What an alert says about its subject, without naming it again. */
+export function whatOf(alert: Alert): string {
+  const message = alert.message.trim();
+  if (message.toLowerCase().startsWith(`${alert.subject.toLowerCase()} `))
+    return message.slice(alert.subject.length + 1);
+  if (message) return message.replace(/^[:,\s]+/, "");
+  return typeof alert.value === "number" ? `${alert.rule}, at ${formatNumber(alert.value)}` : alert.rule;
+}
+
+export const LIFE_WORDS: Record<AlertLife, string> = {
+  pending: "pending",
+  active: "active",
+  acknowledged: "acknowledged",
+  cleared_unacknowledged: "cleared, not acknowledged",
+  cleared: "cleared",
+};
+
+/** Where an alert stands, in the words of the field; shelved and the like come first. */
+export function lifeOf(alert: Alert): string {
+  if (alert.suppression === "shelved") return "shelved";
+  if (alert.suppression === "suppressed") return "suppressed";
+  if (alert.suppression === "out_of_service") return "out of service";
+  return LIFE_WORDS[alert.state];
+}

@@ -1,0 +1,95 @@
+import { millis, type SeriesAnswer } from "../wire/contract";
+
+interface Bucket {
+  min: number;
+  max: number;
+  sum: number;
+  count: number;
+}
+
+/** One metric on a fixed time grid. State: buckets by number (time / step); history and live readings meet in them. */
+export class Buckets {
+  readonly #buckets = new Map<number, Bucket>();
+
+  constructor(readonly stepMs: number) {}
+
+  get size(): number {
+    return this.#buckets.size;
+  }
+
+  load(answer: SeriesAnswer): void {
+    answer.time.forEach((time, i) => {
+      const [at, avg, count] = [millis(time), answer.avg[i], answer.count[i] ?? 1];
+      if (at === null || avg == null || count === 0) return;
+      this.#merge(at, { min: answer.min[i] ?? avg, max: answer.max[i] ?? avg, sum: avg * count, count });
+    });
+  }
+
+  add(time: number, value: number, min: number, max: number, count: number): void {
+    this.#merge(time, { min, max, sum: value * count, count });
+  }
+
+  forgetBefore(time: number): void {
+    const first = Math.floor(time / this.stepMs);
+    for (const slot of this.#buckets.keys()) if (slot < first) this.#buckets.delete(slot);
+  }
+
+  /** Bucket numbers in order. */
+  slots(): number[] {
+    return [...this.#buckets.keys()].sort((a, b) => a - b);
+  }
+
+  at(slot: number): (Bucket & { avg: number }) | undefined {
+    const bucket = this.#buckets.get(slot);
+    return bucket && { ...bucket, avg: bucket.sum / bucket.count };
+  }
+
+  #merge(time: number, given: Bucket): void {
+    const slot = Math.floor(time / this.stepMs);
+    const known = this.#buckets.get(slot);
+    if (!known) {
+      this.#buckets.set(slot, given);
+      return;
+    }
+    known.min = Math.min(known.min, given.min);
+    known.max = Math.max(known.max, given.max);
+    known.sum += given.sum;
+    known.count += given.count;
+  }
+}
+
+/** Slots between which no line may be drawn: nothing came for more than three times the usual distance. */
+export function gapsIn(slots: readonly number[]): number[] {
+  if (slots.length < 2) return [];
+  const distances = slots.slice(1).map((slot, i) => slot - (slots[i] ?? slot));
+  const usual = [...distances].sort((a, b) => a - b)[Math.floor(distances.length / 2)] ?? 1;
+  const gaps: number[] = [];
+  distances.forEach((distance, i) => {
+    if (distance > Math.max(3, 3 * usual)) gaps.push((slots[i] ?? 0) + 1);
+  });
+  return gaps;
+}
+
+/** A column for uPlot: null breaks the line, undefined lets it pass. */
+export type Column = (number | null | undefined)[];
+
+/** `[time in ms, avg, min, max, avg, min, max, …]` of several metrics on one time axis. */
+export function align(all: readonly Buckets[]): [number[], ...Column[]] {
+  const stepMs = all[0]?.stepMs ?? 1;
+  const gaps = all.map((buckets) => new Set(gapsIn(buckets.slots())));
+  const slots = [...new Set(all.flatMap((buckets, i) => [...buckets.slots(), ...(gaps[i] ?? [])]))].sort(
+    (a, b) => a - b,
+  );
+  const columns = all.flatMap((buckets, i) => {
+    const [avg, min, max]: [Column, Column, Column] = [[], [], []];
+    for (const slot of slots) {
+      const bucket = buckets.at(slot);
+      const nothing = gaps[i]?.has(slot) ? null : undefined;
+      avg.push(bucket ? bucket.avg : nothing);
+      min.push(bucket ? bucket.min : nothing);
+      max.push(bucket ? bucket.max : nothing);
+    }
+    return [avg, min, max];
+  });
+  return [slots.map((slot) => (slot + 0.5) * stepMs), ...columns];
+}

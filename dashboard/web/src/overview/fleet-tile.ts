@@ -1,0 +1,96 @@
+import { signal } from "@preact/signals-core";
+import { html, noChange, nothing } from "lit";
+import { now } from "../plant/clock";
+import type { Device } from "../plant/device";
+import { plant } from "../plant/plant";
+import { formatAge } from "../reading/age";
+import { formatValue } from "../reading/number";
+import { SLOT_MS } from "../reading/trail";
+import { trendOf } from "../reading/trend";
+import { metricLabel } from "../reading/unit";
+import { severityIcon, trendArrow } from "../shell/icons";
+import { Live } from "../shell/live";
+import { paths } from "../shell/route";
+import { palette } from "../shell/theme";
+import { fillTrail } from "./history";
+import { limitsBar } from "./limits-bar";
+import { presenceMark } from "./presence";
+import { primarySeries } from "./primary";
+import { drawSparkline } from "./sparkline";
+
+const onScreen = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) (entry.target as FleetTile).visible.value = entry.isIntersecting;
+  },
+  { rootMargin: "120px" },
+);
+
+/** One device at a glance. It renders and listens only while it is on the screen. */
+export class FleetTile extends Live {
+  static override properties = { device: {} };
+  declare device: string;
+  readonly visible = signal(false);
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    onScreen.observe(this);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    onScreen.unobserve(this);
+  }
+
+  /** Focuses the link inside, which is there only once the tile is on the screen. */
+  override focus(options?: FocusOptions): void {
+    this.visible.value = true;
+    this.scrollIntoView({ block: "nearest" });
+    void this.updateComplete.then(() => this.querySelector("a")?.focus(options));
+  }
+
+  override render() {
+    if (!this.visible.value) return noChange;
+    const device = plant.fleet.get(this.device);
+    if (!device) return nothing;
+    device.revision.value;
+    palette.value;
+    const limits = plant.rules.limitsOf(device.id);
+    const alert = plant.alerts.worstByDevice.value.get(device.id);
+    const main = primarySeries(device, limits, alert, alert && plant.rules.get(alert.rule));
+    const rest = [...device.series.values()].filter((series) => series !== main).slice(0, 3);
+    return html`<a class="tile" href=${paths.device(device.id)} data-device=${device.id} data-testid="tile"
+      data-severity=${alert?.severity ?? nothing} data-unacknowledged=${alert && !alert.acknowledged ? "" : nothing}
+      data-freshness=${device.freshness} data-connection=${device.connection}>
+      <span class="who">${alert ? severityIcon(alert.severity) : nothing}<b>${device.id}</b>${presenceMark(device, now.value)}</span>
+      ${
+        main
+          ? html`<span class="what" title="${metricLabel(main.metric)}, ${formatAge(now.value - main.time)} old">
+              <span class="value"><b data-testid="tile-value">${formatValue(main.value, main.decimals)}</b><span class="unit">${main.unit}</span></span>
+              ${trendArrow(trendOf(main.trail))}
+              ${main.isNumeric ? html`<canvas aria-hidden="true"></canvas>` : nothing}
+            </span>
+            ${limitsBar(main, limits)}
+            <span class="rest">${rest.map(
+              (series) =>
+                html`<span title=${metricLabel(series.metric)}>${series.isNumeric ? nothing : `${metricLabel(series.metric)} `}${formatValue(series.value, series.decimals)}${series.unit ? html`<span class="unit">${series.unit}</span>` : nothing}</span>`,
+            )}</span>`
+          : html`<span class="what dim">no readings yet</span>`
+      }
+    </a>`;
+  }
+
+  override updated(): void {
+    const device = this.visible.peek() ? plant.fleet.get(this.device) : undefined;
+    if (device) this.#draw(device);
+  }
+
+  #draw(device: Device): void {
+    const canvas = this.querySelector("canvas");
+    const alert = plant.alerts.worstByDevice.peek().get(device.id);
+    const main = primarySeries(device, plant.rules.limitsOf(device.id), alert, alert && plant.rules.get(alert.rule));
+    if (!canvas || !main) return;
+    fillTrail(device, main, () => this.visible.peek() && this.isConnected);
+    drawSparkline(canvas, main.trail, Math.floor(now.peek() / SLOT_MS), alert ? `${alert.severity}-ink` : "trace");
+  }
+}
+customElements.define("fleet-tile", FleetTile);

@@ -1,0 +1,48 @@
+import { serverNow } from "../plant/clock";
+import type { Device, Series } from "../plant/device";
+import { SLOT_MS, SLOTS } from "../reading/trail";
+import { api } from "../wire/api";
+import { millis } from "../wire/contract";
+
+/** Series answered at a time: the browser has six connections to the server and the stream holds one. */
+const AT_ONCE = 2;
+
+const asked = new WeakSet<Series>();
+const waiting: { device: Device; series: Series; isWanted: () => boolean }[] = [];
+let running = 0;
+
+/** Fills a sparkline with what came before this page was opened: once a series, and only while it is on the screen. */
+export function fillTrail(device: Device, series: Series, isWanted: () => boolean): void {
+  if (asked.has(series)) return;
+  asked.add(series);
+  waiting.push({ device, series, isWanted });
+  void work();
+}
+
+async function work(): Promise<void> {
+  while (running < AT_ONCE) {
+    const next = waiting.shift();
+    if (!next) return;
+    if (!next.isWanted()) {
+      asked.delete(next.series);
+      continue;
+    }
+    running++;
+    await fill(next.device, next.series);
+    running--;
+  }
+}
+
+async function fill(device: Device, series: Series): Promise<void> {
+  const to = serverNow();
+  try {
+    const answer = await api.series(device.id, series.metric, to - SLOTS * SLOT_MS, to, SLOTS);
+    answer.time.forEach((time, i) => {
+      const [at, avg, min, max] = [millis(time), answer.avg[i], answer.min[i], answer.max[i]];
+      if (at !== null && avg != null) series.backfill(at, avg, min ?? avg, max ?? avg);
+    });
+    device.revision.value++;
+  } catch {
+    asked.delete(series); // history is not there now: the live readings draw the line by themselves
+  }
+}

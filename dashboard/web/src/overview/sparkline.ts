@@ -1,0 +1,54 @@
+import { SLOTS, type Trail } from "../reading/trail";
+import { colour } from "../shell/theme";
+
+/** Draws the last five minutes: a band from min to max and the last value of each slot; gaps stay gaps. */
+export function drawSparkline(canvas: HTMLCanvasElement, trail: Trail, slot: number, token: string): void {
+  const ratio = devicePixelRatio;
+  const width = canvas.clientWidth;
+  const height = canvas.clientHeight;
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+  }
+  const paint = canvas.getContext("2d");
+  const range = trail.range();
+  if (!paint) return;
+  paint.setTransform(ratio, 0, 0, ratio, 0, 0);
+  paint.clearRect(0, 0, width, height);
+  if (!range) return;
+
+  // A value that hardly moves is a flat line in the middle, not noise blown up to full height.
+  const middle = (range[0] + range[1]) / 2;
+  const span = Math.max(range[1] - range[0], Math.abs(middle) * 0.02, 1e-9);
+  const y = (value: number) => 2 + (height - 4) * (0.5 - (value - middle) / span);
+  const x = (at: number) => ((at - slot + SLOTS - 0.5) / SLOTS) * width;
+
+  paint.strokeStyle = colour(token);
+  paint.fillStyle = colour(token);
+  paint.lineWidth = 1.4;
+  paint.lineJoin = "round";
+  paint.globalAlpha = 0.22;
+  const step = width / SLOTS;
+  for (const place of trail.places(slot)) {
+    const top = y(trail.max[place] ?? 0);
+    const bottom = y(trail.min[place] ?? 0);
+    if (bottom - top > 1) paint.fillRect(x(trail.slot[place] ?? 0) - step / 2, top, step, bottom - top);
+  }
+  paint.globalAlpha = 1;
+  paint.beginPath();
+  let before = Number.NEGATIVE_INFINITY;
+  let lastX = 0;
+  let lastY = 0;
+  for (const place of trail.places(slot)) {
+    const at = trail.slot[place] ?? 0;
+    lastX = x(at);
+    lastY = y(trail.last[place] ?? 0);
+    if (at - before > 3) paint.moveTo(lastX, lastY);
+    else paint.lineTo(lastX, lastY);
+    before = at;
+  }
+  paint.stroke();
+  paint.beginPath();
+  paint.arc(Math.min(lastX, width - 2), lastY, 1.8, 0, 7);
+  paint.fill();
+}

@@ -1,0 +1,210 @@
+import { computed, signal } from "@preact/signals-core";
+import { html, nothing, type PropertyValues } from "lit";
+import { now } from "../plant/clock";
+import { plant } from "../plant/plant";
+import { formatTime } from "../reading/age";
+import { matches } from "../reading/glob";
+import { formatCount } from "../reading/number";
+import { icon, severityIcon } from "../shell/icons";
+import { Live } from "../shell/live";
+import { complain, say } from "../shell/notices";
+import { go, paths } from "../shell/route";
+import { ApiError, api, type FieldError } from "../wire/api";
+import { millis, type Rule, type RuleText, SEVERITIES } from "../wire/contract";
+import { columnOf, isEditable, pointer, readForm, sourceOf } from "./draft";
+
+const FUNCTIONS = [
+  "avg(metric, '5m')",
+  "min(metric, '5m')",
+  "max(metric, '5m')",
+  "delta(metric, '1m')",
+  "rate(metric, '1m')",
+  "count(metric, '1m')",
+  "age(metric)",
+];
+
+/** A rule to read, change or delete, or one to add. */
+export class RuleForm extends Live {
+  static override properties = { rule: { attribute: false }, isNew: { type: Boolean } };
+  declare rule: RuleText | Rule;
+  declare isNew: boolean;
+
+  readonly #errors = signal<readonly FieldError[]>([]);
+  readonly #other = signal("");
+  readonly #devices = signal("*");
+  readonly #saving = signal(false);
+  readonly #matched = computed(() => plant.fleet.ids.value.filter((id) => matches(this.#devices.value, id)));
+
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    const before = changed.get("rule") as RuleText | undefined;
+    if (changed.has("rule") && before?.name !== this.rule.name) {
+      this.#errors.value = [];
+      this.#other.value = "";
+      this.#devices.value = this.rule.devices;
+    }
+  }
+
+  override render() {
+    const { rule } = this;
+    const stored = "source" in rule ? rule : null;
+    const isLocked = stored !== null && !isEditable(stored);
+    return html`<section class="detail panel" aria-labelledby="rule-title" data-testid="rule-form">
+      <header>
+        <h2 id="rule-title">${this.isNew ? "A new rule" : rule.name}</h2>
+        <a class="bare close" href=${paths.rules()} aria-label="Close">${icon("close")}</a>
+      </header>
+      ${isLocked ? html`<p class="lead">From <code>${sourceOf(stored)}</code>. It is changed there; the page only shows it.</p>` : nothing}
+      <form @submit=${this.#save} @keydown=${this.#saveByKey} novalidate>
+        <fieldset class="plain" ?disabled=${isLocked}>
+          <label class="field"><span>Name</span>
+            <input name="name" .value=${rule.name} ?readonly=${!this.isNew} spellcheck="false" autocomplete="off" placeholder="boiler-overheat" aria-describedby="error-name">${this.#errorsOf("name")}</label>
+          <div class="field"><span id="severity-label">Severity</span>
+            <div class="choices" role="radiogroup" aria-labelledby="severity-label">${SEVERITIES.map(
+              (severity) =>
+                html`<label><input type="radio" name="severity" value=${severity} .checked=${rule.severity === severity}><span>${severityIcon(severity)}${severity}</span></label>`,
+            )}</div>${this.#errorsOf("severity")}</div>
+          <label class="field"><span>Devices</span>
+            <input name="devices" class="code" .value=${rule.devices} spellcheck="false" autocomplete="off" @input=${(event: InputEvent) => (this.#devices.value = (event.target as HTMLInputElement).value)} aria-describedby="error-devices">
+            ${this.#match()} ${this.#errorsOf("devices")}</label>
+          <label class="field"><span>Rings when</span>
+            <textarea name="when" class="code" rows="2" .value=${rule.when} spellcheck="false" placeholder="temp_c > 80 and avg(temp_c, '5m') > 70" aria-describedby="error-when" data-testid="rule-when"></textarea>
+            ${this.#errorsOf("when")}</label>
+          ${isLocked ? nothing : this.#words()}
+          <label class="field"><span>Clears when <small>(else when the condition is no longer true)</small></span>
+            <input name="clear" class="code" .value=${rule.clear ?? ""} spellcheck="false" autocomplete="off" placeholder="temp_c < 75" aria-describedby="error-clear">${this.#errorsOf("clear")}</label>
+          <div class="pair">
+            <label class="field"><span>On-delay <small>true for so long</small></span><input name="on_delay" class="code" .value=${rule.on_delay} aria-describedby="error-on_delay">${this.#errorsOf("on_delay")}</label>
+            <label class="field"><span>Off-delay</span><input name="off_delay" class="code" .value=${rule.off_delay} aria-describedby="error-off_delay">${this.#errorsOf("off_delay")}</label>
+          </div>
+          <label class="field"><span>Message</span><input name="message" .value=${rule.message} placeholder="{device} at {temp_c:.1f} °C" spellcheck="false" autocomplete="off" aria-describedby="error-message">${this.#errorsOf("message")}</label>
+          <label class="switch"><input type="checkbox" role="switch" name="enabled" .checked=${rule.enabled}><i></i><span>On</span></label>
+        </fieldset>
+        ${this.#other.value ? html`<p class="error" role="alert" data-testid="rule-error">${this.#other.value}</p>` : nothing}
+        ${
+          isLocked
+            ? nothing
+            : html`<footer>
+              ${this.isNew ? nothing : html`<button type="button" class="danger" data-testid="delete-rule" @click=${() => this.#dialog?.showModal()}>Delete…</button>`}
+              <span class="dim">${stored?.updated_at ? `version ${stored.version ?? 1}, ${stored.updated_by ?? "local"}, ${formatTime(millis(stored.updated_at) ?? 0, now.peek())}` : ""}</span>
+              <button class="primary" ?disabled=${this.#saving.value} data-testid="save-rule">${this.isNew ? "Add rule" : "Save"}</button>
+            </footer>`
+        }
+      </form>
+      ${stored && !isLocked ? this.#deletion(stored) : nothing}
+    </section>`;
+  }
+
+  #match() {
+    const ids = this.#matched.value;
+    if (ids.length === 0) return html`<small class="dim">No device matches yet.</small>`;
+    const named = ids.slice(0, 4).join(", ");
+    return html`<small class="dim" data-testid="matched">${formatCount(ids.length)} ${ids.length === 1 ? "device" : "devices"}: ${named}${ids.length > 4 ? " …" : ""}</small>`;
+  }
+
+  /** Metrics and functions to write a condition with: a click puts one at the caret. */
+  #words() {
+    const metrics = new Set<string>();
+    for (const id of this.#matched.value.slice(0, 200))
+      for (const metric of plant.fleet.get(id)?.series.keys() ?? []) metrics.add(metric);
+    return html`<div class="words" aria-label="Put into the condition">
+      ${[...metrics]
+        .sort()
+        .slice(0, 24)
+        .map((metric) => html`<button type="button" @click=${() => this.#insert(metric)}>${metric}</button>`)}
+      ${FUNCTIONS.map((call) => html`<button type="button" class="function" @click=${() => this.#insert(call)}>${call.replace("metric, ", "…, ").replace("(metric)", "(…)")}</button>`)}
+    </div>`;
+  }
+
+  #insert(text: string): void {
+    const field = this.querySelector<HTMLTextAreaElement>("[name=when]");
+    if (!field) return;
+    const { selectionStart, selectionEnd, value } = field;
+    const space = selectionStart > 0 && !/[\s(]$/.test(value.slice(0, selectionStart)) ? " " : "";
+    field.setRangeText(space + text, selectionStart, selectionEnd, "end");
+    const metric = field.value.indexOf("metric", selectionStart);
+    if (text.includes("metric") && metric >= 0) field.setSelectionRange(metric, metric + "metric".length);
+    field.focus();
+  }
+
+  #errorsOf(field: string) {
+    const errors = this.#errors.value.filter((error) => error.field === field);
+    return html`<span class="errors" id="error-${field}" role=${errors.length ? "alert" : nothing} data-testid="error-${field}">${errors.map(
+      (error) => {
+        const column = columnOf(error);
+        const text = this.querySelector<HTMLInputElement>(`[name=${field}]`)?.value ?? "";
+        const place = column === null ? null : pointer(text, column);
+        return html`${place ? html`<pre class="pointer">${place.line}\n<b>${place.mark}</b></pre>` : nothing}<span class="error">${error.message}</span>`;
+      },
+    )}</span>`;
+  }
+
+  #deletion(rule: Rule) {
+    const open = plant.alerts.open.value.filter((alert) => alert.rule === rule.name).length;
+    const watched = plant.fleet.ids.value.filter((id) => matches(rule.devices, id)).length;
+    return html`<dialog class="dialog" aria-labelledby="delete-title" data-testid="delete-dialog">
+      <h2 id="delete-title">Delete ${rule.name}?</h2>
+      <p>${watched === 1 ? "1 device is" : `${formatCount(watched)} devices are`} then no longer watched for <code>${rule.when}</code>.</p>
+      <p>${open ? html`<b>${open === 1 ? "1 open alert clears" : `${open} open alerts clear`}</b> without anybody having looked.` : "No alert of it is open."}
+        Past alerts and all readings stay. The text of the rule is lost.</p>
+      <form method="dialog" @submit=${this.#delete}>
+        <footer><button value="keep" autofocus>Keep it</button><button class="danger solid" value="delete" data-testid="delete-confirm">Delete the rule</button></footer>
+      </form>
+    </dialog>`;
+  }
+
+  get #dialog(): HTMLDialogElement | null {
+    return this.querySelector("dialog");
+  }
+
+  readonly #save = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    const text = readForm(new FormData(event.target as HTMLFormElement));
+    this.#saving.value = true;
+    this.#errors.value = [];
+    this.#other.value = "";
+    try {
+      await (this.isNew ? api.addRule(text) : api.changeRule(this.rule.name, text));
+      say(this.isNew ? `${text.name} watches from now on.` : `${text.name} is saved and applies from now on.`);
+      if (this.isNew) go(paths.rules());
+    } catch (error) {
+      if (
+        error instanceof ApiError &&
+        error.fields.some(({ field }) => this.querySelector(`[name=${CSS.escape(field)}]`))
+      )
+        this.#show(error.fields);
+      else this.#other.value = (error as Error).message;
+    } finally {
+      this.#saving.value = false;
+    }
+  };
+
+  /** Puts each error under its field and the caret at its place. */
+  #show(errors: readonly FieldError[]): void {
+    this.#errors.value = errors;
+    const first = errors[0];
+    const field = first && this.querySelector<HTMLInputElement>(`[name=${CSS.escape(first.field)}]`);
+    if (!first || !field) return;
+    field.focus();
+    const column = columnOf(first);
+    if (column !== null && "setSelectionRange" in field) field.setSelectionRange(column - 1, column - 1);
+  }
+
+  readonly #saveByKey = (event: KeyboardEvent): void => {
+    const isInWhen = event.target instanceof HTMLTextAreaElement;
+    if (event.key !== "Enter" || !isInWhen || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    event.target.form?.requestSubmit();
+  };
+
+  readonly #delete = async (event: SubmitEvent): Promise<void> => {
+    if ((event.submitter as HTMLButtonElement | null)?.value !== "delete") return;
+    try {
+      await api.deleteRule(this.rule.name);
+      say(`${this.rule.name} is deleted.`);
+      go(paths.rules());
+    } catch (error) {
+      complain(error);
+    }
+  };
+}
+customElements.define("rule-form", RuleForm);

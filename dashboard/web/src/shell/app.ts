@@ -1,0 +1,150 @@
+import { effect } from "@preact/signals-core";
+import { html } from "lit";
+import { ask } from "../alerts/ask";
+import { plant } from "../plant/plant";
+import { api } from "../wire/api";
+import type { Alert } from "../wire/contract";
+import "../alerts/alerts-view";
+import "../connect/connect-view";
+import "../device/device-view";
+import "../overview/overview-view";
+import "../rules/rules-view";
+import "../topics/topics-view";
+import "./announcer";
+import "./banner";
+import { askHelp } from "./help";
+import { type Command, isTyping, Keyboard, moveFocus } from "./keyboard";
+import { Live } from "./live";
+import "./login";
+import "./navigation";
+import "./notices";
+import { go, paths, route } from "./route";
+import "./search";
+import { hidden, mustLogIn, stream, wantedView } from "./session";
+
+/** The page: banner, navigation and the view that the URL names. */
+export class TocsinApp extends Live {
+  readonly #keyboard = new Keyboard();
+
+  override connectedCallback(): void {
+    this.replaceChildren(); // the shell that index.html paints before this script runs
+    super.connectedCallback();
+    addEventListener("keydown", this.#press);
+    document.addEventListener("visibilitychange", () => {
+      hidden.value = document.hidden;
+    });
+    effect(nameTab);
+    effect(tellView);
+  }
+
+  override render() {
+    if (mustLogIn.value) return html`<main class="centred"><login-form></login-form></main>`;
+    return html`<a class="skip" href="#view">Skip to the view</a>
+      <page-banner></page-banner>
+      <aside class="side"><page-search></page-search><page-navigation></page-navigation></aside>
+      <main id="view" tabindex="-1">${this.#view()}</main>
+      <page-notices></page-notices>
+      <alert-question></alert-question>
+      <keyboard-help></keyboard-help>
+      <alert-announcer></alert-announcer>`;
+  }
+
+  #view() {
+    const here = route.value;
+    switch (here.view) {
+      case "overview":
+        return html`<overview-view></overview-view>`;
+      case "device":
+        return html`<device-view .device=${here.device}></device-view>`;
+      case "alerts":
+        return html`<alerts-view .chosen=${here.alert}></alerts-view>`;
+      case "rules":
+        return html`<rules-view .chosen=${here.rule}></rules-view>`;
+      case "topics":
+        return html`<topics-view></topics-view>`;
+      case "connect":
+        return html`<connect-view></connect-view>`;
+      case "missing":
+        return html`<section class="nothing"><h1>There is no page ${here.path}</h1><p><a href=${paths.overview()}>To the overview</a></p></section>`;
+    }
+  }
+
+  readonly #press = (event: KeyboardEvent): void => {
+    if (event.key === "Escape") {
+      if (!document.querySelector("dialog[open]")) (document.activeElement as HTMLElement | null)?.blur();
+      return;
+    }
+    if (
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      isTyping(event.target) ||
+      document.querySelector("dialog[open]")
+    )
+      return;
+    const command = this.#keyboard.press(event.key, event.timeStamp);
+    if (!command) return;
+    event.preventDefault();
+    obey(command);
+  };
+}
+customElements.define("tocsin-app", TocsinApp);
+
+function obey(command: Command): void {
+  switch (command.do) {
+    case "search":
+      document.querySelector<HTMLInputElement>("page-search input")?.focus();
+      break;
+    case "next":
+      moveFocus(1);
+      break;
+    case "previous":
+      moveFocus(-1);
+      break;
+    case "help":
+      askHelp();
+      break;
+    case "go":
+      go(command.path);
+      break;
+    case "acknowledge":
+    case "shelve": {
+      const alert = alertInFocus() ?? plant.alerts.worst.value;
+      if (alert) ask(command.do === "shelve" ? "shelve" : "ack", alert);
+    }
+  }
+}
+
+/** The alert that the focused thing is about: a row, a tile of a device with an alert, or the one shown. */
+function alertInFocus(): Alert | undefined {
+  const item = document.activeElement?.closest<HTMLElement>("[data-alert], [data-device]");
+  if (item?.dataset.alert) return plant.alerts.get(item.dataset.alert);
+  if (item?.dataset.device) return plant.alerts.worstByDevice.value.get(item.dataset.device);
+  const here = route.value;
+  if (here.view === "alerts" && here.alert) return plant.alerts.get(here.alert);
+  return here.view === "device" ? plant.alerts.worstByDevice.value.get(here.device) : undefined;
+}
+
+/** The tab says from afar whether something rings. */
+function nameTab(): void {
+  const { critical, major, warning } = plant.alerts.counts.value;
+  const signs = [critical && `▲${critical}`, major && `◆${major}`, warning && `●${warning}`].filter(Boolean).join(" ");
+  document.title = signs ? `${signs} Tocsin` : "Tocsin";
+}
+
+/** Tells the server which readings this tab needs, whenever that changes. */
+let told = "*";
+let toldTo = "";
+function tellView(): void {
+  const hello = plant.hello.value;
+  const wanted = wantedView();
+  if (!hello || stream.link.value !== "live") return;
+  if (hello.stream !== toldTo) told = "*";
+  toldTo = hello.stream;
+  const text = JSON.stringify(wanted);
+  if (text === told || (told === "*" && wanted === "*")) return;
+  told = wanted === "*" ? "*" : text;
+  api.view(hello.stream, wanted).catch(() => {
+    told = ""; // the stream ended meanwhile: its successor is told
+  });
+}

@@ -1,0 +1,107 @@
+import { computed, signal } from "@preact/signals-core";
+import { html, nothing } from "lit";
+import { whatOf } from "../alerts/words";
+import { plant } from "../plant/plant";
+import { byName } from "../reading/groups";
+import { icon, severityIcon } from "./icons";
+import { Live } from "./live";
+import { go, paths } from "./route";
+
+export interface Found {
+  kind: "device" | "alert" | "rule";
+  label: string;
+  path: string;
+}
+
+const SHOWN = 12;
+
+/** What a search text finds: names that begin with it before names that contain it. */
+export function find(text: string, things: Iterable<Found>, limit = SHOWN): Found[] {
+  const wanted = text.trim().toLowerCase();
+  if (!wanted) return [];
+  const found: [rank: number, thing: Found][] = [];
+  for (const thing of things) {
+    const at = thing.label.toLowerCase().indexOf(wanted);
+    if (at >= 0) found.push([at === 0 ? 0 : 1, thing]);
+  }
+  return found
+    .sort(([a, x], [b, y]) => a - b || byName(x.label, y.label))
+    .slice(0, limit)
+    .map(([, thing]) => thing);
+}
+
+/** Search over devices, open alerts and rules, from anywhere with `/`. */
+export class PageSearch extends Live {
+  readonly #text = signal("");
+  readonly #chosen = signal(0);
+  readonly #found = computed(() => find(this.#text.value, this.#things()));
+
+  override render() {
+    const found = this.#found.value;
+    const chosen = Math.min(this.#chosen.value, found.length - 1);
+    const isOpen = this.#text.value.trim() !== "";
+    return html`<div class="search" role="search">
+      ${icon("search")}
+      <input type="search" placeholder="Search" aria-label="Search devices, alerts and rules" role="combobox" aria-expanded=${isOpen}
+        aria-controls="search-found" aria-activedescendant=${found.length ? `found-${chosen}` : nothing} autocomplete="off" spellcheck="false"
+        data-testid="search" .value=${this.#text.value} @input=${this.#type} @keydown=${this.#press} @blur=${this.#leave}>
+      <kbd aria-hidden="true">/</kbd>
+      ${
+        isOpen
+          ? html`<ul id="search-found" role="listbox" @pointerdown=${(event: Event) => event.preventDefault()}>
+            ${found.map(
+              (
+                thing,
+                i,
+              ) => html`<li id="found-${i}" role="option" aria-selected=${i === chosen} @click=${() => this.#open(thing)}>
+                <span>${thing.label}</span><small>${thing.kind}</small>${thing.kind === "device" ? this.#severity(thing.label) : nothing}
+              </li>`,
+            )}
+            ${found.length ? nothing : html`<li class="dim">Nothing is called that.</li>`}
+          </ul>`
+          : nothing
+      }
+    </div>`;
+  }
+
+  #severity(device: string) {
+    const alert = plant.alerts.worstByDevice.value.get(device);
+    return alert ? severityIcon(alert.severity) : nothing;
+  }
+
+  *#things(): Generator<Found> {
+    for (const id of plant.fleet.ids.value) yield { kind: "device", label: id, path: paths.device(id) };
+    for (const rule of plant.rules.all.value) yield { kind: "rule", label: rule.name, path: paths.rule(rule.name) };
+    for (const alert of plant.alerts.open.value) {
+      yield { kind: "alert", label: `${alert.subject} ${whatOf(alert)}`, path: paths.alert(alert.id) };
+    }
+  }
+
+  readonly #type = (event: InputEvent): void => {
+    this.#text.value = (event.target as HTMLInputElement).value;
+    this.#chosen.value = 0;
+  };
+
+  readonly #press = (event: KeyboardEvent): void => {
+    const found = this.#found.peek();
+    if (event.key === "ArrowDown") this.#chosen.value = Math.min(this.#chosen.value + 1, found.length - 1);
+    else if (event.key === "ArrowUp") this.#chosen.value = Math.max(this.#chosen.value - 1, 0);
+    else if (event.key === "Enter") {
+      const thing = found[this.#chosen.value];
+      if (thing) this.#open(thing);
+    } else if (event.key === "Escape") (event.target as HTMLElement).blur();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  readonly #leave = (): void => {
+    this.#text.value = "";
+  };
+
+  #open(thing: Found): void {
+    this.querySelector("input")?.blur();
+    go(thing.path);
+  }
+}
+customElements.define("page-search", PageSearch);

@@ -1,0 +1,89 @@
+import type { Alert, Me, Rule, RuleText, SeriesAnswer, UnclaimedTopic } from "./contract";
+
+/** What is wrong with one field of what was sent; `column` is 1-based in the field's text. */
+export interface FieldError {
+  field: string;
+  message: string;
+  column: number | null;
+}
+
+/** The server's refusal of a request, in its own words. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly fields: FieldError[] = [],
+  ) {
+    super(message);
+  }
+}
+
+/** Reads `{"detail": "…"}` and 422's `{"detail": [{loc, msg, column}]}`. */
+export function refusal(status: number, body: unknown): ApiError {
+  const detail = (body as { detail?: unknown } | null)?.detail;
+  if (typeof detail === "string") return new ApiError(status, detail);
+  if (Array.isArray(detail)) {
+    const fields = detail.map((entry: { loc?: unknown[]; msg?: string; column?: number | null }) => ({
+      field: String(entry.loc?.at(-1) ?? ""),
+      message: entry.msg ?? "not accepted",
+      column: entry.column ?? null,
+    }));
+    return new ApiError(
+      status,
+      fields.map((f) => (f.field ? `${f.field}: ${f.message}` : f.message)).join("\n"),
+      fields,
+    );
+  }
+  return new ApiError(status, `The server answered ${status}.`);
+}
+
+async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      credentials: "same-origin",
+      headers: method === "GET" ? { Accept: "application/json" } : { "Content-Type": "application/json" },
+      body: method === "GET" ? null : JSON.stringify(body ?? {}),
+      signal: signal ?? null,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, "The server cannot be reached. Nothing was changed; try again when the page says live.");
+  }
+  const text = await response.text();
+  let answer: unknown = null;
+  try {
+    answer = text ? JSON.parse(text) : null;
+  } catch {
+    // An answer that is not JSON comes from something between us and the server: its status says enough.
+  }
+  if (!response.ok) throw refusal(response.status, answer);
+  return answer as T;
+}
+
+const part = encodeURIComponent;
+
+export type AlertAction = "ack" | "shelve" | "unshelve" | "comment";
+
+export const api = {
+  me: () => request<Me>("GET", "/api/me"),
+  login: (name: string, password: string) => request<Me | null>("POST", "/api/login", { name, password }),
+  logout: () => request<null>("POST", "/api/logout"),
+  topics: () => request<UnclaimedTopic[]>("GET", "/api/topics"),
+  clearedAlerts: () => request<Alert[]>("GET", "/api/alerts?state=cleared"),
+  series: (device: string, metric: string, from: number, to: number, points: number, signal?: AbortSignal) =>
+    request<SeriesAnswer>(
+      "GET",
+      `/api/devices/${part(device)}/series?metric=${part(metric)}&from=${part(new Date(from).toISOString())}&to=${part(new Date(to).toISOString())}&points=${points}`,
+      undefined,
+      signal,
+    ),
+  addRule: (rule: Partial<RuleText>) => request<Rule>("POST", "/api/rules", rule),
+  changeRule: (name: string, rule: Partial<RuleText>) => request<Rule>("PUT", `/api/rules/${part(name)}`, rule),
+  deleteRule: (name: string) => request<null>("DELETE", `/api/rules/${part(name)}`),
+  alert: (id: string, action: AlertAction, body: { note?: string; until?: string }) =>
+    request<Alert>("POST", `/api/alerts/${part(id)}/${action}`, body),
+  view: (stream: string, devices: "*" | string[]) =>
+    request<null>("PUT", `/api/stream/${part(stream)}/view`, { devices }),
+};

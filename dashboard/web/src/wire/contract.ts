@@ -1,0 +1,205 @@
+/** The objects the server sends: fields as in the HTTP and SSE contract, times RFC 3339 UTC unless a name says `_ms`. */
+
+export const SEVERITIES = ["critical", "major", "warning", "info"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export type Value = number | boolean | string;
+export type Connection = "online" | "offline" | "unknown";
+export type Freshness = "fresh" | "stale" | "silent" | "never";
+
+export interface MetricState {
+  value: Value | null;
+  time: string | null;
+  unit?: string | null;
+}
+
+export interface RejectedPayload {
+  at: string;
+  topic: string;
+  reason: string;
+  payload_preview: string;
+}
+
+export interface DeviceState {
+  id: string;
+  connection: Connection;
+  connection_reason: string | null;
+  via: string | null;
+  freshness: Freshness;
+  last_seen: string | null;
+  messages_total: number;
+  readings_total: number;
+  late_total: number;
+  duplicates_total: number;
+  rejected_total: number;
+  future_total?: number;
+  refused_total?: number;
+  metrics: Record<string, MetricState>;
+  last_rejected?: RejectedPayload | null;
+}
+
+export interface Presence {
+  device: string;
+  connection: Connection;
+  connection_reason: string | null;
+  freshness: Freshness;
+  via: string | null;
+  last_seen: string | null;
+  revision: number;
+}
+
+export type AlertLife = "pending" | "active" | "acknowledged" | "cleared_unacknowledged" | "cleared";
+export type Suppression = "none" | "shelved" | "suppressed" | "out_of_service";
+
+export interface Comment {
+  at: string;
+  by: string;
+  action: string;
+  note: string;
+}
+
+export interface Alert {
+  id: string;
+  rule: string;
+  subject: string;
+  device: string | null;
+  severity: Severity;
+  state: AlertLife;
+  active: boolean;
+  acknowledged: boolean;
+  latched: boolean;
+  suppression: Suppression;
+  value: Value | null;
+  message: string;
+  began_at: string;
+  raised_at: string | null;
+  cleared_at: string | null;
+  acknowledged_by: string | null;
+  acknowledged_at: string | null;
+  comments: Comment[];
+  durable: boolean;
+  revision: number;
+}
+
+/** The keys of a `[[rule]]` table that the page edits. */
+export interface RuleText {
+  name: string;
+  devices: string;
+  when: string;
+  clear: string | null;
+  on_delay: string;
+  off_delay: string;
+  severity: Severity;
+  message: string;
+  enabled: boolean;
+}
+
+export interface Rule extends RuleText {
+  source: string;
+  version?: number;
+  updated_by?: string | null;
+  updated_at?: string | null;
+}
+
+/** `[device, metric, event time in ms, newest value, min, max, count]`: one series in one frame. */
+export type Reading = [string, string, number, Value, number | null, number | null, number];
+
+export interface Frame {
+  at: number;
+  received_at: number;
+  readings: Reading[];
+}
+
+export interface Hello {
+  stream: string;
+  boot: string;
+  reset: boolean;
+  now: string | number;
+  version: string;
+  mqtt: Endpoint | null;
+  demo: boolean;
+}
+
+export interface Endpoint {
+  host: string;
+  port: number;
+}
+
+export interface Status {
+  now: string | number;
+  messages_per_s: number;
+  readings_per_s: number;
+  messages_total: number;
+  readings_total: number;
+  devices: number;
+  series: number;
+  rejected_total: number;
+  late_total: number;
+  duplicates_total: number;
+  viewers: number;
+  connections: number;
+  latency: Latency;
+  journal: {
+    state: "ok" | "behind" | "failing";
+    error: string | null;
+    pending_bytes: number;
+    last_commit_ms: number | null;
+  };
+  history?: { bytes: number; oldest: string | null };
+  stopping: boolean;
+}
+
+export interface Latency {
+  count: number;
+  under_250ms: number;
+  p50_ms: number | null;
+  p99_ms: number | null;
+  max_ms: number | null;
+}
+
+/** Buckets of one metric; `null` in `min`, `max`, `avg` marks a bucket without readings. */
+export interface SeriesAnswer {
+  metric: string;
+  unit: string | null;
+  time: (string | number)[];
+  min: (number | null)[];
+  max: (number | null)[];
+  avg: (number | null)[];
+  count: number[];
+}
+
+export interface UnclaimedTopic {
+  topic: string;
+  count: number;
+  last_at: string;
+  preview: string;
+}
+
+export interface Me {
+  name: string | null;
+  login_required: boolean;
+  demo: boolean;
+  version: string;
+  mqtt: Endpoint | null;
+}
+
+/** Every event of `GET /api/stream`, by name. */
+export interface Events {
+  hello: Hello;
+  devices: { devices: DeviceState[]; complete: boolean };
+  readings: Frame;
+  alert: Alert;
+  presence: Presence;
+  rules: { rules: Rule[] };
+  status: Status;
+}
+
+export const EVENT_NAMES = ["hello", "devices", "readings", "alert", "presence", "rules", "status"] as const;
+
+/** Milliseconds since the epoch of a time as the server writes it: RFC 3339, seconds or milliseconds. */
+export function millis(time: string | number | null | undefined): number | null {
+  if (time === null || time === undefined) return null;
+  if (typeof time === "number") return time < 1e11 ? time * 1000 : time;
+  const parsed = Date.parse(time);
+  return Number.isNaN(parsed) ? null : parsed;
+}
