@@ -44,16 +44,23 @@ SERVER = "tocsin"
 """Who did what nobody did."""
 
 
-class _Episode(msgspec.Struct):
-    """An open alert. `value` and `message` are what it takes when it next becomes active.
+class _Onset(msgspec.Struct, frozen=True):
+    """The first reading of a stretch of `when` being true, and what it says."""
 
-    `timer` is the order number of the delay that runs and ends in `then`, 0 when none does.
+    event_time: float
+    value: float | None
+    message: str
+
+
+class _Episode(msgspec.Struct):
+    """An open alert. `onset` is that of the stretch it is in or was in last.
+
+    `timer` is the number of the delay that runs and ends in `then`, 0 when none does.
     """
 
     alert: Alert
     repeat: int
-    value: float | None
-    message: str
+    onset: _Onset
     timer: int = 0
     then: Event = Event.ON_DELAY_OVER
 
@@ -120,14 +127,14 @@ class AlertBook:
         if episode is None:
             if not truth:
                 return []
-            shown = _shown(rule, subject, device, values)
-            episode = self._begin(rule, subject, device, event_time, *shown)
+            onset = _onset(rule, subject, device, event_time, values)
+            episode = self._begin(rule.name, subject, device, str(rule.severity), onset)
             return self._step(episode, None, Event.HOLDS, now, parse_duration(rule.on_delay))
         state = episode.alert.state
         if not truth:
             return self._step(episode, state, Event.FALLS, now, parse_duration(rule.off_delay))
         if state is State.CLEARED_UNACKNOWLEDGED and not episode.timer:
-            episode.value, episode.message = _shown(rule, subject, device, values)
+            episode.onset = _onset(rule, subject, device, event_time, values)
         return self._step(episode, state, Event.HOLDS, now, parse_duration(rule.on_delay))
 
     def retire(self, rule_name: str, now: float, reason: str = "rule changed") -> list[Alert]:
@@ -232,38 +239,42 @@ class AlertBook:
         self._endings = {(ending.rule, ending.subject): ending for ending in snapshot.endings}
 
     def _begin(
-        self,
-        rule: Rule,
-        subject: str,
-        device: str | None,
-        event_time: float,
-        value: float | None,
-        message: str,
+        self, rule: str, subject: str, device: str | None, severity: str, onset: _Onset
     ) -> _Episode:
-        alarm = (rule.name, subject)
-        ending = self._endings.get(alarm)
-        repeat = ending.repeat + 1 if ending and ending.began_at == event_time else 0
-        mute = self._mutes.get(alarm)
+        alarm, began_at = (rule, subject), onset.event_time
+        ending, mute = self._endings.get(alarm), self._mutes.get(alarm)
+        repeat = ending.repeat + 1 if ending and ending.began_at == began_at else 0
         alert = Alert(
-            id=alert_id(rule.name, subject, event_time, repeat),
-            rule=rule.name,
+            id=alert_id(rule, subject, began_at, repeat),
+            rule=rule,
             subject=subject,
             device=device,
-            severity=str(rule.severity),
+            severity=severity,
             state=State.PENDING,
             active=False,
             acknowledged=False,
-            value=value,
-            message=message,
-            began_at=event_time,
+            value=onset.value,
+            message=onset.message,
+            began_at=began_at,
             suppression=mute.suppression if mute else Suppression.NONE,
             shelved_until=mute.until if mute else None,
             revision=0,
         )
-        episode = _Episode(alert, repeat, value, message)
+        episode = _Episode(alert, repeat, onset)
         self._open[alert.id] = episode
-        self._by_rule.setdefault(rule.name, {})[subject] = episode
+        self._by_rule.setdefault(rule, {})[subject] = episode
         return episode
+
+    def _hand_over(self, over: _Episode, now: float) -> Alert:
+        """A new episode takes the on-delay that runs for a condition that holds again.
+
+        Without it an acknowledged alarm would be closed while its rule goes on being true.
+        """
+        alert = over.alert
+        episode = self._begin(alert.rule, alert.subject, alert.device, alert.severity, over.onset)
+        episode.timer, episode.then = over.timer, over.then
+        episode.alert = _entered(episode, State.PENDING, now, None)
+        return episode.alert
 
     def _step(
         self,
@@ -292,6 +303,8 @@ class AlertBook:
         episode.alert = _entered(episode, row.after, now, comment)
         if row.after is State.CLEARED:
             self._close(episode)
+        if row.delay is Delay.HAND_OVER and episode.timer:
+            return [episode.alert, self._hand_over(episode, now)]
         return [episode.alert]
 
     def _close(self, episode: _Episode) -> None:
@@ -379,7 +392,7 @@ def _entered(episode: _Episode, state: State, now: float, comment: Comment | Non
             pass
         case State.ACTIVE:
             changes |= {"active": True, "raised_at": now, "cleared_at": None}
-            changes |= {"value": episode.value, "message": episode.message}
+            changes |= {"value": episode.onset.value, "message": episode.onset.message}
         case State.ACKNOWLEDGED:
             pass
         case State.CLEARED_UNACKNOWLEDGED | State.CLEARED:
@@ -396,10 +409,10 @@ def _changed(alert: Alert, comment: Comment | None, **changes: Any) -> Alert:
     return replace(alert, revision=alert.revision + 1, **changes)
 
 
-def _shown(
-    rule: Rule, subject: str, device: str | None, values: Mapping[str, Value]
-) -> tuple[float | None, str]:
-    """The value and the message of an alert that begins or comes back with `values`."""
+def _onset(
+    rule: Rule, subject: str, device: str | None, event_time: float, values: Mapping[str, Value]
+) -> _Onset:
     number = next((float(v) for v in values.values() if not isinstance(v, str)), None)
     about = {"rule": rule.name, "subject": subject, "severity": str(rule.severity)}
-    return number, format_message(rule.message, values, device=device, **about)
+    message = format_message(rule.message, values, device=device, **about)
+    return _Onset(event_time, number, message)

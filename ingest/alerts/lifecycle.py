@@ -40,6 +40,7 @@ class Delay(StrEnum):
     START_ON = "start on-delay"
     START_OFF = "start off-delay"
     STOP = "stop"
+    HAND_OVER = "hand over"  # one that runs goes to a new episode, which is pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ _ROWS = (
     Transition(U, Event.HOLDS, U, Delay.START_ON, "it may be back"),
     Transition(U, Event.FALLS, U, Delay.STOP, "it was not back"),
     Transition(U, Event.ON_DELAY_OVER, A, Delay.STOP, "the same alert rings again"),
-    Transition(U, Event.ACKNOWLEDGE, C, Delay.STOP, "seen, and over"),
+    Transition(U, Event.ACKNOWLEDGE, C, Delay.HAND_OVER, "seen, and over; what may be back is new"),
     Transition(U, Event.RETIRE, C, Delay.STOP, "its rule is gone"),
 )
 TRANSITIONS = MappingProxyType({(row.before, row.event): row for row in _ROWS})
