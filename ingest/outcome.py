@@ -38,7 +38,10 @@ class Presence(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Outcome:
-    """The events of one batch, each list in the order in which they happened."""
+    """The events of one batch, each list in the order in which they happened.
+
+    `problems` are facts that could not be applied any more and changed nothing, in words.
+    """
 
     at: float
     readings: Readings | None = None
@@ -47,3 +50,4 @@ class Outcome:
     new_devices: list[str] = field(default_factory=list[str])
     new_series: list[int] = field(default_factory=list[int])
     rules_changed: bool = False
+    problems: list[str] = field(default_factory=list[str])

@@ -1,0 +1,336 @@
+"""From messages to columns: one pass over the payloads, then no object per reading.
+
+Hot path (benchmarks/engine.py). A message that is a flat JSON object of numbers, from a device
+that sent the same names before, costs the JSON parser, one dictionary hit on its names and two
+appends. The series of such a *shape* (device and names, in order) are in one pool:
+
+    message   {"temp_c": 21.5, "flow_lpm": 9.0}  →  shape 7, values 21.5, 9.0
+    shape 7   device 3, pool[14:16] = series 10, 11
+
+Anything else takes the long way once per message: decode, admit each metric, find the shape.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.devices.formats import Decoded, Decoder, Rejected, Row, Unclaimed
+from tocsin.devices.formats.decoder import read_numbers
+from tocsin.devices.formats.row import Value
+from tocsin.devices.message import Message
+from tocsin.devices.topics import Claim
+from tocsin.ingest.catalogue import Catalogue, Kind, Refused
+from tocsin.ingest.growing import Growing
+from tocsin.ingest.outcome import Presence
+from tocsin.ingest.presence import PresenceBook
+from tocsin.ingest.refusals import Refusals
+from tocsin.ingest.settings import Caps
+
+Ids = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+_read_number = msgspec.json.Decoder(float).decode
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
+
+# In a shape, in place of a series.
+_TS, _LAT, _LON = -1, -2, -3
+# What a shape is found by. Rows that came the long way begin with None: among them booleans and
+# texts have numbers' places, which the fast lane must not take for its own.
+_Names = tuple[str | None, ...]
+_SPECIAL = {"ts": _TS, "lat": _LAT, "lon": _LON}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages as columns. Rows: `device` int32, `ts` float64 seconds, NaN where none was stated.
+    Readings: `row` intp (ascending), `series` int32, `value` float64.
+    """
+
+    device: Ids
+    ts: Floats
+    row: NDArray[np.intp]
+    series: Ids
+    value: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A batch with times settled and repetitions gone.
+
+    Rows: `device`, `row_time`. Readings: `row` intp ascending, `series`, `value`, `time` float64,
+    `late`, and `current`: at least as new as everything of its series before it.
+    """
+
+    device: Ids
+    row_time: Floats
+    row: NDArray[np.intp]
+    series: Ids
+    value: Floats
+    time: Floats
+    late: NDArray[np.bool_]
+    current: NDArray[np.bool_]
+
+
+class _Gathered:
+    """A batch in the making: one shape for each row, all values in one list.
+
+    `origin` is the message a row of the fast lane came from, -1 for the long way, whose rows have
+    been checked. `times` and `positions` are what rows of the long way stated.
+    """
+
+    __slots__ = ("now", "origin", "positions", "presence", "shapes", "times", "values")
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self.shapes: list[int] = []
+        self.origin: list[int] = []
+        self.values: list[float] = []
+        self.times: list[tuple[int, float]] = []
+        self.positions: list[tuple[int, float, float]] = []
+        self.presence: list[Presence] = []
+
+
+class _Route:
+    """Where the messages of a topic go: a device, its shapes by names, and the fast lane to try."""
+
+    __slots__ = ("bare", "device", "numbers", "shapes")
+
+    def __init__(self, device: int, shapes: dict[_Names, int]) -> None:
+        self.device = device
+        self.shapes = shapes
+        self.numbers = True
+        self.bare = -1  # the shape of a bare number
+
+
+class Intake:
+    """Reads messages into batches. State: the caches of routes and shapes; both can be forgotten.
+
+    Admits devices and series to the catalogue, counts messages per device, tells presence which
+    client carried a device's messages, and hands what it cannot read to `refusals`.
+    """
+
+    def __init__(
+        self,
+        caps: Caps,
+        decoder: Decoder,
+        catalogue: Catalogue,
+        presence: PresenceBook,
+        refusals: Refusals,
+    ) -> None:
+        self._caps = caps
+        self._decoder = decoder
+        self._catalogue = catalogue
+        self._presence = presence
+        self._refusals = refusals
+        self.forget()
+
+    def forget(self) -> None:
+        """Empty the caches."""
+        self._routes: dict[str, _Route] = {}
+        self._shapes: dict[int, dict[_Names, int]] = {}
+        self._shape_count = 0
+        self._pool_used = 0
+        self._device = Growing[np.int32](np.int32, -1)
+        self._start = Growing[np.int64](np.int64, 0)
+        self._length = Growing[np.int64](np.int64, 0)
+        self._special = Growing[np.bool_](np.bool_, False)
+        self._pool = Growing[np.int32](np.int32, 0)
+
+    def gather(self, messages: Sequence[Message], now: float) -> tuple[Batch, list[Presence]]:
+        """The rows and readings of `messages`, in order, and what they changed in presence."""
+        if self._shape_count > self._caps.shapes or self._pool_used > 8 * self._caps.shapes:
+            self.forget()
+        gathered = _Gathered(now)
+        shapes, origin, values = gathered.shapes, gathered.origin, gathered.values
+        routes, settled = self._routes, self._presence.settled
+        for index, message in enumerate(messages):
+            route = routes.get(message.topic)
+            if route is not None:
+                shape = None
+                try:
+                    if route.bare >= 0:
+                        values.append(_read_number(message.payload))
+                        shape = route.bare
+                    elif route.numbers:
+                        numbers = read_numbers(message.payload)
+                        shape = route.shapes.get(tuple(numbers))
+                        if shape is not None:
+                            values.extend(numbers.values())
+                except _UNREADABLE:
+                    pass
+                if shape is not None:
+                    shapes.append(shape)
+                    origin.append(index)
+                    if settled[route.device] != message.client:
+                        gathered.presence += self._presence.carried(
+                            message.client, route.device, now
+                        )
+                    continue
+            self._read(message, gathered)
+        return self._batch(messages, gathered), gathered.presence
+
+    def _read(self, message: Message, gathered: _Gathered) -> None:
+        """The long way: one message, whatever it is."""
+        match self._decoder(message.topic, message.payload):
+            case Unclaimed():
+                self._refusals.unclaimed(message, gathered.now)
+            case Rejected(name, reason):
+                device = self._admit(name, message, gathered) if name else None
+                if name is None:
+                    self._refusals.reject(None, message, reason, gathered.now)
+                elif device is not None:
+                    self._reject(device, message, reason, gathered.now)
+            case Decoded(_, []):
+                pass  # a command or a reply: traffic to a device, not telemetry from it
+            case Decoded(name, rows):
+                device = self._admit(name, message, gathered)
+                if device is not None:
+                    refused = [self._read_row(row, device, gathered) for row in rows]
+                    if reason := next((each for each in refused if each), None):
+                        self._reject(device, message, reason, gathered.now)
+                    self._learn_route(message, device, rows)
+
+    def _admit(self, name: str, message: Message, gathered: _Gathered) -> int | None:
+        try:
+            device = self._catalogue.admit_device(name)
+        except Refused as refusal:
+            self._refusals.reject(None, message, str(refusal), gathered.now)
+            return None
+        self._presence.reach(len(self._catalogue.devices))
+        self._catalogue.messages.values[device] += 1
+        if self._presence.settled[device] != message.client:
+            gathered.presence += self._presence.carried(message.client, device, gathered.now)
+        return device
+
+    def _reject(self, device: int, message: Message, reason: str, now: float) -> None:
+        self._catalogue.rejected.values[device] += 1
+        self._refusals.reject(device, message, reason, now)
+
+    def _read_row(self, row: Row, device: int, gathered: _Gathered) -> str | None:
+        """Appends what the catalogue admits of a row; the first refusal, if there is one."""
+        names: list[str] = []
+        series_of_row: list[int] = []
+        refused: str | None = None
+        for name, value in row.values.items():
+            try:
+                series, number = self._admit_value(device, name, value)
+            except Refused as refusal:
+                refused = refused or str(refusal)
+                continue
+            names.append(name)
+            series_of_row.append(series)
+            gathered.values.append(number)
+        if names or row.position:
+            index = len(gathered.shapes)
+            gathered.shapes.append(self._shape(device, (None, *names), series_of_row))
+            gathered.origin.append(-1)
+            if row.ts is not None:
+                gathered.times.append((index, row.ts))
+            if row.position:
+                gathered.positions.append((index, *row.position))
+        return refused
+
+    def _admit_value(self, device: int, name: str, value: Value) -> tuple[int, float]:
+        if isinstance(value, str):
+            series = self._catalogue.admit_series(device, name, Kind.TEXT)
+            return series, self._catalogue.admit_text(series, value)
+        kind = Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMBER
+        return self._catalogue.admit_series(device, name, kind), float(value)
+
+    def _shape(self, device: int, names: _Names, series: Sequence[int]) -> int:
+        """The shape of `names` of a device, new or known."""
+        shapes = self._shapes.setdefault(device, {})
+        shape = shapes.get(names)
+        if shape is None:
+            shape = shapes[names] = self._shape_count
+            self._shape_count += 1
+            for column in (self._device, self._start, self._length, self._special):
+                column.reach(self._shape_count)
+            end = self._pool_used + len(series)
+            self._pool.reach(end)
+            self._device.values[shape] = device
+            self._start.values[shape] = self._pool_used
+            self._length.values[shape] = len(series)
+            self._special.values[shape] = any(each < 0 for each in series)
+            self._pool.values[self._pool_used : end] = series
+            self._pool_used = end
+        return shape
+
+    def _learn_route(self, message: Message, device: int, rows: list[Row]) -> None:
+        """Let the fast lane have the next message of this topic, if it was fit for it."""
+        route = self._routes.get(message.topic)
+        if route is None:
+            route = _Route(device, self._shapes.setdefault(device, {}))
+            if len(self._routes) < self._caps.shapes:
+                self._routes[message.topic] = route
+        route.numbers = False
+        known = self._catalogue.series_of(device)
+        try:
+            names = tuple(read_numbers(message.payload))
+        except _UNREADABLE:
+            try:
+                _read_number(message.payload)
+            except _UNREADABLE:
+                return
+            (name,) = rows[0].values
+            if name in known:
+                route.bare = self._shape(device, (name,), [known[name]])
+            return
+        route.numbers = True
+        series = [_SPECIAL.get(name, known.get(name)) for name in names]
+        claim = self._decoder.claim(message.topic)
+        if None not in series and isinstance(claim, Claim) and claim.metric is None:
+            self._shape(device, names, [each for each in series if each is not None])
+
+    # -- rows and readings
+
+    def _batch(self, messages: Sequence[Message], gathered: _Gathered) -> Batch:
+        shape = np.array(gathered.shapes, np.intp)
+        value = np.array(gathered.values, np.float64)
+        device, length = self._device.values[shape], self._length.values[shape]
+        rows = len(shape)
+        row = np.repeat(np.arange(rows), length)
+        first = np.cumsum(length) - length
+        series = self._pool.values[np.arange(len(row)) + (self._start.values[shape] - first)[row]]
+        ts = np.full(rows, np.nan)
+        latitude, longitude = np.full(rows, np.nan), np.full(rows, np.nan)
+        if self._special.values[shape].any():
+            for column, special in ((ts, _TS), (latitude, _LAT), (longitude, _LON)):
+                here = series == special
+                column[row[here]] = value[here]
+            metric = series >= 0
+            row, series, value = row[metric], series[metric], value[metric]
+            bad = ~((ts >= 0) & (ts < 1e17) | np.isnan(ts))
+            bad |= (np.abs(latitude) > 90) | (np.abs(longitude) > 180)
+            ts = np.where(ts >= 1e14, ts / 1e6, np.where(ts >= 1e11, ts / 1e3, ts))
+        else:
+            bad = np.zeros(rows, np.bool_)
+        for index, at in gathered.times:
+            ts[index] = at
+        for index, lat, lon in gathered.positions:
+            latitude[index], longitude[index] = lat, lon
+        fast = np.array(gathered.origin, np.intp) >= 0
+        np.add.at(self._catalogue.messages.values, device[fast], 1)
+        if bad.any():
+            for index in np.flatnonzero(bad).tolist():
+                message = messages[gathered.origin[index]]
+                found = self._decoder(message.topic, message.payload)
+                reason = found.reason if isinstance(found, Rejected) else "out of range"
+                self._reject(int(device[index]), message, reason, gathered.now)
+            good = ~bad
+            kept = good[row]
+            row, series, value = (np.cumsum(good) - 1)[row[kept]], series[kept], value[kept]
+            device, ts, latitude, longitude = (
+                device[good],
+                ts[good],
+                latitude[good],
+                longitude[good],
+            )
+        located = ~np.isnan(latitude) & ~np.isnan(longitude)
+        if located.any():
+            self._catalogue.latitude.values[device[located]] = latitude[located]
+            self._catalogue.longitude.values[device[located]] = longitude[located]
+        return Batch(device, ts, row, series, value)

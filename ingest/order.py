@@ -1,0 +1,45 @@
+"""Order within a batch: what was there before each element, by key.
+
+Hot path: whole arrays, no loop (benchmarks/engine.py).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+
+def occurrence(keys: Ids) -> NDArray[np.intp]:
+    """How often the key of each element came before it: 0 for its first."""
+    count = len(keys)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    place = np.arange(count)
+    nth = np.empty(count, np.intp)
+    nth[order] = place - np.repeat(starts, np.diff(np.append(starts, count)))
+    return nth
+
+
+def newest_before(keys: Ids, times: Floats, newest: Floats) -> Floats:
+    """The newest time of each element's key just before it, in `newest` (by key) or the batch."""
+    before = newest[keys]
+    count = len(keys)
+    if count < 2:
+        return before
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    again = ordered[1:] == ordered[:-1]
+    if not again.any():
+        return before
+    # A running maximum that starts anew with each key, of ranks so that it is exact.
+    by_time = np.argsort(times, kind="stable")
+    rank = np.empty(count, np.int64)
+    rank[by_time] = np.arange(count)
+    base = np.concatenate(([0], np.cumsum(~again))) * count
+    top = np.maximum.accumulate(base + rank[order]) - base
+    so_far = times[by_time[top]]
+    later = order[1:][again]
+    before[later] = np.maximum(before[later], so_far[:-1][again])
+    return before

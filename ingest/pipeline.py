@@ -1,0 +1,235 @@
+"""The life of a reading, from message to alert, in one list.
+
+    decode → identify      columns.Intake: payloads to rows and readings of known series
+    plausible              plausibility.Plausibility: future, late and repeated readings
+    windows → rules        judge.Judge: panes, then every rule on every row
+    alerts                 alerts.AlertBook: episodes with delays, acknowledged and shelved
+    presence               presence.PresenceBook: who is connected, who is heard of
+    publish                outcome.Outcome: what listeners, history and the page get
+
+Pure: no socket, clock or log. The state is a fold over the records fed, so the journal rebuilds
+it, and a snapshot with the records after it gives what all records would have given.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.devices.formats import Decoder
+from tocsin.devices.message import Message
+from tocsin.ingest import snapshot
+from tocsin.ingest.alerts.book import AlertBook
+from tocsin.ingest.catalogue import Catalogue
+from tocsin.ingest.columns import Intake
+from tocsin.ingest.facts import (
+    AlertCommand,
+    Connected,
+    Disconnected,
+    Fact,
+    Record,
+    RuleDeleted,
+    RuleFileLoaded,
+    RulePut,
+    Started,
+)
+from tocsin.ingest.judge import Judge
+from tocsin.ingest.outcome import Outcome, Readings
+from tocsin.ingest.plausibility import Plausibility
+from tocsin.ingest.presence import PresenceBook
+from tocsin.ingest.refusals import Refusals
+from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.rule_set import RuleChange, RuleSet
+from tocsin.ingest.settings import Settings
+from tocsin.ingest.views import DeviceView, PipelineStats, view_device, view_totals
+
+Ids = NDArray[np.int32]
+
+_RULE_FILE = "rules.toml"
+
+
+class Pipeline:
+    """Owns the stages and the order in which they see things.
+
+    Time is an argument: `now` is engine time and never goes back. Timers that are due fire first,
+    each at its own due time, so feeding nothing more often changes nothing.
+    """
+
+    def __init__(self, settings: Settings, decoder: Decoder) -> None:
+        self.settings = settings
+        self.catalogue = Catalogue(settings)
+        self.rules = RuleSet()
+        self.alerts = AlertBook()
+        self.refusals = Refusals(settings.caps)
+        self.presence = PresenceBook(settings, self.catalogue)
+        self._intake = Intake(settings.caps, decoder, self.catalogue, self.presence, self.refusals)
+        self._plausibility = Plausibility(settings, self.catalogue)
+        self._judge = Judge(self.catalogue)
+        self._messages_total = 0
+
+    def feed(self, records: Sequence[Record], now: float) -> Outcome:
+        """Fire what is due until `now`, then take in `records`, which arrived at `now`."""
+        outcome = Outcome(now)
+        devices, series = len(self.catalogue.devices), self.catalogue.series_count
+        self._fire_due(outcome)
+        parts: list[Readings] = []
+        for is_message, run in groupby(records, lambda record: isinstance(record, Message)):
+            if is_message:
+                parts += self._messages([r for r in run if isinstance(r, Message)], outcome)
+            else:
+                for fact in run:
+                    if not isinstance(fact, Message):
+                        self._fact(fact, outcome)
+        outcome.readings = _joined(parts)
+        outcome.new_devices = self.catalogue.devices[devices:]
+        outcome.new_series = list(range(series, self.catalogue.series_count))
+        return outcome
+
+    def next_due(self) -> float | None:
+        """When `feed` should be called at the latest, also if nothing arrives."""
+        return min(filter(None, (self.presence.next_due(), self.alerts.next_due())), default=None)
+
+    # -- stages
+
+    def _messages(self, messages: Sequence[Message], outcome: Outcome) -> list[Readings]:
+        now = outcome.at
+        self._messages_total += len(messages)
+        batch, presence = self._intake.gather(messages, now)
+        outcome.presence += presence
+        judged = self._plausibility.judge(batch, now)
+        for turn in self._judge.take(judged):
+            name = self.catalogue.devices[turn.device]
+            outcome.alerts += self.alerts.signal(
+                turn.rule, name, name, turn.truth, turn.time, now, turn.values
+            )
+        outcome.presence += self.presence.reported(_each_once(batch.device), now)
+        if not len(judged.series):
+            return []
+        return [Readings(judged.series, judged.time, judged.value, judged.late)]
+
+    def _fact(self, fact: Fact, outcome: Outcome) -> None:
+        now = outcome.at
+        match fact:
+            case Started():
+                outcome.presence += self.presence.started(now)
+            case Connected(client):
+                outcome.presence += self.presence.connected(client, now)
+            case Disconnected(client, reason):
+                outcome.presence += self.presence.disconnected(client, reason)
+            case RulePut(rule, by):
+                self._change_rules(lambda: self.rules.put(rule, by=by, at=now), outcome)
+            case RuleDeleted(name):
+                self._change_rules(lambda: self.rules.delete(name), outcome)
+            case RuleFileLoaded(rules):
+                self._change_rules(lambda: self.rules.load(rules, file=_RULE_FILE, at=now), outcome)
+            case AlertCommand():
+                try:
+                    outcome.alerts += self.alerts.command(fact, now)
+                except (KeyError, ValueError) as error:
+                    outcome.problems.append(str(error))
+            case _:
+                assert_never(fact)
+
+    def _change_rules(self, change: Callable[[], RuleChange], outcome: Outcome) -> None:
+        """Rules apply from their place in the order: a new one judges from the next reading on.
+
+        A changed rule goes on where it was, unless it asks for something else than before: then
+        its alerts end. A fact that cannot be applied (the name has another source by now)
+        changes nothing, here as in every replay.
+        """
+        before = {rule.rule.name: rule for rule in self.rules.enabled()}
+        try:
+            changed = change()
+        except (KeyError, ValueError) as error:
+            outcome.problems.append(str(error))
+            return
+        if not changed:
+            return
+        outcome.rules_changed = True
+        rules = self.rules.enabled()
+        after = {rule.rule.name: rule for rule in rules}
+        anew = [
+            name
+            for name, rule in before.items()
+            if name not in after or _asks(rule.rule) != _asks(after[name].rule)
+        ]
+        for name in anew:
+            outcome.alerts += self.alerts.retire(name, outcome.at)
+        self._judge.use(rules, anew)
+
+    def _fire_due(self, outcome: Outcome) -> None:
+        while (due := self.next_due()) is not None and due <= outcome.at:
+            if self.presence.next_due() == due:
+                outcome.presence += self.presence.fire_next()[1]
+            else:
+                outcome.alerts += self.alerts.fire_next()[1]
+
+    # -- views
+
+    def device(self, name: str) -> DeviceView | None:
+        device = self.catalogue.device_id(name)
+        return None if device is None else self._view(device)
+
+    def devices(self) -> list[DeviceView]:
+        """All devices, in order of appearance."""
+        return [self._view(device) for device in range(len(self.catalogue.devices))]
+
+    def stats(self) -> PipelineStats:
+        return view_totals(self._messages_total, self.catalogue, self.refusals)
+
+    def _view(self, device: int) -> DeviceView:
+        return view_device(device, self.catalogue, self.presence, self.refusals)
+
+    # -- snapshots
+
+    def snapshot(self) -> bytes:
+        """Everything that later outcomes depend on."""
+        return snapshot.encode(
+            {
+                "messages_total": self._messages_total,
+                "catalogue": self.catalogue.state(),
+                "presence": self.presence.state(),
+                "refusals": self.refusals.state(),
+                "plausibility": self._plausibility.state(),
+                "rules": self.rules.snapshot(),
+                "alerts": self.alerts.snapshot(),
+                "judge": self._judge.state(),
+            }
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Become what `data` was taken from. Raises ValueError for another format."""
+        state: dict[str, Any] = snapshot.decode(data)
+        self._messages_total = state["messages_total"]
+        self.catalogue.load(state["catalogue"])
+        self.presence.load(state["presence"])
+        self.refusals.load(state["refusals"])
+        self._plausibility.load(state["plausibility"])
+        self.rules.restore(state["rules"])
+        self.alerts.restore(state["alerts"])
+        self._judge.load(state["judge"], self.rules.enabled())
+        self._intake.forget()
+
+
+def _asks(rule: Rule) -> tuple[str, str | None, str]:
+    """What makes a rule the same question as before, whatever else about it changed."""
+    return rule.when, rule.clear, rule.devices
+
+
+def _each_once(devices: Ids) -> Ids:
+    """The devices, each once, in order of first appearance."""
+    found, first = np.unique(devices, return_index=True)
+    return found[np.argsort(first)]
+
+
+def _joined(parts: Sequence[Readings]) -> Readings | None:
+    if len(parts) <= 1:
+        return parts[0] if parts else None
+    return Readings(
+        np.concatenate([part.series for part in parts]),
+        np.concatenate([part.time for part in parts]),
+        np.concatenate([part.value for part in parts]),
+        np.concatenate([part.late for part in parts]),
+    )

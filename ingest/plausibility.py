@@ -1,0 +1,98 @@
+"""Which readings count: event times from the future, late ones, repeated ones.
+
+Hot path: whole arrays; only rows with a time of their own that is not the newest are looked at
+closer (benchmarks/engine.py).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.ingest.catalogue import Catalogue
+from tocsin.ingest.columns import Batch, Judged
+from tocsin.ingest.order import newest_before
+from tocsin.ingest.recent import RecentReadings
+from tocsin.ingest.settings import Settings
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+class Plausibility:
+    """Owns the memory of recent readings. Counts what it finds in the catalogue, per device."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+        self._tolerance_s = settings.future_tolerance_s
+        self._catalogue = catalogue
+        self._recent = RecentReadings()
+
+    def judge(self, batch: Batch, now: float) -> Judged:
+        """The readings of `batch` that count, with their event times and whether they are late."""
+        catalogue = self._catalogue
+        device = batch.device
+        stated = ~np.isnan(batch.ts)
+        time = np.where(stated, batch.ts, now)
+        ahead = time > now + self._tolerance_s
+        if ahead.any():
+            time[ahead] = now
+            stated &= ~ahead
+            rows = batch.row[ahead[batch.row]]
+            np.add.at(catalogue.future.values, device[rows], 1)
+        before = newest_before(device, time, catalogue.watermark.values)
+        late = (time < before - catalogue.lateness_s.values[device])[batch.row]
+
+        row, series, value = batch.row, batch.series, batch.value
+        at = time[row]
+        if stated.any():
+            new = self._new(series, at, value, late, stated[row])
+            if not new.all():
+                np.add.at(catalogue.duplicates.values, device[row[~new]], 1)
+                row, series, value = row[new], series[new], value[new]
+                at, late = at[new], late[new]
+        np.add.at(catalogue.readings.values, device[row], 1)
+        np.add.at(catalogue.count.values, series, 1)
+        if late.any():
+            np.add.at(catalogue.late.values, device[row[late]], 1)
+        judged_at = np.where(late, -np.inf, at)
+        current = ~late & (at >= newest_before(series, judged_at, catalogue.newest_time.values))
+        return Judged(device, time, row, series, value, at, late, current)
+
+    def _new(
+        self,
+        series: NDArray[np.int32],
+        at: Floats,
+        value: Floats,
+        late: Mask,
+        stated: Mask,
+    ) -> Mask:
+        """Which readings are not repetitions; those with a time of their own are remembered.
+
+        A reading newer than all of its series is new. Without a time of its own a repetition
+        cannot be told from a new reading, and counts.
+        """
+        new = np.ones(len(series), np.bool_)
+        newest = newest_before(series, at, self._catalogue.newest_time.values)
+        doubtful = np.flatnonzero(stated & ((at <= newest) | late))
+        if len(doubtful):
+            new[doubtful] = ~self._recent.known(series[doubtful], at[doubtful], value[doubtful])
+            if len(series) > 1:
+                candidates = np.flatnonzero(stated)
+                key = (value[candidates], at[candidates], series[candidates])
+                order = candidates[np.lexsort(key)]
+                earlier, later = order[:-1], order[1:]
+                same = (
+                    (series[earlier] == series[later])
+                    & (at[earlier] == at[later])
+                    & (value[earlier] == value[later])
+                )
+                new[later[same]] = False
+        remember = stated & new
+        self._recent.add(series[remember], at[remember], value[remember])
+        return new
+
+    def state(self) -> dict[str, Any]:
+        return self._recent.state()
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._recent.load(state)

@@ -1,0 +1,391 @@
+"""Presence: is a device connected, and is it heard of?
+
+Two axes that change by the tables below. The *connection* follows the MQTT connection that last
+carried the device's messages; the *freshness* follows the age of its newest report. Causes:
+
+    counted       a connection is old enough, or has brought enough, to count for the device
+    lost          a connection that counted ended
+    vanished      a connection ended that never counted (a lone `mosquitto_pub`)
+    restarted     the server was down: whatever it knew of connections is out of date
+    report        readings of the device arrived
+    overdue       no report for `stale_after` expected intervals
+    long overdue  no report for `silent_after` expected intervals
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from heapq import heapify, heappop, heappush
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.ingest.catalogue import Catalogue
+from tocsin.ingest.growing import Growing
+from tocsin.ingest.outcome import Presence
+from tocsin.ingest.settings import Settings
+
+
+class Connection(StrEnum):
+    ONLINE = "online"
+    OFFLINE = "offline"
+    UNKNOWN = "unknown"
+
+
+class Freshness(StrEnum):
+    FRESH = "fresh"
+    STALE = "stale"
+    SILENT = "silent"
+    NEVER = "never"
+
+
+class Cause(StrEnum):
+    COUNTED = "counted"
+    LOST = "lost"
+    VANISHED = "vanished"
+    RESTARTED = "restarted"
+    REPORT = "report"
+    OVERDUE = "overdue"
+    LONG_OVERDUE = "long overdue"
+
+
+# A pair that is missing changes nothing.
+CONNECTIONS: Mapping[tuple[Connection, Cause], Connection] = MappingProxyType(
+    {
+        (Connection.UNKNOWN, Cause.COUNTED): Connection.ONLINE,
+        (Connection.OFFLINE, Cause.COUNTED): Connection.ONLINE,
+        (Connection.ONLINE, Cause.LOST): Connection.OFFLINE,
+        (Connection.ONLINE, Cause.VANISHED): Connection.UNKNOWN,
+        (Connection.OFFLINE, Cause.VANISHED): Connection.UNKNOWN,
+        (Connection.ONLINE, Cause.RESTARTED): Connection.UNKNOWN,
+    }
+)
+FRESHNESSES: Mapping[tuple[Freshness, Cause], Freshness] = MappingProxyType(
+    {
+        (Freshness.NEVER, Cause.REPORT): Freshness.FRESH,
+        (Freshness.STALE, Cause.REPORT): Freshness.FRESH,
+        (Freshness.SILENT, Cause.REPORT): Freshness.FRESH,
+        (Freshness.FRESH, Cause.OVERDUE): Freshness.STALE,
+        (Freshness.STALE, Cause.LONG_OVERDUE): Freshness.SILENT,
+    }
+)
+
+# Arrays hold a freshness as its place in this tuple.
+_FRESHNESSES = (Freshness.NEVER, Freshness.FRESH, Freshness.STALE, Freshness.SILENT)
+_NEVER, _FRESH, _STALE, _SILENT = range(4)
+_OVERDUE = {_FRESH: Cause.OVERDUE, _STALE: Cause.LONG_OVERDUE}
+
+_COUNTS = -1  # in place of a number of messages: the connection counts for the device
+_LONGER, _SHORTER = 0.5, 0.1  # weight of a gap longer, or shorter, than the interval learned
+_LONGEST_JUMP = 4.0  # intervals: a gap beyond is an outage more likely than a new habit
+
+
+class _Link:
+    """An open connection: since when, and how many messages it brought of which device."""
+
+    __slots__ = ("devices", "number", "since", "waits")
+
+    def __init__(self, number: int, since: float) -> None:
+        self.number = number
+        self.since = since
+        self.devices: dict[int, int] = {}
+        self.waits = False  # a timer for its coming of age is set
+
+
+class PresenceBook:
+    """Owns both axes of every device, the open connections, and the timers.
+
+    Timers are lazy: a device has one entry in the heap and looks, when that is due, whether it
+    was heard of since. So a reading costs no heap operation, and firing more often changes nothing.
+    """
+
+    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+        self._settings = settings
+        self._catalogue = catalogue
+        self._connection: list[Connection] = []
+        self._reason: list[str | None] = []
+        self._via: list[str | None] = []
+        self._revision: list[int] = []
+        # By device: the client whose next message changes nothing on the connection axis.
+        self.settled: list[str | None] = []
+        self._links: dict[str, _Link] = {}
+        self._clients: dict[int, str] = {}  # by number of a link
+        self._next_link = 0
+        self._timers: list[tuple[float, int, int]] = []  # due, 0 = device or 1 = link, its number
+
+        self._freshness = Growing[np.int8](np.int8, _NEVER)
+        self.last_seen = Growing[np.float64](np.float64, np.nan)
+        self._heard = Growing[np.float64](np.float64, np.nan)  # deadlines count from here
+        self._sampled = Growing[np.float64](np.float64, np.nan)  # the gap is measured from here
+        self._interval = Growing[np.float64](np.float64, settings.default_interval_s)
+        self._gaps = Growing[np.int8](np.int8, 0)  # seen, at most 2
+        self._expected = Growing[np.float64](np.float64, settings.default_interval_s)
+        self._scheduled = Growing[np.float64](np.float64, np.inf)  # the device's entry in the heap
+
+    def reach(self, devices: int) -> None:
+        """Know devices up to this number of them."""
+        for device in range(len(self._via), devices):
+            self._connection.append(Connection.UNKNOWN)
+            self._reason.append(None)
+            self._via.append(None)
+            self._revision.append(0)
+            self.settled.append(None)
+            for column in self._columns().values():
+                column.reach(device + 1)
+            profile = self._catalogue.profiles[device]
+            self._expected.values[device] = (
+                profile.expected_interval_s or self._settings.default_interval_s
+            )
+
+    def view(self, device: int) -> Presence:
+        seen = self.last_seen.values.item(device)
+        return Presence(
+            device=self._catalogue.devices[device],
+            connection=self._connection[device],
+            connection_reason=self._reason[device],
+            freshness=self._freshness_of(device),
+            via=self._via[device],
+            last_seen=None if seen != seen else seen,
+            revision=self._revision[device],
+        )
+
+    # -- the connection axis
+
+    def connected(self, client: str, now: float) -> list[Presence]:
+        changes = self.disconnected(client, "taken over")
+        self._links[client] = _Link(self._next_link, now)
+        self._clients[self._next_link] = client
+        self._next_link += 1
+        return changes
+
+    def disconnected(self, client: str, reason: str) -> list[Presence]:
+        link = self._links.pop(client, None)
+        if link is None:
+            return []
+        del self._clients[link.number]
+        changes: list[Presence] = []
+        for device, messages in link.devices.items():
+            self.settled[device] = None
+            cause = Cause.LOST if messages == _COUNTS else Cause.VANISHED
+            changes += self._connection_turns(device, cause, reason)
+        return changes
+
+    def carried(self, client: str, device: int, now: float) -> list[Presence]:
+        """A message of `device` came from `client`. Not needed while `settled` says so."""
+        before = self._via[device]
+        if before != client:
+            self._via[device] = client
+            self.settled[device] = None
+            if before in self._links:
+                self._links[before].devices.pop(device, None)
+        link = self._links.get(client)
+        if link is None:  # a will, or a source outside of our broker: says nothing of connections
+            return []
+        messages = link.devices.get(device, 0)
+        if messages == _COUNTS:
+            return []
+        link.devices[device] = messages + 1
+        age = now - link.since
+        if messages + 1 >= self._settings.settles_messages or age >= self._settings.settles_s:
+            return self._counts(link, device, client)
+        if not link.waits:
+            link.waits = True
+            heappush(self._timers, (link.since + self._settings.settles_s, 1, link.number))
+        return []
+
+    def _counts(self, link: _Link, device: int, client: str) -> list[Presence]:
+        link.devices[device] = _COUNTS
+        self.settled[device] = client
+        return self._connection_turns(device, Cause.COUNTED, None)
+
+    def _connection_turns(self, device: int, cause: Cause, reason: str | None) -> list[Presence]:
+        before = self._connection[device]
+        after = CONNECTIONS.get((before, cause), before)
+        if after == before:
+            return []
+        self._connection[device] = after
+        self._reason[device] = reason
+        return [self._changed(device)]
+
+    # -- the freshness axis
+
+    def reported(self, devices: NDArray[np.int32], now: float) -> list[Presence]:
+        """Readings of `devices` (each once) arrived."""
+        if not len(devices):
+            return []
+        self._learn(devices, now)
+        self.last_seen.values[devices] = now
+        self._heard.values[devices] = now
+        freshness = self._freshness.values
+        changes: list[Presence] = []
+        for device in devices[freshness[devices] != _FRESH].tolist():
+            changes += self._freshness_turns(device, Cause.REPORT)
+        self._schedule(devices)
+        return changes
+
+    def _learn(self, devices: NDArray[np.int32], now: float) -> None:
+        """How often a device reports: a mean that follows longer gaps faster than shorter ones.
+
+        Messages closer than `min_interval_s` are one report, so a device that publishes its
+        metrics one by one every minute counts as one that reports every minute.
+        """
+        sampled = self._sampled.values[devices]
+        gap = now - sampled
+        counts = gap >= self._settings.min_interval_s
+        self._sampled.values[devices[counts | np.isnan(sampled)]] = now
+        if not counts.any():
+            return
+        device, gap = devices[counts], gap[counts]
+        seen, interval = self._gaps.values[device], self._interval.values[device]
+        floor = np.maximum(interval, self._settings.default_interval_s)
+        gap = np.where(
+            seen == 0, gap, np.minimum(gap, _LONGEST_JUMP * np.where(seen == 1, floor, interval))
+        )
+        weight = np.where((seen == 1) | (gap > interval), _LONGER, _SHORTER)
+        interval = np.where(seen == 0, gap, interval + weight * (gap - interval))
+        self._interval.values[device] = interval
+        self._gaps.values[device] = np.minimum(seen + 1, 2)
+        for each, every in zip(
+            device[seen >= 1].tolist(), interval[seen >= 1].tolist(), strict=True
+        ):
+            if self._catalogue.profiles[each].expected_interval_s is None:
+                self._expected.values[each] = max(every, self._settings.min_interval_s)
+
+    def _schedule(self, devices: NDArray[np.int32]) -> None:
+        due = (
+            self._heard.values[devices]
+            + self._settings.stale_after * self._expected.values[devices]
+        )
+        sooner = due < self._scheduled.values[devices]
+        if sooner.any():
+            for device, at in zip(devices[sooner].tolist(), due[sooner].tolist(), strict=True):
+                self._wait(device, at)
+
+    def _wait(self, device: int, due: float) -> None:
+        self._scheduled.values[device] = due
+        heappush(self._timers, (due, 0, device))
+
+    def _freshness_of(self, device: int) -> Freshness:
+        return _FRESHNESSES[self._freshness.values.item(device)]
+
+    def _freshness_turns(self, device: int, cause: Cause) -> list[Presence]:
+        before = self._freshness_of(device)
+        after = FRESHNESSES.get((before, cause), before)
+        if after == before:
+            return []
+        self._freshness.values[device] = _FRESHNESSES.index(after)
+        return [self._changed(device)]
+
+    # -- time
+
+    def started(self, now: float) -> list[Presence]:
+        """The server is back: connections are gone, and nobody was late while it was away."""
+        changes: list[Presence] = []
+        self._links.clear()
+        self._clients.clear()
+        self._timers.clear()
+        for device in range(len(self._via)):
+            self.settled[device] = None
+            changes += self._connection_turns(device, Cause.RESTARTED, "server restarted")
+        count = len(self._via)
+        self._sampled.values[:count] = np.nan
+        self._scheduled.values[:count] = np.inf
+        for device in np.flatnonzero(self._freshness.values[:count] != _NEVER).tolist():
+            self._heard.values[device] = now
+            self._wait_for_next(device)
+        return changes
+
+    def next_due(self) -> float | None:
+        """When `fire_next` may have something to tell; it may turn out to be nothing."""
+        return self._timers[0][0] if self._timers else None
+
+    def fire_next(self) -> tuple[float, list[Presence]]:
+        """Fires the timer that is due first: its due time, and what changed."""
+        due, kind, number = heappop(self._timers)
+        return due, self._link_of_age(number) if kind else self._look_at(number, due)
+
+    def _link_of_age(self, number: int) -> list[Presence]:
+        client = self._clients.get(number)
+        if client is None:  # it ended before
+            return []
+        link = self._links[client]
+        link.waits = False
+        changes: list[Presence] = []
+        for device, messages in link.devices.items():
+            if messages != _COUNTS:
+                changes += self._counts(link, device, client)
+        return changes
+
+    def _look_at(self, device: int, due: float) -> list[Presence]:
+        if self._scheduled.values[device] != due:  # a sooner one took its place
+            return []
+        self._scheduled.values[device] = np.inf
+        changes: list[Presence] = []
+        if self._overdue_at(device) <= due:
+            changes = self._freshness_turns(device, _OVERDUE[self._freshness.values.item(device)])
+        self._wait_for_next(device)
+        return changes
+
+    def _overdue_at(self, device: int) -> float:
+        fresh = self._freshness.values[device] == _FRESH
+        after = self._settings.stale_after if fresh else self._settings.silent_after
+        return self._heard.values.item(device) + after * self._expected.values.item(device)
+
+    def _wait_for_next(self, device: int) -> None:
+        if self._freshness.values.item(device) in _OVERDUE:
+            self._wait(device, self._overdue_at(device))
+
+    def _changed(self, device: int) -> Presence:
+        self._revision[device] += 1
+        return self.view(device)
+
+    # -- snapshots
+
+    def _columns(self) -> dict[str, Growing[Any]]:
+        return {
+            "freshness": self._freshness,
+            "last_seen": self.last_seen,
+            "heard": self._heard,
+            "sampled": self._sampled,
+            "interval": self._interval,
+            "gaps": self._gaps,
+            "expected": self._expected,
+            "scheduled": self._scheduled,
+        }
+
+    def state(self) -> dict[str, Any]:
+        count = len(self._via)
+        return {
+            "connection": self._connection,
+            "reason": self._reason,
+            "via": self._via,
+            "revision": self._revision,
+            "settled": self.settled,
+            "links": [
+                [client, link.number, link.since, link.waits, list(link.devices.items())]
+                for client, link in self._links.items()
+            ],
+            "next_link": self._next_link,
+            "timers": self._timers,
+            "by_device": {name: column.values[:count] for name, column in self._columns().items()},
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Become what `state` was taken from. The catalogue is loaded before."""
+        self.__init__(self._settings, self._catalogue)
+        self._connection = [Connection(each) for each in state["connection"]]
+        self._reason = list(state["reason"])
+        self._via = list(state["via"])
+        self._revision = list(state["revision"])
+        self.settled = list(state["settled"])
+        for client, number, since, waits, devices in state["links"]:
+            link = self._links[client] = _Link(number, since)
+            link.waits = waits
+            link.devices = dict(devices)
+            self._clients[number] = client
+        self._next_link = state["next_link"]
+        self._timers = [(due, kind, number) for due, kind, number in state["timers"]]
+        heapify(self._timers)
+        for name, column in self._columns().items():
+            column.load(state["by_device"][name])

@@ -1,0 +1,108 @@
+"""What the compiled forms of a rule share: its skeleton, its constants, the windows it reads.
+
+Each checked tree is compiled twice, when its rule comes into force:
+to a function over many pairs of rule and device at once (`vector`), and to a function over one
+device (`scalar`). The vector form costs some microseconds for each node however many pairs there
+are, the scalar form a tenth of one for each node and pair. Both agree with the interpreter in
+tests/ingest/rules.
+"""
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import TypeAlias
+
+from tocsin.ingest.rules.durations import parse_duration
+from tocsin.ingest.rules.expression import (
+    Arithmetic,
+    Call,
+    Comparison,
+    Expression,
+    Logical,
+    Metric,
+    Number,
+    Text,
+    Truth,
+    Unary,
+)
+from tocsin.ingest.rules.functions import FUNCTIONS
+
+CodeOf: TypeAlias = Callable[[str], int]
+"""The code that stands for a text in the columns."""
+
+Use: TypeAlias = tuple[str, float, str]
+"""A windowed function: metric, size in seconds, function."""
+
+
+def skeleton(tree: Expression) -> Hashable:
+    """What `tree` is apart from its constants; equal ones can share a vector form."""
+    match tree:
+        case Number() | Text():
+            return type(tree).__name__
+        case Truth(value):
+            return value
+        case Metric(name):
+            return ("metric", name)
+        case Call():
+            windowed = window_of(tree)
+            return windowed or (tree.function, *map(skeleton, tree.arguments))
+        case Unary(operator, operand):
+            return (operator, skeleton(operand))
+        case Arithmetic(operator, left, right):
+            return (operator, skeleton(left), skeleton(right))
+        case Comparison(operands, operators):
+            return (operators, *map(skeleton, operands))
+        case Logical(operator, operands):
+            return (operator, *map(skeleton, operands))
+
+
+def constants(tree: Expression, code_of: CodeOf) -> Iterator[float]:
+    """The constants of `tree` in the order in which the vector form numbers them."""
+    match tree:
+        case Number(value):
+            yield value
+        case Text(value):
+            yield code_of(value)
+        case Call():
+            if not window_of(tree):
+                for argument in tree.arguments:
+                    yield from constants(argument, code_of)
+        case Unary(_, operand):
+            yield from constants(operand, code_of)
+        case Arithmetic(_, left, right):
+            yield from constants(left, code_of)
+            yield from constants(right, code_of)
+        case Comparison(operands) | Logical(_, operands):
+            for operand in operands:
+                yield from constants(operand, code_of)
+        case Truth() | Metric():
+            pass
+
+
+def functions_of(tree: Expression) -> Iterator[Use]:
+    """The windowed functions that `tree` reads: (metric, size in seconds, function)."""
+    match tree:
+        case Call():
+            if windowed := window_of(tree):
+                yield windowed
+            else:
+                for argument in tree.arguments:
+                    yield from functions_of(argument)
+        case Unary(_, operand):
+            yield from functions_of(operand)
+        case Arithmetic(_, left, right):
+            yield from functions_of(left)
+            yield from functions_of(right)
+        case Comparison(operands) | Logical(_, operands):
+            for operand in operands:
+                yield from functions_of(operand)
+        case Number() | Text() | Truth() | Metric():
+            pass
+
+
+def window_of(call: Call) -> Use | None:
+    """The windowed function that `call` is, if it is one."""
+    if not FUNCTIONS[call.function].windowed:
+        return None
+    metric, window = call.arguments
+    assert isinstance(metric, Metric), "checked"
+    assert isinstance(window, Text), "checked"
+    return metric.name, parse_duration(window.value), call.function

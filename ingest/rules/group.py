@@ -1,0 +1,91 @@
+"""Rules that ask alike, judged together."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.ingest.growing import Growing
+from tocsin.ingest.rules.compiled import CodeOf, constants
+from tocsin.ingest.rules.device_glob import DeviceGlob
+from tocsin.ingest.rules.scalar import Scalar
+from tocsin.ingest.rules.validation import CheckedRule
+from tocsin.ingest.rules.vector import Vector
+
+Ids = NDArray[np.int32]
+Places = NDArray[np.intp]
+
+
+class RuleForm:
+    """A rule in its scalar form. `order` is its place among all rules."""
+
+    __slots__ = ("checked", "clear", "order", "when")
+
+    def __init__(self, checked: CheckedRule, order: int, scalar: Scalar) -> None:
+        self.checked = checked
+        self.order = order
+        self.when = scalar.condition(checked.when)
+        self.clear = scalar.condition(checked.clear) if checked.clear else None
+
+
+class RuleGroup:
+    """Rules that differ in their constants and devices only.
+
+    State: a table of pairs (rule, device), those of one device beside each other, and whether
+    the rule holds there: `start` and `number` by device, `rule` and `holds` by pair.
+    """
+
+    def __init__(self, forms: Sequence[RuleForm], code_of: CodeOf) -> None:
+        self.forms = forms
+        first = forms[0].checked
+        self.metrics = first.metrics
+        self.clocked = bool(first.clocked)
+        vector = Vector()
+        self.when = vector.condition(first.when)
+        self.clear = vector.condition(first.clear) if first.clear else None
+        table = [list(_constants(form.checked, code_of)) for form in forms]
+        self.constants = np.array(table, np.float64).T
+        self.devices = 0
+        self.pairs = 0
+        self.start = Growing[np.int32](np.int32, 0)
+        self.number = Growing[np.int32](np.int32, 0)
+        self.rule = Growing[np.int32](np.int32, 0)
+        self.holds = Growing[np.bool_](np.bool_, False)
+
+    def reach(self, devices: int, matching: Callable[[DeviceGlob], NDArray[np.bool_]]) -> None:
+        """Make pairs for devices up to this number of them."""
+        while self.devices < devices:
+            begin, end = self.devices, min(devices, self.devices + 4096)
+            matches = np.stack([matching(form.checked.devices)[begin:end] for form in self.forms])
+            _, rule = np.nonzero(matches.T)
+            number = matches.sum(axis=0)
+            self.start.reach(end)
+            self.number.reach(end)
+            self.number.values[begin:end] = number
+            self.start.values[begin:end] = self.pairs + np.cumsum(number) - number
+            self.rule.reach(self.pairs + len(rule))
+            self.holds.reach(self.pairs + len(rule))
+            self.rule.values[self.pairs : self.pairs + len(rule)] = rule
+            self.pairs += len(rule)
+            self.devices = end
+
+    def held(self) -> Iterable[tuple[str, Places]]:
+        """For each rule that holds somewhere, its name and those devices."""
+        holding = np.flatnonzero(self.holds.values[: self.pairs])
+        device = np.searchsorted(self.start.values[: self.devices], holding, side="right") - 1
+        rule = self.rule.values[holding]
+        for index in np.unique(rule).tolist():
+            yield self.forms[index].checked.rule.name, device[rule == index]
+
+    def hold(self, index: int, devices: Places) -> None:
+        """Say that a rule of the group holds for devices it covers."""
+        for device in devices.tolist():
+            start = self.start.values.item(device)
+            pairs = slice(start, start + self.number.values.item(device))
+            self.holds.values[pairs] |= self.rule.values[pairs] == index
+
+
+def _constants(checked: CheckedRule, code_of: CodeOf) -> Iterable[float]:
+    yield from constants(checked.when, code_of)
+    if checked.clear:
+        yield from constants(checked.clear, code_of)

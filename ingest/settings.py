@@ -1,0 +1,62 @@
+"""Every limit and every span of time of the pure core, with unit, default and why."""
+
+from dataclasses import dataclass, field
+
+from tocsin.devices.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How much the server remembers. What is over a cap is refused and counted, never silently.
+
+    devices: known devices. metrics_per_device: metrics of one device. series: device × metric
+    over all devices. strings_per_series: distinct texts of one series; strings: distinct texts
+    over all series (at most 256 bytes each). unclaimed_topics: topics nothing claims that are
+    listed, the least recent out. rejections: devices whose last refused payload is kept, the
+    least recent out. payload_preview_bytes and topic_preview: how much of one is kept.
+    shapes: combinations of metrics whose series ids are cached, forgotten whole when full.
+    recent_bytes: memory for telling repeated readings from new ones.
+    """
+
+    devices: int = 50_000
+    metrics_per_device: int = 256
+    series: int = 200_000
+    strings_per_series: int = 256
+    strings: int = 65_536
+    unclaimed_topics: int = 10_000
+    rejections: int = 1_000
+    payload_preview_bytes: int = 4_096
+    topic_preview: int = 256
+    shapes: int = 262_144
+    recent_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the pipeline needs to know. Times are in seconds.
+
+    profiles: the first that covers a device counts. future_tolerance_s: how far an event time
+    may be ahead of its arrival; device clocks drift, and a mere minute must not cost the order
+    of readings. settles_s, settles_messages: a connection counts for a device once it is that
+    old or has brought that many of its messages, so that a lone `mosquitto_pub` does not look
+    like a device that went offline. default_interval_s: how often a device is expected until
+    two gaps were seen. min_interval_s: messages closer than that are one report (a device that
+    publishes each metric by itself). stale_after, silent_after: multiples of the expected
+    interval.
+    """
+
+    caps: Caps = field(default_factory=Caps)
+    profiles: tuple[Profile, ...] = ()
+    future_tolerance_s: float = 300.0
+    settles_s: float = 3.0
+    settles_messages: int = 2
+    default_interval_s: float = 20.0
+    min_interval_s: float = 1.0
+    stale_after: float = 3.0
+    silent_after: float = 10.0
+
+    def profile_of(self, device: str) -> Profile:
+        return next((p for p in self.profiles if p.covers(device)), _ANY)
+
+
+_ANY = Profile()

@@ -1,0 +1,107 @@
+"""What the pipeline knows, as others see it."""
+
+import msgspec
+
+from tocsin.devices.formats.row import Value
+from tocsin.ingest.catalogue import Catalogue, Kind
+from tocsin.ingest.presence import PresenceBook
+from tocsin.ingest.refusals import Refusals, Rejection
+
+
+class MetricView(msgspec.Struct, frozen=True):
+    """The newest reading of a metric. `kind` is number, boolean or text."""
+
+    value: Value
+    time: float
+    unit: str | None
+    kind: str
+
+
+class DeviceView(msgspec.Struct, frozen=True):
+    """A device. Times in seconds since the epoch. `messages_total` counts PUBLISHes, refused ones
+    too; `rejected_total` those of them refused wholly or in part; the other totals readings.
+    `position` is (latitude, longitude).
+    """
+
+    id: str
+    connection: str
+    connection_reason: str | None
+    via: str | None
+    freshness: str
+    last_seen: float | None
+    messages_total: int
+    readings_total: int
+    late_total: int
+    duplicates_total: int
+    rejected_total: int
+    future_total: int
+    metrics: dict[str, MetricView]
+    last_rejected: Rejection | None
+    position: tuple[float, float] | None
+
+
+class PipelineStats(msgspec.Struct, frozen=True):
+    """Totals since the data folder was made. `strangers_total` are refused messages of devices
+    that could not be told or admitted; `rejected_total` has them too.
+    """
+
+    messages_total: int
+    readings_total: int
+    late_total: int
+    duplicates_total: int
+    future_total: int
+    rejected_total: int
+    strangers_total: int
+    unclaimed_total: int
+    devices: int
+    series: int
+
+
+def view_device(
+    device: int, catalogue: Catalogue, presence: PresenceBook, refusals: Refusals
+) -> DeviceView:
+    seen = presence.view(device)
+    profile = catalogue.profiles[device]
+    metrics: dict[str, MetricView] = {}
+    for name, series in catalogue.series_of(device).items():
+        if catalogue.newest_time.values[series] > float("-inf"):
+            time, value = catalogue.newest(series)
+            kind = Kind(catalogue.kind.values[series]).name.lower()
+            metrics[name] = MetricView(value, time, profile.unit_of(name), kind)
+    latitude, longitude = (
+        catalogue.latitude.values.item(device),
+        catalogue.longitude.values.item(device),
+    )
+    return DeviceView(
+        id=seen.device,
+        connection=seen.connection,
+        connection_reason=seen.connection_reason,
+        via=seen.via,
+        freshness=seen.freshness,
+        last_seen=seen.last_seen,
+        messages_total=catalogue.messages.values.item(device),
+        readings_total=catalogue.readings.values.item(device),
+        late_total=catalogue.late.values.item(device),
+        duplicates_total=catalogue.duplicates.values.item(device),
+        rejected_total=catalogue.rejected.values.item(device),
+        future_total=catalogue.future.values.item(device),
+        metrics=metrics,
+        last_rejected=refusals.last_of(device),
+        position=None if latitude != latitude else (latitude, longitude),
+    )
+
+
+def view_totals(messages_total: int, catalogue: Catalogue, refusals: Refusals) -> PipelineStats:
+    count = len(catalogue.devices)
+    return PipelineStats(
+        messages_total=messages_total,
+        readings_total=int(catalogue.readings.values[:count].sum()),
+        late_total=int(catalogue.late.values[:count].sum()),
+        duplicates_total=int(catalogue.duplicates.values[:count].sum()),
+        future_total=int(catalogue.future.values[:count].sum()),
+        rejected_total=int(catalogue.rejected.values[:count].sum()) + refusals.strangers_total,
+        strangers_total=refusals.strangers_total,
+        unclaimed_total=refusals.unclaimed_total,
+        devices=count,
+        series=catalogue.series_count,
+    )
