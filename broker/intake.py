@@ -19,7 +19,7 @@ from tocsin.devices.message import Message
 if TYPE_CHECKING:
     from tocsin.broker.connection import Connection
 
-Sink = Callable[[list[Message], float], Awaitable[None]]
+Sink = Callable[[list[Message], float], Awaitable[object]]
 
 # What a message costs in memory besides its bytes on the wire: the objects that hold it.
 MESSAGE_OVERHEAD_BYTES = 200
@@ -88,6 +88,7 @@ class Intake:
         self._on_failure = on_failure
         self._scheduled = False
         self._settling = False
+        self._resting: list[Connection] = []
         self._routed = 0
         self._size = 0
         self._wills = False
@@ -119,19 +120,32 @@ class Intake:
         size = wire_bytes + MESSAGE_OVERHEAD_BYTES * messages
         self._size += size
         self.uncommitted += size
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._turn)
+        self._schedule()
         if self.uncommitted > self._limit and not self.paused:
             self.paused = True
             self.pauses += 1
             for connection in self.publishers:
                 connection.hold(Hold.COMMIT)
 
+    def rest(self, connection: "Connection") -> None:
+        """The connection sent much: it is read again in the next loop turn."""
+        connection.hold(Hold.TURN)
+        self._resting.append(connection)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
     def _turn(self) -> None:
         self._scheduled = False
         self.submit()
         self._outbox.flush()
+        if self._resting:
+            for connection in self._resting:
+                connection.release(Hold.TURN)
+            self._resting.clear()
 
     def route_gathered(self) -> None:
         """Delivers QoS 0 of the gathering batch: at its end, and before subscriptions change."""

@@ -1,27 +1,11 @@
 """Readings that are judged and journalled, but not yet in history."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.outcome import Readings
 
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Readings as columns of one length, in arrival order; `series` are catalogue positions."""
-
-    series: NDArray[np.int32]
-    time: NDArray[np.float64]
-    value: NDArray[np.float64]
-    late: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.series)
-
-
-EMPTY = Chunk(np.empty(0, np.int32), np.empty(0), np.empty(0), np.empty(0, np.bool_))
+EMPTY = Readings(np.empty(0, np.int32), np.empty(0), np.empty(0), np.empty(0, np.bool_))
 
 
 class UnsavedReadings:
@@ -34,26 +18,33 @@ class UnsavedReadings:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.dropped_total = 0
-        self._chunks: list[Chunk] = []
+        self._chunks: list[Readings] = []
+        self._saving = EMPTY
         self._rows = 0
 
     def __len__(self) -> int:
         return self._rows
 
     def add(self, readings: Readings) -> None:
-        self._append(Chunk(readings.series, readings.time, readings.value, readings.late))
+        self._append(readings)
 
-    def take(self) -> Chunk:
-        """Everything, as one chunk; nothing is left."""
-        chunk = _join(self._chunks)
+    def take(self) -> Readings:
+        """Everything, as one chunk to be saved; it is seen here until it is `saved`."""
+        assert self._saving is EMPTY, "one save at a time"
+        self._saving = _join(self._chunks)
         self._chunks, self._rows = [], 0
-        return chunk
+        return self._saving
 
-    def put_back(self, chunk: Chunk) -> None:
-        """Return what `take` gave: it could not be saved."""
+    def saved(self) -> None:
+        """What `take` gave is in history now."""
+        self._saving = EMPTY
+
+    def put_back(self) -> None:
+        """What `take` gave could not be saved: it waits again, as the oldest."""
         newer, self._chunks, self._rows = self._chunks, [], 0
-        for part in (chunk, *newer):
+        for part in (self._saving, *newer):
             self._append(part)
+        self._saving = EMPTY
 
     def of_series(
         self, series: int, start: float, end: float
@@ -62,24 +53,31 @@ class UnsavedReadings:
         chunk = _join(self._chunks)
         if chunk is not EMPTY:
             self._chunks = [chunk]  # the next look finds it joined
-        wanted = (chunk.series == series) & (chunk.time >= start) & (chunk.time < end)
-        return chunk.time[wanted], chunk.value[wanted]
+        found = [_of_series(part, series, start, end) for part in (self._saving, chunk)]
+        return np.concatenate([t for t, _ in found]), np.concatenate([v for _, v in found])
 
-    def _append(self, chunk: Chunk) -> None:
+    def _append(self, chunk: Readings) -> None:
         self._chunks.append(chunk)
-        self._rows += len(chunk)
+        self._rows += len(chunk.series)
         while self._rows > self.limit and len(self._chunks) > 1:
-            dropped = len(self._chunks.pop(0))
+            dropped = len(self._chunks.pop(0).series)
             self._rows -= dropped
             self.dropped_total += dropped
 
 
-def _join(chunks: list[Chunk]) -> Chunk:
+def _of_series(
+    chunk: Readings, series: int, start: float, end: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    wanted = (chunk.series == series) & (chunk.time >= start) & (chunk.time < end)
+    return chunk.time[wanted], chunk.value[wanted]
+
+
+def _join(chunks: list[Readings]) -> Readings:
     if not chunks:
         return EMPTY
     if len(chunks) == 1:
         return chunks[0]
-    return Chunk(
+    return Readings(
         np.concatenate([c.series for c in chunks]),
         np.concatenate([c.time for c in chunks]),
         np.concatenate([c.value for c in chunks]),

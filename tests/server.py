@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -96,7 +96,7 @@ class Server:
         return answer.json() if answer.status_code == 200 else None
 
     @contextmanager
-    def events(self, **params: str) -> Iterator["Events"]:
+    def events(self, **params: str) -> Generator["Events"]:
         """The event stream, read by a thread."""
         reader = Events(f"{self.http}/api/stream", params)
         try:
@@ -105,7 +105,7 @@ class Server:
             reader.close()
 
     @contextmanager
-    def client(self, name: str, **options: Any) -> Iterator[mqtt.Client]:
+    def client(self, name: str, **options: Any) -> Generator[mqtt.Client]:
         """A connected paho client with its loop running."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, **options)
         client.connect(*self.mqtt)

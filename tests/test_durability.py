@@ -118,7 +118,7 @@ def test_a_full_disk_stops_acks_but_no_alarm_and_recovers(tmp_path: Path):
         assert server.send("POST", "/api/rules", RULE).status_code == 201
         told: list[bytes] = []
         with server.events() as page, server.client("siren") as siren:
-            siren.on_message = lambda _c, _u, m: told.append(m.payload)
+            siren.on_message = lambda _c, _u, m: told.append(bytes(m.payload))
             siren.subscribe("tocsin/alerts/#", qos=1)
             page.first("status", lambda s: s["connections"] == 1)
             flag.touch()

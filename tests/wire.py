@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -30,7 +30,7 @@ def _packet(first: int, body: bytes) -> bytes:
 
 
 @contextmanager
-def connected(address: tuple[str, int], client: str) -> Iterator[socket.socket]:
+def connected(address: tuple[str, int], client: str) -> Generator[socket.socket]:
     """A socket whose CONNECT was accepted."""
     with socket.create_connection(address, timeout=10) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

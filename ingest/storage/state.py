@@ -8,7 +8,7 @@ import msgspec
 
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.alert import Alert, State
-from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.rule_set import RuleEntry
 
 MIGRATIONS = (
     """
@@ -50,17 +50,6 @@ class StateSettings:
     """The newest are kept: a comment storm on one alert must not fill the disk."""
 
 
-class StoredRule(msgspec.Struct, frozen=True):
-    """A rule in force, where it comes from, and who changed it last."""
-
-    rule: Rule
-    source: str
-    """`api`, or `file:` and the file's name."""
-    version: int
-    updated_by: str
-    updated_at: float
-
-
 class Transition(msgspec.Struct, frozen=True):
     """An alert as one transition at engine time `at` left it."""
 
@@ -77,11 +66,11 @@ class StateStore:
         self._database = database
         self._settings = settings or StateSettings()
         self._encode = msgspec.msgpack.Encoder().encode
-        self._rule = msgspec.msgpack.Decoder(StoredRule).decode
+        self._rule = msgspec.msgpack.Decoder(RuleEntry).decode
         self._alert = msgspec.msgpack.Decoder(Alert).decode
         database.migrate("ingest", MIGRATIONS)
 
-    async def save_rules(self, rules: Sequence[StoredRule]) -> None:
+    async def save_rules(self, rules: Sequence[RuleEntry]) -> None:
         """Makes `rules` the whole set."""
         rows = [(stored.rule.name, self._encode(stored)) for stored in rules]
 
@@ -91,10 +80,10 @@ class StateStore:
 
         await self._database.run(replace)
 
-    async def rules(self) -> list[StoredRule]:
+    async def rules(self) -> list[RuleEntry]:
         """The rules in force, by name."""
 
-        def select(connection: sqlite3.Connection) -> list[StoredRule]:
+        def select(connection: sqlite3.Connection) -> list[RuleEntry]:
             rows = connection.execute("SELECT body FROM ingest_rules ORDER BY name")
             return [self._rule(body) for (body,) in rows]
 

@@ -18,7 +18,8 @@ def test_take_gives_all_in_arrival_order_and_leaves_nothing():
     assert chunk.series.tolist() == [1, 1, 2]
     assert chunk.time.tolist() == [5, 3, 4]
     assert len(unsaved) == 0
-    assert len(unsaved.take()) == 0
+    unsaved.saved()
+    assert len(unsaved.take().series) == 0
 
 
 def test_one_series_within_a_range():
@@ -31,12 +32,22 @@ def test_one_series_within_a_range():
     assert len(unsaved) == 5, "looking takes nothing"
 
 
+def test_what_is_being_saved_is_still_seen():
+    unsaved = UnsavedReadings(100)
+    unsaved.add(readings(1, 1))
+    unsaved.take()
+    unsaved.add(readings(1, 2))
+    assert unsaved.of_series(1, 0, 9)[0].tolist() == [1, 2]
+    unsaved.saved()
+    assert unsaved.of_series(1, 0, 9)[0].tolist() == [2]
+
+
 def test_what_could_not_be_saved_stays_oldest():
     unsaved = UnsavedReadings(100)
     unsaved.add(readings(1, 1))
-    chunk = unsaved.take()
+    unsaved.take()
     unsaved.add(readings(1, 2))
-    unsaved.put_back(chunk)
+    unsaved.put_back()
     assert unsaved.take().time.tolist() == [1, 2]
 
 

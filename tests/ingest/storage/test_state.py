@@ -8,7 +8,8 @@ import pytest
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.alert import Alert, State
 from tocsin.ingest.rules.rule import Rule, Severity
-from tocsin.ingest.storage.state import StateSettings, StateStore, StoredRule, Transition
+from tocsin.ingest.rules.rule_set import RuleEntry
+from tocsin.ingest.storage.state import StateSettings, StateStore, Transition
 
 
 @pytest.fixture
@@ -37,10 +38,10 @@ def alert(number: int, state: State = State.ACTIVE, revision: int = 1, rule: str
 
 async def test_rules_are_the_last_set_saved(database: Database) -> None:
     store = StateStore(database)
-    hot = StoredRule(
+    hot = RuleEntry(
         Rule(name="hot", when="temp_c > 80", severity=Severity.MAJOR), "api", 3, "eva", 5.0
     )
-    cold = StoredRule(Rule(name="cold", when="temp_c < 2"), "file:plant.toml", 1, "file", 4.0)
+    cold = RuleEntry(Rule(name="cold", when="temp_c < 2"), "file:plant.toml", 1, "file", 4.0)
     await store.save_rules([hot, cold])
     assert await store.rules() == [cold, hot]
     await store.save_rules([hot])

@@ -1,0 +1,89 @@
+"""Checkpoints: what is in memory goes to disk, in an order that survives a crash at any step.
+
+    readings → history      what follows `history.covered` is still in the journal
+    state    → snapshot     what follows its position is still in the journal
+    journal  → trimmed      through what both cover
+
+A crash between two steps costs a longer replay and nothing else: readings through
+`history.covered` are not stored a second time, transitions of alerts are stored by revision.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.pipeline import Pipeline
+from tocsin.ingest.storage.history.history import History, Rows
+from tocsin.ingest.storage.journal import Journal
+from tocsin.ingest.storage.snapshots import Snapshot, Snapshots
+from tocsin.ingest.storage.state import StateStore
+from tocsin.ingest.unsaved import UnsavedReadings
+
+log = structlog.get_logger(__name__)
+
+
+class Checkpoints:
+    """State: the transitions not yet in state.db, and when a checkpoint last succeeded."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        unsaved: UnsavedReadings,
+        journal: Journal,
+        history: History,
+        snapshots: Snapshots,
+        state: StateStore,
+    ) -> None:
+        self._pipeline = pipeline
+        self._unsaved = unsaved
+        self._journal = journal
+        self._history = history
+        self._snapshots = snapshots
+        self._state = state
+        self._transitions: deque[tuple[float, list[Alert]]] = deque()
+        self._saved_rules = -1
+        self._one_at_a_time = asyncio.Lock()
+        self.last_error: str | None = None
+
+    def note(self, alerts: list[Alert], at: float) -> None:
+        """Remember transitions for `save_transitions`."""
+        self._transitions.append((at, alerts))
+
+    async def save_transitions(self) -> None:
+        """Write the transitions noted so far to state.db, oldest first, and the rules in force."""
+        while self._transitions:
+            at, alerts = self._transitions[0]
+            await self._state.record(alerts, at)
+            self._transitions.popleft()
+        version = self._pipeline.rules.version
+        if version != self._saved_rules:
+            await self._state.save_rules(self._pipeline.rules.entries())
+            self._saved_rules = version
+
+    async def take(
+        self, newest: Callable[[], asyncio.Future[int]], now: Callable[[], float]
+    ) -> None:
+        """One checkpoint. `newest` gives the commit of the newest append.
+
+        Raises what a disk or a worker raises; nothing is lost then, and the next one retries.
+        """
+        async with self._one_at_a_time:
+            # These four belong to one instant: no await between them.
+            committed, at = newest(), now()
+            chunk = self._unsaved.take()
+            content = self._pipeline.snapshot()
+            try:
+                position = await asyncio.shield(committed)
+                await self._history.store(
+                    Rows.of(chunk, self._pipeline.catalogue.name_of), position
+                )
+            except BaseException:
+                self._unsaved.put_back()
+                raise
+            self._unsaved.saved()
+            await self.save_transitions()
+            through = await asyncio.to_thread(self._snapshots.save, Snapshot(position, at, content))
+            self._journal.trim(min(through, self._history.covered()))

@@ -1,0 +1,374 @@
+"""The async shell around the pure pipeline: journal and judge side by side.
+
+    submit, record ─┬─> journal.append ──> committed ──> on_committed    not to be taken back
+                    └─> pipeline.feed ───> Outcome ────> on_outcome      perhaps ahead of the disk
+
+The engine owns the order: what is appended to the journal is fed to the pipeline in the same
+turn of the event loop, so a replay of the journal gives the same outcomes. It wakes the
+pipeline when a timer is due, and makes checkpoints.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from tocsin.devices.formats import Decoder
+from tocsin.devices.message import Message
+from tocsin.devices.storage.database import Database
+from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.checkpoint import Checkpoints
+from tocsin.ingest.clock import EngineClock
+from tocsin.ingest.effects import Effects
+from tocsin.ingest.facts import (
+    AlertCommand,
+    Fact,
+    Record,
+    RuleDeleted,
+    RuleFileLoaded,
+    RulePut,
+    Started,
+)
+from tocsin.ingest.outcome import Outcome
+from tocsin.ingest.pipeline import Pipeline
+from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.rule_set import API
+from tocsin.ingest.rules.validation import RuleError, validate
+from tocsin.ingest.settings import Settings
+from tocsin.ingest.storage.history.history import (
+    History,
+    HistorySettings,
+    HistoryStats,
+    Series,
+)
+from tocsin.ingest.storage.journal import Journal, JournalSettings, JournalStats
+from tocsin.ingest.storage.snapshots import Snapshots
+from tocsin.ingest.storage.state import StateSettings, StateStore
+from tocsin.ingest.unsaved import UnsavedReadings
+from tocsin.ingest.workers import Workers
+
+log = structlog.get_logger(__name__)
+
+Listener = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """The pace of the shell. Times in seconds."""
+
+    checkpoint_s: float = 60.0
+    """Between checkpoints. A restart replays at most this much; each makes one history file."""
+    checkpoint_readings: int = 500_000
+    """A checkpoint comes earlier when this many readings wait: about 10 MB."""
+    unsaved_readings: int = 4_000_000
+    """What may wait while history cannot be written (about 85 MB); then the oldest are dropped."""
+    patience_s: float = 2.0
+    """How long an alert's effects wait for its commit; then they go out marked not durable."""
+    tick_s: float = 0.01
+    """Timers due within this of each other are fired by one wake-up."""
+    transitions_s: float = 1.0
+    """Between writes of alert transitions to state.db."""
+    maintenance_s: float = 300.0
+    """Between runs of history's compaction, rollups and retention."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """How the engine is doing. Totals count since the data folder was made, the `failures_total`
+    and `dropped_readings_total` since the start."""
+
+    messages_total: int
+    readings_total: int
+    late_total: int
+    duplicates_total: int
+    future_total: int
+    rejected_total: int
+    unclaimed_total: int
+    devices: int
+    series: int
+    failures_total: int
+    """Batches in which the pipeline raised: a fault of ours."""
+    unsaved_readings: int
+    """Readings not yet in history."""
+    dropped_readings_total: int
+    """Readings that never will be, because history could not be written for too long."""
+    troubles: dict[str, str]
+    """Background work that failed at its last try, and why."""
+    journal: JournalStats
+    history: HistoryStats
+
+
+class Engine:
+    """State: the pipeline, the journal's newest commit, the wake-up armed, background tasks."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        decoder: Decoder,
+        database: Database,
+        *,
+        shell: EngineSettings | None = None,
+        journal: JournalSettings | None = None,
+        history: HistorySettings | None = None,
+        state: StateSettings | None = None,
+    ) -> None:
+        self._settings = shell or EngineSettings()
+        self.pipeline = Pipeline(settings, decoder)
+        self._journal = Journal.open(folder / "journal", journal)
+        self._workers = Workers()
+        self.history = History(folder / "history", self._workers, history)
+        self._snapshots = Snapshots(folder / "snapshots")
+        self.state = StateStore(database, state)
+        self.unsaved = UnsavedReadings(self._settings.unsaved_readings)
+        self._checkpoints = Checkpoints(
+            self.pipeline, self.unsaved, self._journal, self.history, self._snapshots, self.state
+        )
+        self._effects = Effects(self._tell_committed, self._settings.patience_s)
+        self.on_outcome: list[Listener] = []
+        self.on_committed: list[Listener] = []
+        self.failures_total = 0
+        """Batches in which the pipeline raised: a fault of ours, logged; the rest goes on."""
+        self.troubles: dict[str, str] = {}
+        """Background work that failed at its last try, and why."""
+
+    # -- start and stop -------------------------------------------------------------------
+
+    async def start(self, version: str, file_rules: Sequence[Rule] = ()) -> None:
+        """Rebuild the state from snapshot and journal, then run.
+
+        Raises JournalCorrupt, and RuleError if a rule in a file has the name of one made in
+        the page.
+        """
+        last_at = self._recover()
+        self.clock = EngineClock(last_at or 0.0)
+        self._wake: asyncio.TimerHandle | None = None
+        self._wake_due = float("inf")
+        self._newest = self.record(Started(version, last_at))
+        self.pipeline.rules.check_file_names(rule.name for rule in file_rules)
+        if file_rules or any(e.source != API for e in self.pipeline.rules.entries()):
+            self.record(RuleFileLoaded(list(file_rules)))
+        await self._newest
+        self._tasks = [
+            asyncio.create_task(self._checkpoint_now_and_then(), name="checkpoints"),
+            asyncio.create_task(self._save_transitions_now_and_then(), name="transitions"),
+            asyncio.create_task(self._maintain_now_and_then(), name="maintenance"),
+        ]
+
+    async def stop(self, within_s: float = 1.5) -> None:
+        """Stop the timers and make a last checkpoint, if it can be had in that time.
+
+        Without it nothing is lost: the next start replays a little more.
+        """
+        if self._wake:
+            self._wake.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(within_s):
+                await self.checkpoint()
+        except Exception as error:
+            log.warning("no checkpoint at the end; the next start replays", error=repr(error))
+        self._effects.close()
+        await self._journal.close()
+        await self._workers.close()
+
+    def _recover(self) -> float | None:
+        """Snapshot, then the journal behind it, through the code that first judged it."""
+        position, last_at = 0, self._journal.last_at
+        while snapshot := self._snapshots.newest():
+            try:
+                self.pipeline.restore(snapshot.content)
+            except ValueError as error:
+                log.warning("snapshot of another version passed over", error=str(error))
+                self._snapshots.discard(snapshot)
+            else:
+                position = snapshot.position
+                last_at = max(snapshot.at, last_at or 0.0)
+                break
+        covered, entries = self.history.covered(), 0
+        for entry in self._journal.replay(position):
+            outcome = self._feed(entry.records, entry.at)
+            if outcome and outcome.readings and entry.position > covered:
+                self.unsaved.add(outcome.readings)
+            if outcome and outcome.alerts:
+                self._checkpoints.note(outcome.alerts, outcome.at)
+            entries += 1
+        log.info("recovered", snapshot=position, replayed=entries)
+        return last_at
+
+    # -- the flow -------------------------------------------------------------------------
+
+    def submit(self, messages: list[Message], at: float) -> "asyncio.Future[int]":
+        """Journal and judge one batch of messages. The future is done when it is on disk.
+
+        It raises JournalUnavailable if it is not and never will be; the batch was judged.
+        """
+        return self._take(messages, at)[1]
+
+    def record(self, fact: Fact) -> "asyncio.Future[int]":
+        """Journal and apply one fact, as `submit`."""
+        return self._take([fact], self.clock.now())[1]
+
+    def _take(
+        self, records: Sequence[Record], at: float
+    ) -> "tuple[Outcome | None, asyncio.Future[int]]":
+        self._newest = committed = self._journal.append(records, at)
+        outcome = self._feed(records, at)
+        if outcome:
+            self._tell(outcome, committed)
+        self._set_alarm_clock()
+        return outcome, committed
+
+    def _feed(self, records: Sequence[Record], at: float) -> Outcome | None:
+        try:
+            return self.pipeline.feed(records, at)
+        except Exception:
+            # Ours to mend, but not a reason to stop judging what comes after it.
+            self.failures_total += 1
+            log.exception("the pipeline failed on a batch", records=len(records))
+            return None
+
+    def _tell(self, outcome: Outcome, committed: "asyncio.Future[int]") -> None:
+        if outcome.readings is not None:
+            self.unsaved.add(outcome.readings)
+        for listener in self.on_outcome:
+            listener(outcome)
+        if outcome.alerts:
+            self._checkpoints.note(outcome.alerts, outcome.at)
+        if outcome.alerts or outcome.presence:
+            self._effects.hold(outcome, committed)
+
+    def _tell_committed(self, outcome: Outcome) -> None:
+        for listener in self.on_committed:
+            listener(outcome)
+
+    # -- timers ---------------------------------------------------------------------------
+
+    def _set_alarm_clock(self) -> None:
+        due = self.pipeline.next_due()
+        if due is None or due >= self._wake_due:
+            return
+        if self._wake:
+            self._wake.cancel()
+        self._wake_due = due
+        delay = max(due - self.clock.now(), self._settings.tick_s)
+        self._wake = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._wake, self._wake_due = None, float("inf")
+        if outcome := self._feed((), self.clock.now()):
+            # Its cause is everything before it.
+            self._tell(outcome, self._newest)
+        self._set_alarm_clock()
+
+    # -- what people do -------------------------------------------------------------------
+
+    async def put_rule(self, rule: Rule, by: str) -> None:
+        """Create or replace a rule; done when that is on disk. Raises RuleError."""
+        validate(rule)
+        if problem := await self._apply(RulePut(rule, by)):
+            raise RuleError("name", problem)
+
+    async def delete_rule(self, name: str, by: str) -> None:
+        """Delete a rule. Raises KeyError for an unknown one, RuleError for one from a file."""
+        if self.pipeline.rules.get(name) is None:
+            raise KeyError(name)
+        if problem := await self._apply(RuleDeleted(name, by)):
+            raise RuleError("name", problem)
+
+    async def command(self, command: AlertCommand) -> Alert:
+        """Do something to an alert and give the alert after it.
+
+        Raises KeyError for an unknown alert, ValueError where the lifecycle does not allow it.
+        """
+        if self.pipeline.alerts.get(command.alert) is None:
+            raise KeyError(command.alert)
+        if problem := await self._apply(command):
+            raise ValueError(problem)
+        alert = self.pipeline.alerts.get(command.alert)
+        if alert is None:
+            raise KeyError(command.alert)
+        return alert
+
+    async def _apply(self, fact: Fact) -> str | None:
+        """Record `fact`, wait for the disk, and say why it changed nothing, if so."""
+        outcome, committed = self._take([fact], self.clock.now())
+        await committed
+        return "; ".join(outcome.problems) if outcome else "the pipeline failed; see the log"
+
+    # -- views ----------------------------------------------------------------------------
+
+    async def series(
+        self, device: str, metric: str, start: float, end: float, points: int
+    ) -> Series:
+        """A series in buckets: what history has, and what is on its way there.
+
+        Raises KeyError for an unknown series, ValueError for a bad range, WorkerError.
+        """
+        found = self.pipeline.catalogue.device_id(device)
+        series = None if found is None else self.pipeline.catalogue.series_id(found, metric)
+        if series is None:
+            raise KeyError(f"{device}/{metric}")
+        # History takes its index in this same turn of the loop: no reading is in both, or in none.
+        time, value = self.unsaved.of_series(series, start, end)
+        stored = await self.history.series(device, metric, start, end, points)
+        return stored.with_rows(time, value)
+
+    def status(self) -> EngineStatus:
+        totals = self.pipeline.stats()
+        return EngineStatus(
+            messages_total=totals.messages_total,
+            readings_total=totals.readings_total,
+            late_total=totals.late_total,
+            duplicates_total=totals.duplicates_total,
+            future_total=totals.future_total,
+            rejected_total=totals.rejected_total,
+            unclaimed_total=totals.unclaimed_total,
+            devices=totals.devices,
+            series=totals.series,
+            failures_total=self.failures_total,
+            unsaved_readings=len(self.unsaved),
+            dropped_readings_total=self.unsaved.dropped_total,
+            troubles=dict(self.troubles),
+            journal=self._journal.stats(),
+            history=self.history.stats(),
+        )
+
+    # -- to disk --------------------------------------------------------------------------
+
+    async def checkpoint(self) -> None:
+        await self._checkpoints.take(lambda: self._newest, self.clock.now)
+
+    async def _checkpoint_now_and_then(self) -> None:
+        passed = 0.0
+        while True:
+            await asyncio.sleep(1.0)
+            passed += 1.0
+            full = len(self.unsaved) >= self._settings.checkpoint_readings
+            if passed >= self._settings.checkpoint_s or full:
+                passed = 0.0
+                await self._try("checkpoint", self.checkpoint())
+
+    async def _save_transitions_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.transitions_s)
+            await self._try("alert transitions", self._checkpoints.save_transitions())
+
+    async def _maintain_now_and_then(self) -> None:
+        while True:
+            await self._try("history maintenance", self.history.maintain(self.clock.now()))
+            await asyncio.sleep(self._settings.maintenance_s)
+
+    async def _try(self, what: str, work: Awaitable[object]) -> None:
+        """Background work that a full disk or a killed worker may fail; the next round retries."""
+        try:
+            await work
+            self.troubles.pop(what, None)
+        except Exception as error:
+            if self.troubles.get(what) != repr(error):
+                log.warning(f"{what} failed; it is tried again", error=repr(error))
+            self.troubles[what] = repr(error)

@@ -1,0 +1,180 @@
+"""The composition root: starts all parts, joins them, stops them in order.
+
+devices ──> broker ──sink──> engine (journal ∥ pipeline) ──on_outcome───> dashboard ──> browsers
+              ^                                     └─────on_committed──> announcer
+              └────────────────── publish ──────────────────────────────────┘
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import msgspec
+import structlog
+
+from tocsin import __version__
+from tocsin.addresses import Address, listen
+from tocsin.announcer import Announcer
+from tocsin.broker.access import AccessControl
+from tocsin.broker.broker import Broker
+from tocsin.broker.listener import ListenError
+from tocsin.dashboard.about import About
+from tocsin.dashboard.app import create_app
+from tocsin.dashboard.storage.users import UserStore
+from tocsin.devices.credentials import ANONYMOUS, Identity
+from tocsin.devices.formats import Decoder
+from tocsin.devices.storage.credentials import CredentialStore
+from tocsin.devices.storage.database import Database, DatabaseError
+from tocsin.ingest.engine import Engine
+from tocsin.ingest.facts import Connected, Disconnected
+from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.validation import RuleError
+from tocsin.ingest.storage.segment import JournalCorrupt
+from tocsin.lock import FolderLock, Holder
+from tocsin.refusal import Refusal
+from tocsin.settings import Settings
+from tocsin.web import WebServer
+
+log = structlog.get_logger(__name__)
+
+
+class App:
+    """One server. State: the parts, and what undoes their start, newest last."""
+
+    def __init__(
+        self, settings: Settings, rules: Sequence[Rule] = (), *, demo: bool = False
+    ) -> None:
+        self._settings = settings
+        self._rules = list(rules)
+        self._demo = demo
+        self._undo: list[Callable[[], Awaitable[None]]] = []
+
+    async def start(self) -> None:
+        """Start every part. Raises Refusal; what was started is then stopped again."""
+        try:
+            await self._start()
+        except BaseException as error:
+            await self.stop()
+            if isinstance(error, ListenError):
+                raise Refusal(f"{error.strerror}; choose another with --mqtt HOST:PORT") from error
+            if isinstance(error, (DatabaseError, JournalCorrupt, RuleError)):
+                raise Refusal(str(error)) from error
+            raise
+
+    async def stop(self) -> None:
+        """Stop every part, the newest first; one that fails does not keep the others up."""
+        while self._undo:
+            try:
+                await self._undo.pop()()
+            except Exception:
+                log.exception("a part did not stop cleanly")
+
+    async def _start(self) -> None:
+        settings = self._settings
+        lock = FolderLock(settings.data)
+        self._undo.append(_soon(lock.release))
+        database = Database.open(settings.data)
+        self._undo.append(_soon(database.close))
+        self._credentials = CredentialStore(database)
+        users = UserStore(database)
+        self._refuse_exposure(users)
+
+        http = listen(settings.http_address, "--http")
+        self._undo.append(_soon(http.close))
+        self.http_address = Address(*http.getsockname()[:2])
+
+        decoder = Decoder([topic.compile() for topic in settings.topic])
+        ingest = replace(settings.ingest, profiles=settings.profile)
+        self.engine = Engine(
+            settings.data,
+            ingest,
+            decoder,
+            database,
+            shell=settings.engine,
+            journal=settings.journal,
+            history=settings.history,
+        )
+        await self.engine.start(__version__, self._rules)
+        self._undo.append(self.engine.stop)
+
+        wanted = settings.mqtt_address
+        self.broker = Broker(
+            replace(settings.broker, listeners=((wanted.host, wanted.port),)),
+            clock=self.engine.clock.now,
+            sink=self.engine.submit,
+            on_connection=self._on_connection,
+            authenticate=self._authenticate,
+            access=AccessControl(),
+            version=__version__,
+        )
+        announcer = Announcer(self.broker.publish, self.engine.clock.now, __version__)
+        self.engine.on_committed.append(announcer.announce)
+        pipeline = self.engine.pipeline
+        devices = range(len(pipeline.catalogue.devices))
+        announcer.start(pipeline.alerts.open(), [pipeline.presence.view(d) for d in devices])
+        self._undo.append(_soon(announcer.stop))
+        await self.broker.start()
+        self._undo.append(self.broker.stop)
+        self.mqtt_address = Address(*self.broker.addresses[0])
+
+        about = About(
+            version=__version__,
+            mqtt_host=self.mqtt_address.host,
+            mqtt_port=self.mqtt_address.port,
+            loopback=self.http_address.is_loopback,
+            demo=self._demo,
+        )
+        dashboard = create_app(
+            self.engine,
+            settings.dashboard,
+            broker_report=lambda clients: msgspec.to_builtins(self.broker.report(clients=clients)),
+            database=database,
+            about=about,
+        )
+        web = WebServer(dashboard, http)
+        serving = asyncio.create_task(web.run_until_stopped(), name="web")
+
+        async def stop_web() -> None:
+            dashboard.state.hub.close()
+            web.stop()
+            await serving
+
+        self._undo.append(stop_web)
+        holder = Holder(os.getpid(), str(self.mqtt_address), str(self.http_address), __version__)
+        lock.describe(holder)
+        log.info("serving", mqtt=holder.mqtt, http=holder.http, data=str(settings.data))
+
+    def _refuse_exposure(self, users: UserStore) -> None:
+        """Beyond this machine only for those who can say who they are."""
+        settings = self._settings
+        if not settings.mqtt_address.is_loopback and not self._credentials.all():
+            raise Refusal(
+                f"--mqtt {settings.mqtt} can be reached from other machines and no device has a"
+                " credential; make one with `tocsin devices add NAME`"
+            )
+        if not settings.http_address.is_loopback and not users.all():
+            raise Refusal(
+                f"--http {settings.http} can be reached from other machines and nobody can log in;"
+                " make a user with `tocsin users add NAME`"
+            )
+
+    async def _authenticate(
+        self, client: str, username: str | None, password: bytes | None
+    ) -> Identity | None:
+        if username is None:
+            return ANONYMOUS if self._settings.mqtt_address.is_loopback else None
+        return await self._credentials.authenticate(username, password or b"")
+
+    def _on_connection(
+        self, client: str, online: bool, reason: str, username: str | None, address: str, at: float
+    ) -> None:
+        fact = Connected(client, username, address) if online else Disconnected(client, reason)
+        self.engine.record(fact)
+
+
+def _soon(call: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        call()
+
+    return run

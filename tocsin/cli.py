@@ -1,0 +1,312 @@
+"""The command line. Every command is a thin layer: read settings, call a part, print."""
+
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tocsin import __version__
+from tocsin.refusal import Refusal
+
+if TYPE_CHECKING:
+    from tocsin.devices.storage.database import Database
+
+app = typer.Typer(
+    name="tocsin",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Hazard telemetry in one process.
+
+Devices publish over MQTT, rules ring on every reading in motion, browsers watch live.
+Start with [bold]tocsin demo[/bold]: a simulated plant, its rules and the dashboard.""",
+    epilog="Settings come from flags, TOCSIN_… variables and tocsin.toml, in this order.",
+)
+devices = typer.Typer(no_args_is_help=True, help="Credentials with which devices connect.")
+users = typer.Typer(no_args_is_help=True, help="People who may log in to the dashboard.")
+rules = typer.Typer(no_args_is_help=True, help="Alert rules in files.")
+app.add_typer(devices, name="devices")
+app.add_typer(users, name="users")
+app.add_typer(rules, name="rules")
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file [default: ./tocsin.toml].")
+]
+Data = Annotated[Path | None, typer.Option("--data", help="Data folder [default: the platform's].")]
+Mqtt = Annotated[
+    str | None,
+    typer.Option("--mqtt", metavar="HOST:PORT", help="MQTT listener [default: 127.0.0.1:1883]."),
+]
+Http = Annotated[
+    str | None,
+    typer.Option("--http", metavar="HOST:PORT", help="Dashboard [default: 127.0.0.1:8000]."),
+]
+
+
+def main() -> None:
+    """Run a command; a refusal is one line on stderr and exit status 2."""
+    try:
+        app()
+    except Refusal as refusal:
+        sys.stderr.write(f"tocsin: {refusal}\n")
+        sys.exit(2)
+
+
+@contextmanager
+def _database(config: Path | None, data: Path | None) -> Generator["Database"]:
+    """state.db of the data folder, also beside a running server."""
+    from tocsin.devices.storage.database import Database, DatabaseError
+    from tocsin.settings import load_settings
+
+    try:
+        database = Database.open(load_settings(config, data=data).data)
+    except DatabaseError as error:
+        raise Refusal(str(error)) from None
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"tocsin {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    config: Config = None,
+    data: Data = None,
+    mqtt: Mqtt = None,
+    http: Http = None,
+    rules: Annotated[
+        list[Path] | None, typer.Option("--rules", help="Rule file; may be given again.")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", help="debug, info, warning or error.")
+    ] = None,
+) -> None:
+    """Run the server: MQTT broker, alert rules, dashboard.
+
+    Listens on this machine only, unless told otherwise; beyond that it wants credentials
+    ([bold]tocsin devices add[/bold], [bold]tocsin users add[/bold]). Ends on Ctrl-C or SIGTERM.
+    """
+    from tocsin.running import run_server
+    from tocsin.settings import load_settings
+
+    run_server(
+        load_settings(
+            config,
+            data=data,
+            mqtt=mqtt,
+            http=http,
+            rules=tuple(rules) if rules else None,
+            log_level=log_level,
+        )
+    )
+
+
+@app.command()
+def demo(
+    config: Config = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data folder [default: one of its own].")
+    ] = None,
+    mqtt: Mqtt = None,
+    http: Http = None,
+    devices: Annotated[int, typer.Option("--devices", min=1, help="Simulated devices.")] = 30,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed, another plant.")] = 1,
+) -> None:
+    """Run the server with a simulated plant: boilers, pumps, gas detectors, cold rooms.
+
+    Now and then a hazard builds up and rings. Connect a device of your own beside them.
+    """
+    from platformdirs import user_data_path
+
+    from tocsin.running import run_demo
+    from tocsin.settings import load_settings
+
+    folder = data or user_data_path("tocsin") / "demo"
+    run_demo(load_settings(config, data=folder, mqtt=mqtt, http=http), devices=devices, seed=seed)
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="What to simulate: plant.")],
+    broker: Annotated[
+        str, typer.Option("--broker", metavar="URL", help="Where to publish.")
+    ] = "mqtt://127.0.0.1:1883",
+    devices: Annotated[int, typer.Option("--devices", min=1, help="How many devices.")] = 30,
+    rate: Annotated[
+        float, typer.Option("--rate", min=0.001, help="Messages a second of each device.")
+    ] = 1.0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="The same seed gives the same readings and hazards.")
+    ] = 1,
+    speed: Annotated[
+        float, typer.Option("--speed", min=0.01, help="Scenario seconds per second.")
+    ] = 1.0,
+    qos: Annotated[int, typer.Option("--qos", min=0, max=2, help="MQTT quality of service.")] = 1,
+    truth: Annotated[
+        Path | None, typer.Option("--truth", help="Write every hazard here, as JSON lines.")
+    ] = None,
+) -> None:
+    """Run devices that are not there, over real MQTT.
+
+    A user name and password for the broker come from TOCSIN_MQTT_USERNAME and
+    TOCSIN_MQTT_PASSWORD.
+    """
+    from tocsin.simulators.simulation import run
+
+    status = run(
+        scenario,
+        broker=broker,
+        devices=devices,
+        rate=rate,
+        seed=seed,
+        speed=speed,
+        qos=qos,
+        truth=truth,
+    )
+    raise typer.Exit(status)
+
+
+@rules.command("check")
+def rules_check(
+    files: Annotated[list[Path], typer.Argument(help="TOML files of [[rule]] tables.")],
+) -> None:
+    """Check rule files; name every mistake with its place."""
+    from tocsin.running import read_rules
+
+    found = read_rules(files)
+    for rule in found:
+        typer.echo(f"{rule.severity:<8}  {rule.name}: {rule.when}  [{rule.devices}]")
+    typer.echo(f"{len(found)} rules, all valid")
+
+
+@devices.command("add")
+def devices_add(
+    name: Annotated[str, typer.Argument(help="The device's id; its MQTT user name.")],
+    operator: Annotated[
+        bool,
+        typer.Option("--operator", help="Not a device: may read everything and send commands."),
+    ] = False,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Make a credential and print its token, once. Again for the same name: a new token."""
+    from tocsin.devices.credentials import Credential, Role, hash_token, new_token
+    from tocsin.devices.storage.credentials import CredentialStore
+    from tocsin.devices.topics import TopicError, check_device_id
+
+    try:
+        check_device_id(name)
+    except TopicError as error:
+        raise Refusal(str(error)) from None
+    token = new_token()
+    role = Role.OPERATOR if operator else Role.DEVICE
+    with _database(config, data) as database:
+        store = CredentialStore(database)
+        store.put(Credential(name, role, hash_token(token.encode()), time.time()))
+    typer.echo(f"user name  {name}\npassword   {token}")
+    typer.echo("The password is not stored and cannot be shown again.", err=True)
+
+
+@devices.command("list")
+def devices_list(config: Config = None, data: Data = None) -> None:
+    """List credentials."""
+    from tocsin.devices.storage.credentials import CredentialStore
+    from tocsin.devices.timestamps import rfc3339
+
+    with _database(config, data) as database:
+        store = CredentialStore(database)
+        for found in store.all():
+            revoked = f"revoked {rfc3339(found.revoked_at)}" if found.revoked_at else ""
+            typer.echo(
+                f"{found.name:<32} {found.role:<9} {rfc3339(found.created_at)} {revoked}".rstrip()
+            )
+
+
+@devices.command("revoke")
+def devices_revoke(
+    name: Annotated[str, typer.Argument()], config: Config = None, data: Data = None
+) -> None:
+    """Revoke a credential: its next connection is refused."""
+    from tocsin.devices.storage.credentials import CredentialStore
+
+    with _database(config, data) as database:
+        store = CredentialStore(database)
+        if not store.revoke(name, time.time()):
+            raise Refusal(f"no credential {name!r} to revoke; `tocsin devices list` shows all")
+    typer.echo(f"revoked {name}")
+
+
+@users.command("add")
+def users_add(
+    name: Annotated[str, typer.Argument()], config: Config = None, data: Data = None
+) -> None:
+    """Add a person. The password is asked for, or read from standard input if that is a pipe."""
+    from tocsin.dashboard.users.accounts import add_user
+
+    password = (
+        str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+        if sys.stdin.isatty()
+        else sys.stdin.readline().rstrip("\n")
+    )
+    with _database(config, data) as database:
+        try:
+            add_user(database, name, password, time.time())
+        except ValueError as error:
+            raise Refusal(str(error)) from None
+    typer.echo(f"{name} can log in")
+
+
+@users.command("list")
+def users_list(config: Config = None, data: Data = None) -> None:
+    """List the people who may log in."""
+    from tocsin.dashboard.users.accounts import list_users
+    from tocsin.devices.timestamps import rfc3339
+
+    with _database(config, data) as database:
+        for user in list_users(database):
+            typer.echo(f"{user.name:<32} {rfc3339(user.created_at)}")
+
+
+@users.command("remove")
+def users_remove(
+    name: Annotated[str, typer.Argument()], config: Config = None, data: Data = None
+) -> None:
+    """Remove a person; their logins end at once."""
+    from tocsin.dashboard.users.accounts import remove_user
+
+    with _database(config, data) as database:
+        try:
+            remove_user(database, name)
+        except LookupError as error:
+            raise Refusal(str(error.args[0])) from None
+    typer.echo(f"removed {name}")
+
+
+@app.command()
+def doctor(config: Config = None, data: Data = None) -> None:
+    """Say how things stand: versions, disk, what listens where, who was refused lately."""
+    from tocsin.doctor import examine
+    from tocsin.settings import load_settings
+
+    healthy = True
+    for finding in examine(load_settings(config, data=data)):
+        healthy &= finding.good
+        mark = typer.style("ok  ", fg="green") if finding.good else typer.style("bad ", fg="red")
+        typer.echo(f"{mark} {finding.subject:<18} {finding.says}")
+    raise typer.Exit(0 if healthy else 1)

@@ -1,0 +1,124 @@
+"""How things stand, for a person who wonders: versions, disk, what listens where, refusals."""
+
+import json
+import platform
+import shutil
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tocsin import __version__
+from tocsin.addresses import Address
+from tocsin.lock import Holder, is_held, read_holder
+from tocsin.settings import Settings
+
+PACKAGES = ("numpy", "duckdb", "fastapi", "uvicorn", "uvloop", "msgspec", "paho-mqtt")
+LOW_DISK_BYTES = 1 << 30
+REFUSALS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: about what, what was found, and whether that is as it should be."""
+
+    subject: str
+    says: str
+    good: bool = True
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at this machine, the data folder and the server that runs on it, if one does."""
+    yield Finding("tocsin", f"{__version__} on Python {platform.python_version()}")
+    yield Finding("packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
+    yield from _disk(settings.data)
+    holder = read_holder(settings.data) if is_held(settings.data) else None
+    if holder:
+        yield Finding("server", f"process {holder.pid}, tocsin {holder.version}")
+        yield _listens("MQTT", holder.mqtt)
+        yield _listens("dashboard", holder.http)
+        yield from _ask(holder)
+    else:
+        yield Finding("server", f"none is running on {settings.data}")
+        yield _free("MQTT", settings.mqtt_address, "--mqtt")
+        yield _free("dashboard", settings.http_address, "--http")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _disk(folder: Path) -> Iterator[Finding]:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    used = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    yield Finding("data folder", f"{folder}, {_size(used)}")
+    yield Finding("disk", f"{_size(free)} free", free >= LOW_DISK_BYTES)
+
+
+def _listens(what: str, address: str) -> Finding:
+    place = Address.parse(address)
+    try:
+        socket.create_connection((place.host, place.port), timeout=2).close()
+    except OSError as error:
+        return Finding(what, f"{address} does not answer: {error}", good=False)
+    return Finding(what, f"{address} answers")
+
+
+def _free(what: str, address: Address, flag: str) -> Finding:
+    try:
+        socket.create_connection((address.host, address.port), timeout=0.5).close()
+    except OSError:
+        return Finding(what, f"{address} is free")
+    says = f"{address} is taken by another program; choose another with {flag} HOST:PORT"
+    return Finding(what, says, good=False)
+
+
+def _ask(holder: Holder) -> Iterator[Finding]:
+    """What the running server says of itself."""
+    try:
+        status = _get(holder, "/api/status")
+        broker = _get(holder, "/api/broker")
+    except (OSError, ValueError) as error:
+        yield Finding("status", f"not to be had: {error}", good=False)
+        return
+    journal = status["journal"]
+    trouble = f": {journal['error']}" if journal.get("error") else ""
+    yield Finding("journal", journal["state"] + trouble, journal["state"] == "ok")
+    yield Finding(
+        "traffic",
+        f"{status['messages_total']} messages, {status['rejected_total']} rejected,"
+        f" {status['devices']} devices, {status['connections']} connections",
+    )
+    refusals = broker["refusals"][-REFUSALS_SHOWN:]
+    if not refusals:
+        yield Finding("refused", "nobody lately")
+    for refusal in refusals:
+        who = refusal.get("client") or refusal.get("address")
+        yield Finding("refused", f"{who}: {refusal['reason']}")
+
+
+def _get(holder: Holder, path: str) -> Any:
+    try:
+        with urllib.request.urlopen(f"http://{holder.http}{path}", timeout=3) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        if error.code == 401:
+            raise ValueError("the dashboard wants a login") from None
+        raise
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

@@ -1,0 +1,151 @@
+"""Running a server from the command line: event loop, signals, what a person is told."""
+
+import asyncio
+import contextlib
+import gc
+import shlex
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tocsin.app import App
+from tocsin.ingest.rules.loading import RuleFileError, load_rules
+from tocsin.ingest.rules.rule import Rule
+from tocsin.logs import set_up_logs
+from tocsin.refusal import Refusal
+from tocsin.settings import Settings
+from tocsin.simulators.default_rules import rules_file
+
+Beside = Callable[[App], Awaitable[None]]
+
+
+def read_rules(files: Sequence[Path]) -> list[Rule]:
+    """The rules of several files. Raises Refusal with every mistake found, a line each."""
+    rules: dict[str, Rule] = {}
+    problems: list[str] = []
+    for file in files:
+        try:
+            for rule in load_rules(file):
+                if rule.name in rules:
+                    problems.append(f"{file}: rule {rule.name!r} is in another file already")
+                rules[rule.name] = rule
+        except (RuleFileError, OSError) as error:
+            problems.append(str(error))
+    if problems:
+        raise Refusal("\n  ".join(["rules are not valid:", *problems]))
+    return list(rules.values())
+
+
+def run_server(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    set_up_logs(settings.log_level, settings.log_format)
+    _run(_serve(App(settings, read_rules(settings.rules)), _until_stopped))
+
+
+def run_demo(settings: Settings, *, devices: int, seed: int) -> None:
+    """Serve with a simulated plant beside, in a process of its own, until SIGINT or SIGTERM."""
+    set_up_logs("warning" if sys.stderr.isatty() else settings.log_level, settings.log_format)
+    rules = read_rules([rules_file("plant"), *settings.rules])
+    plant = _Plant(devices, seed)
+    _run(_serve(App(settings, rules, demo=True), plant.run_beside))
+
+
+async def _serve(app: App, beside: Beside) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await app.start()
+    # What start-up made lives as long as the process: the collector need not walk it again.
+    gc.collect()
+    gc.freeze()
+    companion = asyncio.ensure_future(beside(app))
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([companion, stopped], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        companion.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await companion
+        await app.stop()
+
+
+async def _until_stopped(app: App) -> None:
+    await asyncio.Event().wait()
+
+
+class _Plant:
+    """The simulator process of the demo."""
+
+    def __init__(self, devices: int, seed: int) -> None:
+        self._arguments = ["--devices", str(devices), "--seed", str(seed)]
+        self._devices = devices
+
+    async def run_beside(self, app: App) -> None:
+        url = f"mqtt://{app.mqtt_address}"
+        command = [sys.executable, "-m", "tocsin", "simulate", "plant", "--broker", url]
+        plant = await asyncio.create_subprocess_exec(
+            *command,
+            *self._arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            # Ctrl-C in the terminal is for us; we end the plant ourselves.
+            start_new_session=True,
+        )
+        try:
+            greet(app, self._devices)
+            status = await plant.wait()
+            raise Refusal(f"the simulated plant ended with status {status}")
+        finally:
+            if plant.returncode is None:
+                plant.terminate()
+                try:
+                    async with asyncio.timeout(1):
+                        await plant.wait()
+                except TimeoutError:
+                    plant.kill()
+                    await plant.wait()
+
+
+def greet(app: App, devices: int) -> None:
+    """Tell a person who just started the demo where to look and what to try."""
+    mqtt = app.mqtt_address
+    payload = shlex.quote('{"temp_c": 21.5}')
+    publish = (
+        f"mosquitto_pub -h {mqtt.host} -p {mqtt.port} -t devices/my-first/telemetry -m {payload}"
+    )
+    out = Console(highlight=False, soft_wrap=True)
+    out.print()
+    out.print(
+        f"  [bold]Tocsin is up[/bold]   {devices} simulated devices, first alarm within a minute"
+    )
+    out.print()
+    out.print(f"  Dashboard    [bold cyan]http://{app.http_address}[/bold cyan]")
+    out.print(f"  MQTT         mqtt://{mqtt}")
+    out.print("  Your device  ", end="")
+    out.print(publish, markup=False)
+    out.print()
+    out.print("  Ctrl-C ends it.")
+    out.print()
+
+
+def _run(main: Awaitable[None]) -> None:
+    """Run `main` on uvloop where there is one."""
+
+    async def whole() -> None:
+        await main
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(whole())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
