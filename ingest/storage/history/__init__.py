@@ -1,0 +1,1 @@
+"""History: stored readings as Parquet, written and queried by DuckDB in worker processes."""

@@ -1,0 +1,346 @@
+"""History: every reading for a week, its minutes and hours for a season, in bounded space."""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import msgspec.structs
+import numpy as np
+
+from tocsin.ingest.storage.files import DISK, FileLayer
+from tocsin.ingest.storage.history import index as index_file
+from tocsin.ingest.storage.history.index import File, HistoryCorrupt, Index, Level, Stored
+from tocsin.ingest.storage.history.plan import (
+    HOUR_S,
+    Expire,
+    HistorySettings,
+    Merge,
+    Roll,
+    next_step,
+)
+from tocsin.ingest.storage.history.requests import MergeFiles, Query, Store
+from tocsin.ingest.storage.history.rows import Rows
+from tocsin.ingest.storage.history.series import Grid, Series
+from tocsin.ingest.workers import Workers
+
+__all__ = [
+    "Grid",
+    "History",
+    "HistoryCorrupt",
+    "HistorySettings",
+    "HistoryStats",
+    "Rows",
+    "Series",
+]
+
+_PARQUET = re.compile(r"\.parquet(\.unfinished)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryStats:
+    """What is stored."""
+
+    bytes: int
+    files: int
+    raw_rows: int
+    oldest: float | None
+    """Event time of the oldest row or rollup, None while there is none."""
+    covered: int
+    steps: int
+    """Roll-ups, merges and expiries since the start."""
+
+
+class History:
+    """Owns the folder of history: its index, and which files queries still read."""
+
+    def __init__(
+        self,
+        folder: Path,
+        workers: Workers,
+        settings: HistorySettings | None = None,
+        files: FileLayer = DISK,
+    ):
+        """Opens the folder, made if missing, and removes what a crash left behind.
+
+        Raises HistoryCorrupt, OSError.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder.absolute()
+        self._workers = workers
+        self._settings = settings or HistorySettings()
+        self._files = files
+        self._index = index_file.load(folder)
+        self.missing = self._drop_missing()
+        """Files the index named that somebody removed."""
+        self._serials = count(self._index.serial + 1)
+        self._changing = asyncio.Lock()
+        self._queries = count()
+        self._reading: set[int] = set()
+        # (query number from which on nobody reads the file, file)
+        self._doomed: list[tuple[int, str]] = []
+        self._steps = 0
+        self._remove_strays()
+
+    def covered(self) -> int:
+        """The journal position through which all rows are stored."""
+        return self._index.covered
+
+    def stats(self) -> HistoryStats:
+        files = self._index.files
+        return HistoryStats(
+            bytes=sum(file.stored.bytes for file in files),
+            files=len(files),
+            raw_rows=sum(file.stored.rows for file in self._index.at("raw")),
+            oldest=min((file.stored.start for file in files), default=None),
+            covered=self._index.covered,
+            steps=self._steps,
+        )
+
+    async def store(self, rows: Rows, through: int) -> None:
+        """Stores the rows of journal positions `covered()` + 1 to `through`, on disk when this
+        returns. Rows that are covered already are not stored again.
+
+        Raises WorkerError or OSError; nothing is covered then, and the same call may follow.
+        """
+        async with self._changing:
+            first = self._index.covered + 1
+            if through < first:
+                return
+            stored: list[Stored] = []
+            serial = next(self._serials)
+            if len(rows):
+                stored, _ = await self._workers.call(
+                    "history.store",
+                    Store(
+                        folder=str(self._folder),
+                        suffix=_suffix(first, through, serial),
+                        devices=rows.devices,
+                        metrics=rows.metrics,
+                    ),
+                    list[Stored],
+                    columns=(rows.code, rows.time, rows.value, rows.late),
+                    lane="write",
+                )
+            new = [
+                File("raw", Path(one.path).parent.name, first, through, one, rolled=False)
+                for one in stored
+            ]
+            await self._replace(
+                msgspec.structs.replace(
+                    self._index, covered=through, files=(*self._index.files, *new)
+                ),
+                serial,
+            )
+
+    async def series(
+        self, device: str, metric: str, start: float, end: float, points: int
+    ) -> Series:
+        """Buckets of a series over [start, end): from raw rows, minutes or hours, whichever are
+        the coarsest that give the same figures.
+
+        Late and out-of-order rows are in their buckets. Raises ValueError, WorkerError.
+        """
+        index = self._index
+        grid = Grid.over(start, end, points)
+        if grid.start_us <= index.raw_until * 1e6:
+            grid = Grid.over(start, end, points, finest_s=60)
+        if grid.start_us <= index.minute_until * 1e6:
+            grid = Grid.over(start, end, points, finest_s=HOUR_S)
+        level: Level = "raw"
+        if grid.width_us % 60_000_000 == 0:
+            level = "hour" if grid.width_us % 3_600_000_000 == 0 else "minute"
+        inside = [
+            file
+            for file in index.files
+            if file.stored.start * 1e6 < grid.end_us and file.stored.end * 1e6 >= grid.start_us
+        ]
+        raw = [
+            file.stored.path
+            for file in inside
+            if file.level == "raw" and (level == "raw" or not file.rolled)
+        ]
+        rollup = [file.stored.path for file in inside if file.level == level != "raw"]
+        series = Series.empty(grid, index.covered)
+        if not raw and not rollup:
+            return series
+        query = next(self._queries)
+        self._reading.add(query)
+        try:
+            _, columns = await self._workers.call(
+                "history.series",
+                Query(
+                    folder=str(self._folder),
+                    raw=raw,
+                    rollup=rollup,
+                    device=device,
+                    metric=metric,
+                    start_us=grid.start_us,
+                    width_us=grid.width_us,
+                    count=grid.count,
+                ),
+                type(None),
+            )
+        finally:
+            self._reading.discard(query)
+            self._delete_doomed()
+        bucket = np.frombuffer(columns[0], np.int64)
+        series.min[bucket] = np.frombuffer(columns[1], np.float64)
+        series.max[bucket] = np.frombuffer(columns[2], np.float64)
+        series.sum[bucket] = np.frombuffer(columns[3], np.float64)
+        series.count[bucket] = np.frombuffer(columns[4], np.int64)
+        return series
+
+    async def maintain(self, now: float) -> None:
+        """Rolls up, merges and expires until history is in order at time `now`.
+
+        Step by step: each holds back `store` for a few seconds at most, and may be cut off
+        anywhere. Raises WorkerError or OSError; the next call begins where this ended.
+        """
+        while True:
+            async with self._changing:
+                step = next_step(self._index, now, self._settings)
+                if step is None:
+                    return
+                if isinstance(step, Roll):
+                    await self._roll(step)
+                elif isinstance(step, Merge):
+                    await self._merge(step)
+                else:
+                    await self._expire(step)
+                self._steps += 1
+
+    async def _roll(self, step: Roll) -> None:
+        one = step.files[0]
+        alone = len(step.files) == 1
+        first, last = _positions(step.files)
+        serial = next(self._serials)
+        suffix = _suffix(first, last, serial)
+        newest = datetime.fromtimestamp(max(file.stored.end for file in step.files), UTC)
+        day, month = one.partition, newest.strftime("%Y-%m")
+        stored, _ = await self._workers.call(
+            "history.merge",
+            MergeFiles(
+                folder=str(self._folder),
+                raw=True,
+                inputs=[file.stored.path for file in step.files],
+                output=None if alone else f"raw/{day}/{suffix}",
+                minute=f"minute/{day}/{suffix}",
+                hour=f"hour/{month}/{suffix}",
+            ),
+            list[Stored],
+            lane="write",
+        )
+        raw = one.stored if alone else stored[0]
+        new = [
+            File("raw", day, first, last, raw),
+            File("minute", day, first, last, stored[-2]),
+            File("hour", month, first, last, stored[-1]),
+        ]
+        await self._exchange(step.files, new, serial)
+
+    async def _merge(self, step: Merge) -> None:
+        one = step.files[0]
+        first, last = _positions(step.files)
+        serial = next(self._serials)
+        stored, _ = await self._workers.call(
+            "history.merge",
+            MergeFiles(
+                folder=str(self._folder),
+                raw=one.level == "raw",
+                inputs=[file.stored.path for file in step.files],
+                output=f"{one.level}/{one.partition}/{_suffix(first, last, serial)}",
+            ),
+            list[Stored],
+            lane="write",
+        )
+        new = File(one.level, one.partition, first, last, stored[0])
+        await self._exchange(step.files, [new], serial)
+
+    async def _expire(self, step: Expire) -> None:
+        def newest(level: Level) -> float:
+            return max((file.stored.end for file in step.files if file.level == level), default=0.0)
+
+        index = self._index
+        await self._exchange(
+            step.files,
+            [],
+            next(self._serials),
+            msgspec.structs.replace(
+                index,
+                raw_until=max(index.raw_until, newest("raw")),
+                minute_until=max(index.minute_until, newest("minute")),
+            ),
+        )
+
+    async def _exchange(
+        self, old: Iterable[File], new: list[File], serial: int, index: Index | None = None
+    ) -> None:
+        """Makes `new` count instead of `old`, then deletes what nothing names any more."""
+        index = index or self._index
+        gone = set(old)
+        kept = tuple(file for file in index.files if file not in gone)
+        await self._replace(msgspec.structs.replace(index, files=(*kept, *new)), serial)
+        named = {file.stored.path for file in self._index.files}
+        asked = next(self._queries)
+        self._doomed += [
+            (asked, file.stored.path) for file in gone if file.stored.path not in named
+        ]
+        self._delete_doomed()
+
+    async def _replace(self, index: Index, serial: int) -> None:
+        index = msgspec.structs.replace(index, serial=serial)
+        saving = asyncio.ensure_future(
+            asyncio.to_thread(index_file.save, self._files, self._folder, index)
+        )
+        try:
+            await asyncio.shield(saving)
+        finally:
+            # Cancelled or not: what it makes of the file is to be known before it is made again.
+            await asyncio.wait([saving])
+            if saving.exception() is None:
+                self._index = index
+
+    def _delete_doomed(self) -> None:
+        """Deletes files that no query reads which began while they counted."""
+        oldest = min(self._reading, default=None)
+        waiting: list[tuple[int, str]] = []
+        for asked, path in self._doomed:
+            if oldest is not None and oldest < asked:
+                waiting.append((asked, path))
+                continue
+            # What cannot be deleted now is a stray at the next start.
+            with suppress(OSError):
+                self._files.unlink(self._folder / path)
+        self._doomed = waiting
+
+    def _drop_missing(self) -> list[str]:
+        gone = [
+            file for file in self._index.files if not (self._folder / file.stored.path).exists()
+        ]
+        kept = tuple(file for file in self._index.files if file not in gone)
+        self._index = msgspec.structs.replace(self._index, files=kept)
+        return [file.stored.path for file in gone]
+
+    def _remove_strays(self) -> None:
+        """Removes files that a crash left: written and not yet named, or not named any more."""
+        named = {file.stored.path for file in self._index.files}
+        for level in index_file.LEVELS:
+            for path in (self._folder / level).glob("*/*"):
+                if _PARQUET.search(path.name) and str(path.relative_to(self._folder)) not in named:
+                    self._files.unlink(path)
+        for path in (self._folder / "spill").glob("*"):
+            self._files.unlink(path)
+
+
+def _positions(files: Iterable[File]) -> tuple[int, int]:
+    files = list(files)
+    return min(file.first for file in files), max(file.last for file in files)
+
+
+def _suffix(first: int, last: int, serial: int) -> str:
+    return f"{first:012d}-{last:012d}-{serial:08d}.parquet"

@@ -1,0 +1,213 @@
+"""Writes, merges and queries the Parquet files of history. Runs in worker processes only: the
+server never imports DuckDB, whose memory would stay with it.
+
+    raw            device, metric VARCHAR · time TIMESTAMP (UTC, µs) · value DOUBLE · late BOOLEAN
+    minute, hour   device, metric VARCHAR · time TIMESTAMP · min, max, sum DOUBLE · count BIGINT
+
+Each file is sorted by device, metric and time, so that the statistics of its row groups lead a
+query to the few that hold its series. Any Parquet reader can open them.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.ingest.frames import Column
+from tocsin.ingest.storage.files import DISK
+from tocsin.ingest.storage.history.index import Stored
+from tocsin.ingest.storage.history.requests import MergeFiles, Query, Store
+
+SPILL = "spill"
+UNFINISHED = ".unfinished"
+
+_DAY_US = 86_400_000_000
+
+# Small groups: a chart of one series decodes one or two, and a group still fills a zstd block.
+_FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480"
+
+
+def store(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], list[Column]]:
+    """Runs `Store`."""
+    asked = msgspec.msgpack.decode(request, type=Store)
+    code = np.frombuffer(columns[0], np.int32)
+    time_us = np.round(np.frombuffer(columns[1], np.float64) * 1e6).astype(np.int64)
+    value = np.frombuffer(columns[2], np.float64)
+    late = np.frombuffer(columns[3], np.bool_)
+
+    # Codes in the order of the names, so that sorting rows sorts numbers.
+    names = sorted(range(len(asked.devices)), key=lambda i: (asked.devices[i], asked.metrics[i]))
+    rank = np.empty(len(names), np.int32)
+    rank[names] = np.arange(len(names), dtype=np.int32)
+    devices = np.array([asked.devices[i] for i in names], dtype=object)
+    metrics = np.array([asked.metrics[i] for i in names], dtype=object)
+    ranked = rank[code]
+
+    folder = Path(asked.folder)
+    stored: list[Stored] = []
+    for part in parts(time_us):
+        rows = part[np.lexsort((time_us[part], ranked[part]))]
+        newest_us = int(time_us[rows].max())
+        path = f"raw/{day_of(newest_us)}/{asked.suffix}"
+        columns_of_file = {
+            "device": devices[ranked[rows]],
+            "metric": metrics[ranked[rows]],
+            "time": time_us[rows].astype("datetime64[us]"),
+            "value": value[rows],
+            "late": late[rows],
+        }
+        with _cursor(asked.folder) as cursor:
+            cursor.register("rows_to_store", columns_of_file)
+            stored.append(_write(cursor, folder, path, "SELECT * FROM rows_to_store"))
+            cursor.unregister("rows_to_store")
+    return stored, []
+
+
+def parts(time_us: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of the newest UTC day, of the day before, and of all older ones.
+
+    By day, so that a chart of another day need not open the file; at most three, so that a
+    device with a broken clock cannot make a thousand.
+    """
+    day = time_us // _DAY_US
+    age = np.minimum(day.max(initial=0) - day, 2)
+    for part in range(3):
+        rows = np.flatnonzero(age == part)
+        if len(rows):
+            yield rows
+
+
+def merge(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], list[Column]]:
+    """Runs `MergeFiles`."""
+    asked = msgspec.msgpack.decode(request, type=MergeFiles)
+    folder = Path(asked.folder)
+    source = _source(folder, asked.inputs)
+    rows = f"SELECT * FROM {source}"  # noqa: S608 - quoted paths
+    if not asked.raw:
+        rows = (
+            "SELECT device, metric, time, min(min) AS min, max(max) AS max,"  # noqa: S608 - quoted paths
+            f" sum(sum) AS sum, sum(count)::BIGINT AS count FROM {source} GROUP BY ALL"
+        )
+    wanted = [(asked.output, rows)]
+    for level, output in (("minute", asked.minute), ("hour", asked.hour)):
+        rows = (
+            f"SELECT device, metric, date_trunc('{level}', time) AS time, min(value) AS min,"  # noqa: S608 - quoted paths
+            f" max(value) AS max, sum(value) AS sum, count(*) AS count FROM {source} GROUP BY ALL"
+        )
+        wanted.append((output, rows))
+    with _cursor(asked.folder) as cursor:
+        stored = [
+            _write(cursor, folder, output, f"{rows} ORDER BY device, metric, time")
+            for output, rows in wanted
+            if output is not None
+        ]
+    return stored, []
+
+
+def series(request: msgspec.Raw, columns: list[bytes]) -> tuple[None, list[Column]]:
+    """Runs `Query`."""
+    asked = msgspec.msgpack.decode(request, type=Query)
+    folder = Path(asked.folder)
+    rows: list[str] = []
+    condition = (
+        "WHERE device = $device AND metric = $metric"
+        " AND time >= make_timestamp($start) AND time < make_timestamp($end)"
+    )
+    if asked.raw:
+        rows.append(
+            "SELECT time, value AS min, value AS max, value AS sum, 1 AS count"  # noqa: S608 - quoted paths
+            f" FROM {_source(folder, asked.raw)} {condition}"
+        )
+    if asked.rollup:
+        rows.append(
+            f"SELECT time, min, max, sum, count FROM {_source(folder, asked.rollup)} {condition}"  # noqa: S608 - quoted paths
+        )
+    query = (
+        "SELECT (epoch_us(time) - $start) // $width AS bucket, min(min) AS min, max(max) AS max,"  # noqa: S608 - quoted paths
+        " sum(sum) AS sum, sum(count)::BIGINT AS count"
+        f" FROM ({' UNION ALL '.join(rows)}) GROUP BY bucket"
+    )
+    values = {
+        "device": asked.device,
+        "metric": asked.metric,
+        "start": asked.start_us,
+        "end": asked.start_us + asked.width_us * asked.count,
+        "width": asked.width_us,
+    }
+    with _cursor(asked.folder) as cursor:
+        # A result is columns of numpy, or of pandas for types that are not asked for here.
+        result: Any = cursor.execute(query, values)
+        found: dict[str, NDArray[Any]] = result.fetchnumpy()
+    return None, [
+        np.ascontiguousarray(found["bucket"], np.int64),
+        np.ascontiguousarray(found["min"], np.float64),
+        np.ascontiguousarray(found["max"], np.float64),
+        np.ascontiguousarray(found["sum"], np.float64),
+        np.ascontiguousarray(found["count"], np.int64),
+    ]
+
+
+def day_of(time_us: int) -> str:
+    """The UTC day of a time, as in a partition's name."""
+    return datetime.fromtimestamp(time_us // 1_000_000, UTC).strftime("%Y-%m-%d")
+
+
+@cache
+def _connection(folder: str) -> duckdb.DuckDBPyConnection:
+    """The database of this process, for files under `folder`: nothing is in it but settings."""
+    connection = duckdb.connect(
+        config={
+            "threads": 2,
+            "memory_limit": "512MB",
+            "temp_directory": str(Path(folder) / SPILL),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    connection.execute("SET GLOBAL parquet_metadata_cache = true").fetchall()
+    return connection
+
+
+def _cursor(folder: str) -> closing[duckdb.DuckDBPyConnection]:
+    """A connection for one task: what the task leaves half done goes with it."""
+    return closing(_connection(folder).cursor())
+
+
+def _write(cursor: duckdb.DuckDBPyConnection, folder: Path, path: str, rows: str) -> Stored:
+    """Writes the result of query `rows` to `path`; when this returns it is on disk, whole."""
+    target = folder / path
+    for missing in (target.parent.parent, target.parent):
+        if not missing.exists():
+            missing.mkdir(exist_ok=True)
+            DISK.sync_folder(missing.parent)
+    unfinished = target.with_name(target.name + UNFINISHED)
+    cursor.execute(f"COPY ({rows}) TO {_quoted(unfinished)} ({_FORMAT})").fetchall()
+    fd = DISK.open(unfinished)
+    try:
+        DISK.fdatasync(fd)
+    finally:
+        DISK.close(fd)
+    DISK.rename(unfinished, target)
+    DISK.sync_folder(target.parent)
+    start_us, end_us, count = cursor.execute(
+        f"SELECT epoch_us(min(time)), epoch_us(max(time)), count(*) FROM {_source(folder, [path])}"  # noqa: S608 - quoted paths
+    ).fetchall()[0]
+    if not count:
+        raise ValueError(f"{target} has no rows; expected some")
+    return Stored(path, start_us / 1e6, end_us / 1e6, count, target.stat().st_size)
+
+
+def _source(folder: Path, paths: Sequence[str]) -> str:
+    return f"read_parquet([{', '.join(_quoted(folder / path) for path in paths)}])"
+
+
+def _quoted(path: Path) -> str:
+    text = str(path).replace("'", "''")
+    return f"'{text}'"

@@ -1,0 +1,49 @@
+"""What the server asks of the worker that reads and writes history, and what it answers."""
+
+import msgspec
+
+
+class Store(msgspec.Struct, frozen=True):
+    """Write rows (columns: code int32, time float64, value float64, late bool) as raw files.
+
+    `devices` and `metrics` name the codes. Answer: list[Stored], one file for each day of
+    `suffix`-named rows, at most three (`parts` in parquet.py).
+    """
+
+    folder: str
+    suffix: str
+    """Of the file names: first-last-serial.parquet."""
+    devices: list[str]
+    metrics: list[str]
+
+
+class MergeFiles(msgspec.Struct, frozen=True):
+    """Write the rows of `inputs` to `output`, and their rollups to `minute` and `hour` if given.
+
+    All paths are relative to `folder`. Answer: list[Stored] of output, minute, hour.
+    """
+
+    folder: str
+    raw: bool
+    inputs: list[str]
+    output: str | None
+    """None: the one input stays as it is, only its rollups are made."""
+    minute: str | None = None
+    hour: str | None = None
+
+
+class Query(msgspec.Struct, frozen=True):
+    """Buckets of one series from `raw` and `rollup` files.
+
+    Answer: None with columns bucket int64, min, max, sum float64, count int64 of the buckets
+    that are not empty.
+    """
+
+    folder: str
+    raw: list[str]
+    rollup: list[str]
+    device: str
+    metric: str
+    start_us: int
+    width_us: int
+    count: int
