@@ -118,6 +118,13 @@ def decode_text(raw: bytes, what: str) -> str:
     return text
 
 
+def decode_topic(raw: bytes, what: str = "topic") -> str:
+    """The topic name in `raw`: a string, not empty and without wildcards."""
+    topic = decode_text(raw, what)
+    _checked(check_topic, topic)
+    return topic
+
+
 def decode(first: int, body: bytes) -> Packet:
     """The packet with first byte `first` and the bytes after its fixed header.
 
@@ -173,8 +180,7 @@ def _will(flags: int, body: _Body) -> Will | None:
         return None
     if qos == 3:
         raise MalformedPacketError("will QoS is 3; expected 0, 1 or 2")  # [MQTT-3.1.2-14]
-    topic = body.text("will topic")
-    _checked(check_topic, topic)
+    topic = decode_topic(body.binary("will topic"), "will topic")
     return Will(topic, body.binary("will payload"), qos, bool(flags & 0x20))
 
 
@@ -197,8 +203,7 @@ def _connack(_: int, body: _Body) -> Connack:
 
 def _publish(first: int, body: _Body) -> Publish:
     qos = publish_qos(first)
-    topic = body.text("topic")
-    _checked(check_topic, topic)
+    topic = decode_topic(body.binary("topic"))
     packet_id = body.packet_id() if qos else 0
     payload = body.take(body.left(), "payload")
     return Publish(topic, payload, qos, bool(first & 1), bool(first & 8), packet_id)

@@ -14,9 +14,8 @@ from tocsin.broker.codec import (
     PUBACK,
     PUBCOMP,
     PUBREL,
-    MalformedPacketError,
     ack,
-    decode_text,
+    decode_topic,
     encode,
     publish_head,
 )
@@ -46,7 +45,6 @@ from tocsin.broker.router import Router
 from tocsin.broker.session import Arrival, Outgoing
 from tocsin.broker.settings import Settings
 from tocsin.broker.stream import Hold, Outbox, Stream
-from tocsin.broker.topics import check_topic
 from tocsin.devices.message import Message
 
 CLEAN = "clean"
@@ -54,6 +52,9 @@ CONNECTION_LOST = "connection lost"
 KEEPALIVE = "keepalive"
 TAKEN_OVER = "taken over"
 STOPPING = "server stopping"
+
+# A segment this long is a client's share of a loop turn: the others come before its next one.
+TURN_BYTES = 65_536
 
 
 @dataclass(slots=True)
@@ -140,6 +141,8 @@ class Connection(Stream):
         if packets:
             self._seen = monotonic()
             self._take(packets, len(data))
+            if len(data) >= TURN_BYTES and not self.closed:
+                around.intake.rest(self)
         if decoder.error is not None and not self.closed:
             error = decoder.error
             self.close(f"malformed packet: {error}", answer=error.answer)
@@ -325,11 +328,7 @@ class Connection(Stream):
 
     def _admit(self, name: bytes) -> str | None:
         """The topic with these bytes, if this client may publish to it."""
-        topic = decode_text(name, "topic")
-        try:
-            check_topic(topic)
-        except ValueError as error:
-            raise MalformedPacketError(str(error)) from None
+        topic = decode_topic(name)
         settings = self._around.settings
         if len(name) > settings.topic_bytes or topic.count("/") >= settings.topic_levels:
             return None

@@ -15,6 +15,8 @@ class Hold(IntFlag):
     """Its CONNECT is being authenticated."""
     COMMIT = 2
     """The sink is behind."""
+    TURN = 4
+    """It had its share of this loop turn."""
 
 
 class Outbox:
@@ -155,12 +157,12 @@ class Stream(asyncio.Protocol):
 
     def hold(self, why: Hold) -> None:
         """Stops reading until every reason is released."""
-        if not self.holds and not self.closed:
+        if not self.holds and not self.transport.is_closing():
             self.transport.pause_reading()
         self.holds |= why
 
     def release(self, why: Hold) -> None:
         if self.holds:
             self.holds &= ~why
-            if not self.holds and not self.closed:
+            if not self.holds and not self.transport.is_closing():
                 self.transport.resume_reading()
