@@ -1,13 +1,19 @@
-"""`tocsin` with the one mistake it must not make: it acknowledges before the disk has synced."""
+"""`tocsin` with the one mistake it must not make: it acknowledges before the disk has synced.
+
+The disk is slow, so that the mistake shows every time.
+"""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from tocsin.cli import main
 from tocsin.ingest.facts import Record
+from tocsin.ingest.storage.files import DiskFiles
 from tocsin.ingest.storage.journal import Journal
 
 _append = Journal.append
+_sync = DiskFiles.fdatasync
 
 
 def append(self: Journal, records: Sequence[Record], at: float) -> "asyncio.Future[int]":
@@ -17,5 +23,11 @@ def append(self: Journal, records: Sequence[Record], at: float) -> "asyncio.Futu
     return early
 
 
+def slow(self: DiskFiles, fd: int) -> None:
+    time.sleep(0.3)
+    _sync(self, fd)
+
+
 Journal.append = append
+DiskFiles.fdatasync = slow
 main()
