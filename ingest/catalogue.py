@@ -262,8 +262,8 @@ class Catalogue:
         self.series_count = len(state["by_series"]["device"])
         for device in range(len(self.devices)):
             self._apply_profile(device)
-        owners = self.device.values[: self.series_count].tolist()
-        metrics = self.metric.values[: self.series_count].tolist()
+        owners: list[int] = self.device.values[: self.series_count].tolist()
+        metrics: list[int] = self.metric.values[: self.series_count].tolist()
         for series, (device, metric) in enumerate(zip(owners, metrics, strict=True)):
             name = self.metrics[metric]
             self._series_of[device][name] = series

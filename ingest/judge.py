@@ -60,6 +60,7 @@ class Judge:
         self._globs: dict[str, tuple[DeviceGlob, Growing[np.bool_]]] = {}
         self._matched = 0  # devices that the globs have been asked about
         self._watched = Growing[np.bool_](np.bool_, False)  # by metric: read by some rule
+        self._windowed: frozenset[str] = frozenset()  # metrics that some window reads
 
     # -- rules
 
@@ -77,6 +78,7 @@ class Judge:
             if tree
             for use in compiled.functions_of(tree)
         )
+        self._windowed = self._windows.metrics()
         scalar = Scalar(catalogue.code_of)
         alike: dict[Hashable, list[RuleForm]] = {}
         for order, checked in enumerate(rules):
@@ -142,54 +144,44 @@ class Judge:
         turns: list[tuple[int, int, Turn]] = []
         nth = occurrence(device)
         rounds = int(nth.max()) + 1
+        of_reading = nth[row]
         for number in range(rounds):
             if rounds == 1:
-                rows, readings = np.arange(len(device)), slice(None)
-                local = row
+                rows, now, local = np.arange(len(device)), slice(None), row
             else:
-                rows, readings = np.flatnonzero(nth == number), nth[row] == number
-                local = np.searchsorted(rows, row[readings])
+                rows, now = np.flatnonzero(nth == number), np.flatnonzero(of_reading == number)
+                local = np.searchsorted(rows, row[now])
             here = _Rows(rows, device[rows], judged.row_time[rows], turns)
-            self._round(
-                here, local, series[readings], time[readings], value[readings], current[readings]
-            )
+            part = _Part(local, series[now], time[now], value[now], current[now])
+            if len(rows) <= _SMALL_ROUND:
+                self._small_round(here, part)
+            else:
+                self._round(here, part)
         turns.sort(key=lambda each: each[:2])
         return [turn for _, _, turn in turns]
 
-    def _round(
-        self,
-        rows: "_Rows",
-        row: Places,
-        series: Ids,
-        time: Floats,
-        value: Floats,
-        current: NDArray[np.bool_],
-    ) -> None:
+    def _round(self, rows: "_Rows", part: "_Part") -> None:
+        """Rows of as many devices, all at once."""
         catalogue = self._catalogue
         watermark = catalogue.watermark.values
         watermark[rows.device] = np.maximum(watermark[rows.device], rows.time)
-        catalogue.newest_time.values[series[current]] = time[current]
-        catalogue.newest_value.values[series[current]] = value[current]
+        row, series, current = part.row, part.series, part.current
+        catalogue.newest_time.values[series[current]] = part.time[current]
+        catalogue.newest_value.values[series[current]] = part.value[current]
         concerned = {place: [row[current]] for place in self._clocked}
         metric = catalogue.metric.values[series]
         watched = np.flatnonzero(self._watched.values[metric])
-        row, series, metric = row[watched], series[watched], metric[watched]
-        time, value, current = time[watched], value[watched], current[watched]
-        windowed = self._windows.metrics()
-        present: list[int] = np.unique(metric).tolist()
+        present: list[int] = np.unique(metric[watched]).tolist()
         for each in present:
-            here = metric == each
+            here = watched[metric[watched] == each]
             name = catalogue.metrics[each]
-            if name in windowed:
-                self._windows.update(name, series[here], time[here], value[here])
-            now = row[here & current]
+            if name in self._windowed:
+                self._windows.update(name, series[here], part.time[here], part.value[here])
+            now = row[here][current[here]]
             if len(now):
                 for place in self._of_metric[each]:
                     concerned.setdefault(place, []).append(now)
-        if len(rows.device) <= _SMALL_ROUND:
-            self._judge_one_by_one(concerned, rows)
-            return
-        of = RoundSight(self._catalogue, self._windows, rows.device)
+        of = RoundSight(catalogue, self._windows, rows.device)
         with np.errstate(all="ignore"):  # what overflows is infinite, what makes no sense unknown
             for place, parts in concerned.items():
                 some = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -215,29 +207,52 @@ class Judge:
             form = group.forms[group.rule.values.item(pair[at])]
             self._turn(group, pair.item(at), form, row.item(at), rows)
 
-    def _judge_one_by_one(self, concerned: dict[int, list[Places]], rows: "_Rows") -> None:
-        by_row: dict[int, set[int]] = {}
-        for place, parts in concerned.items():
-            for part in parts:
-                for row in part.tolist():
-                    by_row.setdefault(row, set()).add(place)
-        for row, places in by_row.items():
-            device = rows.device.item(row)
-            here = DeviceSight(self._catalogue, self._windows, device)
+    def _small_round(self, rows: "_Rows", part: "_Part") -> None:
+        """As `_round`, but reading by reading and rule by rule."""
+        catalogue = self._catalogue
+        watermark = catalogue.watermark.values
+        for device, at in zip(rows.device.tolist(), rows.time.tolist(), strict=True):
+            if at > watermark.item(device):
+                watermark[device] = at
+        concerned: dict[int, set[int]] = {}
+        for row, series, time, value, current in zip(
+            part.row.tolist(),
+            part.series.tolist(),
+            part.time.tolist(),
+            part.value.tolist(),
+            part.current.tolist(),
+            strict=True,
+        ):
+            if current:
+                catalogue.newest_time.values[series] = time
+                catalogue.newest_value.values[series] = value
+            metric = catalogue.metric.values.item(series)
+            if current and (places := self._of_metric.get(metric)):
+                concerned.setdefault(row, set(self._clocked)).update(places)
+            elif current and self._clocked:
+                concerned.setdefault(row, set(self._clocked))
+            name = catalogue.metrics[metric]
+            if name in self._windowed:
+                self._windows.update_one(name, series, time, value)
+        for row, places in concerned.items():
+            here = DeviceSight(catalogue, self._windows, rows.device.item(row))
             for place in places:
-                group = self._groups[place]
-                start = group.start.values.item(device)
-                for pair in range(start, start + group.number.values.item(device)):
-                    form = group.forms[group.rule.values.item(pair)]
-                    true = form.when(here)
-                    if not group.holds.values.item(pair):
-                        turned = true is True
-                    elif form.clear is None:
-                        turned = true is False
-                    else:
-                        turned = true is not True and form.clear(here) is True
-                    if turned:
-                        self._turn(group, pair, form, row, rows)
+                self._judge_one(self._groups[place], row, here, rows)
+
+    def _judge_one(self, group: RuleGroup, row: int, here: DeviceSight, rows: "_Rows") -> None:
+        device = rows.device.item(row)
+        start = group.start.values.item(device)
+        for pair in range(start, start + group.number.values.item(device)):
+            form = group.forms[group.rule.values.item(pair)]
+            true = form.when(here)
+            if not group.holds.values.item(pair):
+                turned = true is True
+            elif form.clear is None:
+                turned = true is False
+            else:
+                turned = true is not True and form.clear(here) is True
+            if turned:
+                self._turn(group, pair, form, row, rows)
 
     def _turn(self, group: RuleGroup, pair: int, form: RuleForm, row: int, rows: "_Rows") -> None:
         truth = not group.holds.values[pair]
@@ -273,3 +288,14 @@ class _Rows:
     device: Ids
     time: Floats
     turns: list[tuple[int, int, Turn]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The readings of one round: `row` is the place among the round's rows."""
+
+    row: Places
+    series: Ids
+    time: Floats
+    value: Floats
+    current: NDArray[np.bool_]

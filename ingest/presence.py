@@ -321,9 +321,12 @@ class PresenceBook:
         if self._scheduled.values[device] != due:  # a sooner one took its place
             return []
         self._scheduled.values[device] = np.inf
-        changes: list[Presence] = []
-        if self._overdue_at(device) <= due:
-            changes = self._freshness_turns(device, _OVERDUE[self._freshness.values.item(device)])
+        overdue_at = self._overdue_at(device)
+        if overdue_at > due:  # it was heard of since
+            self._wait(device, overdue_at)
+            return []
+        cause = _OVERDUE[self._freshness.values.item(device)]
+        changes = self._freshness_turns(device, cause)
         self._wait_for_next(device)
         return changes
 

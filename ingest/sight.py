@@ -4,11 +4,13 @@ Hot path (benchmarks/engine.py).
 """
 
 from collections.abc import Callable, Hashable
+from math import isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.catalogue import Catalogue, Kind
+from tocsin.ingest.rules.compiled import Use
 from tocsin.ingest.rules.vector import Floats
 from tocsin.ingest.windows.shared import SharedWindows
 
@@ -48,9 +50,10 @@ class RoundSight:
         age = np.maximum(self._catalogue.watermark.values[self.device] - time, 0.0)
         return np.where(np.isfinite(time), age, np.nan)
 
-    def window(self, metric: str, size_s: float, function: str) -> Floats:
+    def window(self, use: Use) -> Floats:
+        metric, _, function = use
         series = self.series(metric)
-        found = self._windows.query(metric, size_s, function, series)
+        found = self._windows.query(use, series)
         return found if function == "count" else self.unless_text(metric, series, found)
 
     def unless_text(self, metric: str, series: Ids, value: Floats) -> Floats:
@@ -83,47 +86,43 @@ class PairSight:
     def age(self, metric: str) -> Floats:
         return self._round.read(("age", metric), lambda: self._round.age(metric))[self._row]
 
-    def window(self, metric: str, size_s: float, function: str) -> Floats:
-        return self._round.read(
-            (metric, size_s, function), lambda: self._round.window(metric, size_s, function)
-        )[self._row]
+    def window(self, use: Use) -> Floats:
+        return self._round.read(use, lambda: self._round.window(use))[self._row]
 
 
 class DeviceSight:
-    """What the scalar form reads: one device at one row. Windows are found once for all rules."""
+    """What the scalar form reads: one device at one row."""
 
-    __slots__ = ("_catalogue", "_device", "_known", "_windows")
+    __slots__ = ("_catalogue", "_device", "_windows")
 
     def __init__(self, catalogue: Catalogue, windows: SharedWindows, device: int) -> None:
         self._catalogue = catalogue
         self._windows = windows
         self._device = device
-        self._known: dict[tuple[str, float, str], float] = {}
 
     def number(self, metric: str) -> float:
-        series = self._catalogue.by_device(metric).values.item(self._device)
-        if self._catalogue.has_texts(metric) and self._catalogue.kind.values[series] == Kind.TEXT:
-            return np.nan
-        return self._catalogue.newest_value.values.item(series)
+        catalogue = self._catalogue
+        series = catalogue.by_device(metric).values.item(self._device)
+        return nan if self._is_text(metric, series) else catalogue.newest_value.values.item(series)
 
     def code(self, metric: str) -> float:
-        series = self._catalogue.by_device(metric).values.item(self._device)
-        text = self._catalogue.kind.values[series] == Kind.TEXT
-        return self._catalogue.newest_value.values.item(series) if text else np.nan
+        catalogue = self._catalogue
+        series = catalogue.by_device(metric).values.item(self._device)
+        return catalogue.newest_value.values.item(series) if self._is_text(metric, series) else nan
 
     def age(self, metric: str) -> float:
         series = self._catalogue.by_device(metric).values.item(self._device)
-        if series < 0:
-            return np.nan
         time = self._catalogue.newest_time.values.item(series)
         age = max(self._catalogue.watermark.values.item(self._device) - time, 0.0)
-        return age if np.isfinite(time) else np.nan
+        return age if isfinite(time) else nan
 
-    def window(self, metric: str, size_s: float, function: str) -> float:
-        key = (metric, size_s, function)
-        found = self._known.get(key)
-        if found is None:
-            device = np.array([self._device], np.int32)
-            here = RoundSight(self._catalogue, self._windows, device)
-            found = self._known[key] = here.window(metric, size_s, function).item()
-        return found
+    def window(self, use: Use) -> float:
+        metric, _, function = use
+        series = self._catalogue.by_device(metric).values.item(self._device)
+        if function != "count" and self._is_text(metric, series):
+            return nan
+        return self._windows.query_one(use, series)
+
+    def _is_text(self, metric: str, series: int) -> bool:
+        catalogue = self._catalogue
+        return catalogue.has_texts(metric) and catalogue.kind.values.item(series) == Kind.TEXT

@@ -36,8 +36,6 @@ def _encode_array(value: object) -> object:
         array = cast("NDArray[Any]", value)
         head = msgspec.msgpack.encode((array.dtype.str, array.shape))
         return msgspec.msgpack.Ext(_ARRAY, len(head).to_bytes(2, "big") + head + array.tobytes())
-    if isinstance(value, np.generic):
-        return value.item()
     raise NotImplementedError(f"{type(value)} cannot be in a snapshot")
 
 
@@ -46,6 +44,5 @@ def _decode_array(code: int, data: memoryview) -> NDArray[Any]:
         raise ValueError(f"extension {code}; expected {_ARRAY}")
     length = int.from_bytes(data[:2], "big")
     dtype, shape = msgspec.msgpack.decode(data[2 : 2 + length], type=tuple[str, tuple[int, ...]])
-    array: NDArray[Any] = np.empty(shape, np.dtype(dtype))
-    array.reshape(-1).view(np.uint8)[:] = np.frombuffer(data[2 + length :], np.uint8)
-    return array
+    flat: NDArray[Any] = np.frombuffer(data[2 + length :], np.dtype(dtype))
+    return flat.reshape(shape).copy()

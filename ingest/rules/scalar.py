@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from tocsin.ingest.rules.compiled import CodeOf, window_of
+from tocsin.ingest.rules.compiled import CodeOf, Use, window_of
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -30,7 +30,7 @@ class Spot(Protocol):
     def number(self, metric: str) -> float: ...
     def code(self, metric: str) -> float: ...
     def age(self, metric: str) -> float: ...
-    def window(self, metric: str, size_s: float, function: str) -> float: ...
+    def window(self, use: Use) -> float: ...
 
 
 ScalarNumber: TypeAlias = Callable[[Spot], float]
@@ -77,7 +77,7 @@ class Scalar:
 
     def _call(self, call: Call) -> ScalarNumber:
         if windowed := window_of(call):
-            return lambda spot: spot.window(*windowed)
+            return lambda spot: spot.window(windowed)
         (argument,) = call.arguments
         if call.function == "age":
             assert isinstance(argument, Metric), "checked"

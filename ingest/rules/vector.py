@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.ingest.rules.compiled import window_of
+from tocsin.ingest.rules.compiled import Use, window_of
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -39,7 +39,7 @@ class Pairs(Protocol):
     def number(self, metric: str) -> Floats: ...
     def code(self, metric: str) -> Floats: ...
     def age(self, metric: str) -> Floats: ...
-    def window(self, metric: str, size_s: float, function: str) -> Floats: ...
+    def window(self, use: Use) -> Floats: ...
 
 
 VectorNumber: TypeAlias = Callable[[Pairs], Floats]
@@ -87,7 +87,7 @@ class Vector:
 
     def _call(self, call: Call) -> VectorNumber:
         if windowed := window_of(call):
-            return lambda pairs: pairs.window(*windowed)
+            return lambda pairs: pairs.window(windowed)
         (argument,) = call.arguments
         if call.function == "age":
             assert isinstance(argument, Metric), "checked"

@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.ingest.windows.panes import Panes
+from tocsin.ingest.rules.compiled import Use
+from tocsin.ingest.windows.panes import ENDS, Panes
 from tocsin.ingest.windows.spec import WindowSpec
-
-Use = tuple[str, float, str]
-"""Metric, size in seconds, function."""
 
 
 class SharedWindows:
-    """Owns the panes. A function new to a window begins with panes of its own, empty ones: what
-    those that are there did not keep cannot be had afterwards.
+    """Owns the panes. A window begins empty when the first rule asks for it.
+
+    First, delta and rate need more memory than the other functions. When the first of them is
+    asked of a window that is there without, it gets a second set of panes, because what the
+    first did not keep cannot be had afterwards.
     """
 
     def __init__(self) -> None:
@@ -35,13 +36,17 @@ class SharedWindows:
                     self._keep(metric, size_s, panes, missing & panes.functions)
                     missing -= panes.functions
             if missing:
-                panes = Panes(WindowSpec.hopping(size_s), missing)
+                panes = Panes(WindowSpec.hopping(size_s), ends=not missing.isdisjoint(ENDS))
                 self._keep(metric, size_s, panes, missing)
 
-    def _keep(self, metric: str, size_s: float, panes: Panes, functions: set[str]) -> None:
+    def _keep(self, metric: str, size_s: float, panes: Panes, functions: Iterable[str]) -> None:
         self._panes.setdefault(metric, []).append((size_s, panes))
         for function in functions:
             self._of[metric, size_s, function] = panes
+
+    def metrics(self) -> frozenset[str]:
+        """The metrics that some window needs."""
+        return frozenset(self._panes)
 
     def update(
         self,
@@ -51,22 +56,23 @@ class SharedWindows:
         value: NDArray[np.float64],
     ) -> None:
         """Takes in readings of `metric`, each of another series."""
-        for _, panes in self._panes.get(metric, ()):
+        for _, panes in self._panes[metric]:
             panes.update(series, time, value)
 
-    def query(
-        self, metric: str, size_s: float, function: str, series: NDArray[np.int32]
-    ) -> NDArray[np.float64]:
-        """`function` over the open window of each series, NaN where unknown; see Panes.query."""
-        return self._of[metric, size_s, function].query(function, series)
+    def update_one(self, metric: str, series: int, time: float, value: float) -> None:
+        for _, panes in self._panes[metric]:
+            panes.update_one(series, time, value)
 
-    def metrics(self) -> frozenset[str]:
-        """The metrics that some window needs."""
-        return frozenset(self._panes)
+    def query(self, use: Use, series: NDArray[np.int32]) -> NDArray[np.float64]:
+        """The function over the open window of each series, NaN where unknown; see Panes."""
+        return self._of[use].query(use[2], series)
+
+    def query_one(self, use: Use, series: int) -> float:
+        return self._of[use].query_one(use[2], series)
 
     def state(self) -> list[Any]:
         return [
-            [metric, size_s, sorted(panes.functions), panes.state()]
+            [metric, size_s, panes.ends, panes.state()]
             for metric, kept in self._panes.items()
             for size_s, panes in kept
         ]
@@ -74,7 +80,7 @@ class SharedWindows:
     def load(self, state: list[Any]) -> None:
         """Become what `state` was taken from; `use` comes after."""
         self._panes, self._of = {}, {}
-        for metric, size_s, functions, inner in state:
-            panes = Panes(WindowSpec.hopping(size_s), functions)
+        for metric, size_s, ends, inner in state:
+            panes = Panes(WindowSpec.hopping(size_s), ends=ends)
             panes.load(inner)
-            self._keep(metric, size_s, panes, set(functions))
+            self._keep(metric, size_s, panes, panes.functions)

@@ -1,0 +1,202 @@
+"""Panes against sorting and bucketing, for readings in any order, late and repeated.
+
+slide 1 s   | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 |
+size 3 s                    [~~~~~~~~~~~t)         newest reading at 6.2: panes 4, 5, 6
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
+from tocsin.ingest.windows.spec import WindowSpec
+
+Reading = tuple[int, float, float]  # series, time, value
+
+SPECS = (
+    WindowSpec(3.0, 1.0),
+    WindowSpec(10.0, 0.5),
+    WindowSpec.tumbling(4.0),
+    WindowSpec.hopping(1.0),
+    WindowSpec.hopping(70.0),
+)
+FUNCTIONS = sorted(BASIC | ENDS)
+
+
+def expected(spec: WindowSpec, readings: Sequence[Reading]) -> dict[tuple[str, int], float]:
+    """Every function of every series, by sorting its readings and taking those of the window."""
+    answers: dict[tuple[str, int], float] = {}
+    by_series: dict[int, list[tuple[float, int, float]]] = defaultdict(list)
+    for arrival, (series, time, value) in enumerate(readings):
+        by_series[series].append((time, arrival, value))
+    for series, rows in by_series.items():
+        rows.sort()
+        end = (math.floor(rows[-1][0] / spec.slide_s) + 1) * spec.slide_s
+        panes = math.ceil(spec.size_s / spec.slide_s - 1e-9)
+        begin = end - panes * spec.slide_s
+        inside = [row for row in rows if row[0] >= begin - 1e-9]
+        values = [value for _, _, value in inside]
+        last = inside[-1][2]
+        first = next(value for time, _, value in reversed(inside) if time == inside[0][0])
+        span = inside[-1][0] - inside[0][0]
+        several = len(inside) > 1
+        answers |= {
+            ("count", series): float(len(values)),
+            ("sum", series): math.fsum(values),
+            ("avg", series): math.fsum(values) / len(values),
+            ("min", series): min(values),
+            ("max", series): max(values),
+            ("first", series): first,
+            ("last", series): last,
+            ("delta", series): last - first if several else math.nan,
+            ("rate", series): (last - first) / span if span > 0 else math.nan,
+        }
+    return answers
+
+
+def unique_batches(readings: Sequence[Reading]) -> list[list[Reading]]:
+    """Consecutive readings in batches without two of one series."""
+    batches: list[list[Reading]] = []
+    for reading in readings:
+        if not batches or any(reading[0] == other[0] for other in batches[-1]):
+            batches.append([])
+        batches[-1].append(reading)
+    return batches
+
+
+def feed(panes: Panes, batch: Sequence[Reading]) -> None:
+    series, time, value = zip(*batch, strict=True)
+    panes.update(np.array(series, np.int32), np.array(time), np.array(value))
+
+
+# Quarter seconds and whole values: exact in binary, so that results can be equal.
+readings = st.lists(
+    st.tuples(
+        st.integers(0, 4),
+        st.one_of(st.integers(0, 80), st.integers(0, 4000)).map(lambda quarter: quarter / 4),
+        st.integers(-50, 50).map(float),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(st.sampled_from(SPECS), readings)
+def test_panes_agree_with_sorting_and_bucketing(spec: WindowSpec, given: list[Reading]) -> None:
+    panes = Panes(spec, ends=True)
+    for end, batch in enumerate(unique_batches(given), 1):
+        feed(panes, batch)
+        so_far = [reading for each in unique_batches(given)[:end] for reading in each]
+        for (function, series), answer in expected(spec, so_far).items():
+            found = panes.query(function, np.array([series], np.int32)).item()
+            assert found == pytest.approx(answer, nan_ok=True), (function, series)
+
+
+@given(st.sampled_from(SPECS), readings, st.randoms(use_true_random=False))
+def test_order_of_arrival_changes_nothing(
+    spec: WindowSpec, given: list[Reading], random: Random
+) -> None:
+    distinct = list({(series, time): (series, time, v) for series, time, v in given}.values())
+    shuffled = distinct.copy()
+    random.shuffle(shuffled)
+    answers: list[list[float]] = []
+    for order in (sorted(distinct, key=lambda reading: reading[1]), shuffled):
+        panes = Panes(spec, ends=True)
+        for batch in unique_batches(order):
+            feed(panes, batch)
+        every = np.arange(5, dtype=np.int32)
+        answers.append([x for f in FUNCTIONS for x in panes.query(f, every).tolist()])
+    assert answers[1] == pytest.approx(answers[0], nan_ok=True)
+
+
+@given(st.sampled_from(SPECS), readings, st.data())
+def test_one_by_one_is_the_same_to_the_last_bit(
+    spec: WindowSpec, given: list[Reading], data: st.DataObject
+) -> None:
+    scale = data.draw(st.sampled_from([1.0, 0.1, 1 / 3]))
+    together, alone = Panes(spec, ends=True), Panes(spec, ends=True)
+    for batch in unique_batches([(s, t, v * scale) for s, t, v in given]):
+        feed(together, batch)
+        for reading in batch:
+            alone.update_one(*reading)
+    every = np.arange(6, dtype=np.int32)
+    for function in FUNCTIONS:
+        vector = together.query(function, every).tolist()
+        scalar = [alone.query_one(function, series) for series in range(6)]
+        assert str(vector) == str(scalar), function
+
+
+@given(st.sampled_from(SPECS), readings, readings)
+def test_a_snapshot_goes_on_like_the_original(
+    spec: WindowSpec, before: list[Reading], after: list[Reading]
+) -> None:
+    original = Panes(spec, ends=True)
+    for batch in unique_batches(before):
+        feed(original, batch)
+    copy = Panes(spec, ends=True)
+    copy.load(original.state())
+    for batch in unique_batches(after):
+        feed(original, batch)
+        feed(copy, batch)
+    every = np.arange(6, dtype=np.int32)
+    for function in FUNCTIONS:
+        assert str(copy.query(function, every)) == str(original.query(function, every))
+
+
+def test_a_series_without_readings_is_unknown() -> None:
+    panes = Panes(WindowSpec.hopping(60.0), ends=True)
+    panes.update_one(3, 100.0, 1.0)
+    for function in FUNCTIONS:
+        assert np.isnan(panes.query(function, np.array([-1, 0, 9_999], np.int32))).all()
+        assert math.isnan(panes.query_one(function, -1))
+        assert math.isnan(panes.query_one(function, 9_999))
+
+
+def test_a_huge_value_leaves_no_trace_when_it_has_left() -> None:
+    panes = Panes(WindowSpec.hopping(10.0), ends=False)
+    panes.update_one(0, 0.0, 1e18)
+    for tick in range(1, 200):
+        panes.update_one(0, tick / 10, 0.1)
+    assert panes.query_one("avg", 0) == pytest.approx(0.1)
+
+
+def test_memory_follows_series_not_readings() -> None:
+    panes = Panes(WindowSpec.hopping(300.0), ends=True)
+    series = np.arange(1000, dtype=np.int32)
+    sizes: set[int] = set()
+    for tick in range(200):
+        panes.update(series, np.full(1000, tick * 7.0), np.ones(1000))
+        sizes.add(sum(array.nbytes for array in panes.state()["by_cell"].values()))
+    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize(
+    ("size_s", "slide_s", "panes"),
+    [
+        (1, 0.1, 10),
+        (10, 0.1, 100),
+        (60, 1, 60),
+        (61, 1, 61),
+        (300, 5, 60),
+        (420, 5, 84),
+        (3600, 60, 60),
+        (86400, 600, 144),
+    ],
+)
+def test_panes_are_a_sixtieth_rounded_down_to_a_nice_step(
+    size_s: float, slide_s: float, panes: int
+) -> None:
+    spec = WindowSpec.hopping(size_s)
+    assert (spec.slide_s, spec.panes) == (slide_s, panes)
+
+
+@pytest.mark.parametrize(("size_s", "slide_s"), [(1.0, 2.0), (1.0, 0.0), (0.0, 0.0)])
+def test_a_window_slides_by_part_of_its_size(size_s: float, slide_s: float) -> None:
+    with pytest.raises(ValueError, match="expected more than 0 and at most its size"):
+        WindowSpec(size_s, slide_s)
