@@ -175,6 +175,8 @@ def _covers(pattern: list[_Level], wanted: list[_Level]) -> bool:
 
 def _overlaps(pattern: list[_Level], wanted: list[_Level]) -> bool:
     """True when some topic matches both `pattern` and the filter `wanted`."""
+    if isinstance(wanted[0], _Any) and (pattern[0] is _Any.RESERVED or _is_reserved(pattern[0])):
+        return False  # [MQTT-4.7.2-1]
     for depth, level in enumerate(pattern):
         if level is _Any.REST or (depth < len(wanted) and wanted[depth] is _Any.REST):
             return True

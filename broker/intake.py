@@ -185,7 +185,8 @@ class Intake:
             self._settle()
             return
         try:
-            future = asyncio.ensure_future(self._sink(messages, self._clock()))
+            stored = self._sink(messages, self._clock())
+            future: asyncio.Future[object] = asyncio.ensure_future(stored)
         except Exception as error:
             self._fail(batch, error)
             self._settle()
@@ -195,7 +196,7 @@ class Intake:
         else:
             future.add_done_callback(lambda done: self._finish(batch, done))
 
-    def _finish(self, batch: Batch, future: asyncio.Future[None]) -> None:
+    def _finish(self, batch: Batch, future: asyncio.Future[object]) -> None:
         error = asyncio.CancelledError() if future.cancelled() else future.exception()
         if error is None:
             batch.stored = True

@@ -25,9 +25,16 @@ class Sink:
         self.batches: list[list[Message]] = []
         self.waiting: list[asyncio.Future[None]] = []
         self.held = False
+        self.error: Exception | None = None
+        """Raised by the call itself, when set."""
+        self.order: list[str] = []
+        """Payloads, and what the broker tells of connections, in the order they came."""
 
     def __call__(self, messages: list[Message], at: float) -> asyncio.Future[None]:
+        if self.error is not None:
+            raise self.error
         self.batches.append(list(messages))
+        self.order += [message.payload.decode(errors="replace") for message in messages]
         future = asyncio.get_running_loop().create_future()
         if self.held:
             self.waiting.append(future)
@@ -47,7 +54,8 @@ class Sink:
         """Everything held so far is stored now."""
         waiting, self.waiting = self.waiting, []
         for future in waiting:
-            future.set_result(None)
+            if not future.done():
+                future.set_result(None)
 
     def fail(self, error: Exception) -> None:
         waiting, self.waiting = self.waiting, []
@@ -185,6 +193,7 @@ async def running(
         client: str, online: bool, reason: str, username: str | None, address: str, at: float
     ) -> None:
         heard.append((client, online, reason))
+        sink.order.append(f"{client} {reason}")
 
     broker = Broker(
         settings or local(),

@@ -1,0 +1,197 @@
+"""Limits: what each one does when it is hit, and that it counts."""
+
+import asyncio
+import socket
+
+import pytest
+
+from tests.broker.harness import WITHIN_S, Peer, Running, local, running
+from tocsin.broker import Settings
+from tocsin.broker.packets import (
+    Connect,
+    Puback,
+    Publish,
+    Pubrec,
+    Suback,
+    Subscribe,
+)
+
+
+async def deaf(broker: Running, client: str, qos: int, clean: bool = True) -> Peer:
+    """A subscriber to `t` that then reads nothing, with a small socket buffer."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", broker.port))
+    peer = Peer(*await asyncio.open_connection(sock=sock, limit=1_024))
+    await peer.connect(Connect(client, clean))
+    assert await peer.subscribe("t", qos) == qos
+    return peer
+
+
+def report_of(broker: Running, client: str) -> tuple[int, int, dict[str, int]]:
+    """Queued, bytes in the write buffer, and dropped by reason."""
+    [report] = [each for each in broker.broker.report().clients if each.id == client]
+    return report.queued, report.write_buffer_bytes, dict(report.dropped)
+
+
+SLOW = {"packet_bytes": 20_000, "write_buffer_bytes": 50_000}
+
+
+async def test_a_slow_subscriber_loses_qos_0_and_others_lose_nothing() -> None:
+    async with running(local(**SLOW)) as broker, broker.client("good") as good:
+        await good.subscribe("t")
+        slow = await deaf(broker, "slow", 0)
+        payload = b"x" * 10_000
+        # More than any kernel buffers between us and it.
+        for number in range(1_500):
+            broker.broker.publish("t", payload)
+            assert (await good.expect(Publish)).payload == payload, number
+        _, buffered, dropped = report_of(broker, "slow")
+        assert buffered <= 50_000
+        assert dropped["write buffer full"] > 100
+        assert report_of(broker, "good")[2] == {}
+        # It stays connected, and hears again as soon as it reads.
+        reading = asyncio.create_task(read_until(slow, b"last"))
+        while not reading.done():
+            broker.broker.publish("t", b"last")
+            await asyncio.sleep(0.01)
+        await reading
+        await slow.leave()
+
+
+async def read_until(peer: Peer, payload: bytes) -> None:
+    while (await peer.expect(Publish)).payload != payload:
+        pass
+
+
+async def test_a_slow_subscriber_at_qos_1_is_queued_to_the_bound_and_then_disconnected() -> None:
+    settings = local(**SLOW, in_flight=10, queued_messages=50)
+    async with running(settings) as broker, broker.client("good") as good:
+        await good.subscribe("t", 1)
+        slow = await deaf(broker, "slow", 1, clean=False)
+        for number in range(100):
+            broker.broker.publish("t", b"%d" % number, qos=1)
+            await good.send(Puback((await good.expect(Publish)).packet_id))
+        assert (await broker.ended("slow")).startswith("slow subscriber: ")
+        assert broker.refused() == {"slow subscriber": 1}
+        queued, _, dropped = report_of(broker, "slow")
+        assert queued == 50
+        assert dropped == {"queue full": 40}
+        await slow.leave()
+        # The newest are kept for its return, behind those that were in flight.
+        async with broker.client("slow", clean=False) as peer:
+            got: list[bytes] = []
+            while len(got) < 60:
+                publish = await peer.expect(Publish)
+                got.append(publish.payload)
+                await peer.send(Puback(publish.packet_id))
+        assert got == [b"%d" % n for n in [*range(10), *range(50, 100)]]
+
+
+async def test_large_qos_1_messages_wait_for_the_socket_and_all_arrive() -> None:
+    async with running(local(**SLOW, in_flight=1_000)) as broker:
+        slow = await deaf(broker, "slow", 1)
+        for number in range(400):
+            broker.broker.publish("t", b"%06d" % number + b"x" * 15_000, qos=1)
+        await slow.send(b"")
+        queued, buffered, _ = report_of(broker, "slow")
+        assert queued > 0
+        assert buffered <= 50_000 + 15_100
+        got: list[int] = []
+        async with asyncio.timeout(WITHIN_S):
+            while len(got) < 400:
+                publish = await slow.expect(Publish)
+                got.append(int(publish.payload[:6]))
+                await slow.send(Puback(publish.packet_id))
+        assert got == list(range(400))
+        await slow.leave()
+
+
+async def test_more_retained_messages_than_any_buffer_all_arrive() -> None:
+    async with running(local(**SLOW, in_flight=3, queued_messages=5)) as broker:
+        payload = b"x" * 5_000
+        for number in range(300):
+            broker.broker.publish(f"r/{number}", payload, qos=number % 2, retain=True)
+        async with broker.client() as peer:
+            await peer.subscribe("r/#", 1)
+            seen: set[str] = set()
+            while len(seen) < 300:
+                publish = await peer.expect(Publish)
+                assert publish.retain
+                seen.add(publish.topic)
+                if publish.qos:
+                    await peer.send(Puback(publish.packet_id))
+            await peer.round_trip()
+
+
+async def test_retained_messages_unread_are_bounded() -> None:
+    async with running(local(retained_replay=15)) as broker, broker.client() as peer:
+        for number in range(10):
+            broker.broker.publish(f"r/{number}", b"x" * 200_000, retain=True)
+        await peer.send(Subscribe(1, (("r/#", 0), ("r/+", 0), ("other", 0))))
+        assert await peer.receive() == Suback(1, (0, 0x80, 0))
+
+
+async def test_retained_messages_of_clients_are_bounded() -> None:
+    async with running(local(retained_messages=2)) as broker, broker.client() as peer:
+        for number in range(3):
+            await peer.send(Publish(f"r/{number}", b"v", retain=True))
+        await peer.round_trip()
+        totals = broker.broker.totals()
+        assert (totals.retained, totals.not_retained) == (2, 1)
+        assert len(broker.sink.messages) == 3
+
+
+async def test_subscriptions_of_one_client_are_bounded() -> None:
+    async with running(local(subscriptions=2)) as broker, broker.client() as peer:
+        await peer.send(Subscribe(1, (("a", 0), ("b", 1), ("c", 0), ("a", 2))))
+        assert await peer.receive() == Suback(1, (0, 1, 0x80, 2))
+        assert broker.refused() == {"too many subscriptions": 1}
+
+
+@pytest.mark.parametrize("topic", ["x" * 5_000, "/".join("x" * 65)])
+async def test_topics_and_filters_are_bounded_in_length_and_depth(
+    broker: Running, topic: str
+) -> None:
+    async with broker.client("c") as peer:
+        assert await peer.subscribe(topic) == 0x80
+        await peer.send(Publish(topic, b"v"))
+        await peer.round_trip()
+    assert broker.sink.messages == []
+    assert broker.refused() == {"filter too long": 1, "not allowed": 1}
+
+
+async def test_unreleased_qos_2_messages_are_bounded() -> None:
+    async with running(local(unreleased=2)) as broker, broker.client("c") as peer:
+        for packet_id in (1, 2):
+            await peer.send(Publish("t", b"v", 2, packet_id=packet_id))
+            assert await peer.receive() == Pubrec(packet_id)
+        await peer.send(Publish("t", b"v", 2, packet_id=3))
+        await peer.closed()
+        assert (await broker.ended("c")).startswith("too many unreleased messages: ")
+
+
+async def test_a_packet_of_full_size_passes_and_one_byte_more_does_not() -> None:
+    payload = b"x" * 262_144
+    async with running() as broker, broker.client("c") as peer:
+        await peer.subscribe("t", 1)
+        await peer.send(Publish("t", payload, 1, packet_id=1))
+        packets = [await peer.receive(), await peer.receive()]
+        assert Publish("t", payload, 1, packet_id=1) in packets
+        await peer.send(Publish("t", b"x" * 266_240))
+        await peer.closed()
+        assert (await broker.ended("c")).startswith("malformed packet: packet has 266243 bytes")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"in_flight": 0}, "in_flight is 0; expected more than 0"),
+        ({"in_flight": 70_000}, "in_flight is 70000; expected at most 65535"),
+        ({"write_buffer_bytes": 10}, "write_buffer_bytes is 10; expected at least packet_bytes"),
+    ],
+)
+def test_settings_that_contradict_are_refused(wrong: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Settings(**wrong)  # pyright: ignore[reportArgumentType]
