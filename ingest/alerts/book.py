@@ -9,12 +9,12 @@ from msgspec.structs import replace
 from tocsin.ingest.alerts.alert import Alert, Comment, State, Suppression, alert_id
 from tocsin.ingest.alerts.lifecycle import (
     DELAY_OVER,
-    MUTINGS,
     TRANSITIONS,
     Delay,
     Event,
     Muting,
 )
+from tocsin.ingest.alerts.mutes import Mute, Mutes
 from tocsin.ingest.alerts.timers import Alarm, Timer, Timers
 from tocsin.ingest.facts import AlertCommand
 from tocsin.ingest.rules.durations import parse_duration
@@ -29,10 +29,6 @@ RECENT = 500
 
 ENDINGS = 65_536
 """Alarms whose last episode is remembered, so that no id comes twice. Oldest out."""
-
-DEFAULT_SHELVE_S = 3600.0
-MAX_SHELVE_S = 7 * 86400.0
-"""Seconds an alarm may be shelved. ISA-18.2 asks for a limit; a week outlasts any shift plan."""
 
 MAX_COMMENTS = 100
 """Comments of an alert. Oldest out: an alert can always be acknowledged."""
@@ -69,16 +65,6 @@ class _Episode(msgspec.Struct):
         return self.alert.rule, self.alert.subject
 
 
-class _Mute(msgspec.Struct, frozen=True):
-    """Suppression of an alarm; it outlasts the episode. `timer` as in _Episode, for shelving."""
-
-    rule: str
-    subject: str
-    suppression: Suppression
-    until: float | None
-    timer: int
-
-
 class _Ending(msgspec.Struct, frozen=True, array_like=True):
     """When the last episode of an alarm began, and how many before it began just then."""
 
@@ -103,9 +89,9 @@ class AlertBook:
         self._open: dict[str, _Episode] = {}
         self._by_rule: dict[str, dict[str, _Episode]] = {}
         self._recent: dict[str, Alert] = {}
-        self._mutes: dict[Alarm, _Mute] = {}
         self._endings: dict[Alarm, _Ending] = {}
         self._timers = Timers()
+        self._mutes = Mutes(self._timers)
 
     def signal(
         self,
@@ -139,8 +125,7 @@ class AlertBook:
 
     def retire(self, rule_name: str, now: float, reason: str = "rule changed") -> list[Alert]:
         """The rule is gone or another one: its open alerts end with `reason`, unmuted."""
-        for alarm in [alarm for alarm in self._mutes if alarm[0] == rule_name]:
-            self._timers.stop(self._mutes.pop(alarm).timer)
+        self._mutes.drop(rule_name)
         comment = Comment(now, SERVER, Event.RETIRE.value, reason)
         ended: list[Alert] = []
         for episode in list(self._by_rule.get(rule_name, {}).values()):
@@ -191,8 +176,11 @@ class AlertBook:
         episode = self._by_rule.get(alarm[0], {}).get(alarm[1])
         if episode is not None and episode.timer == order:
             return due, self._step(episode, episode.alert.state, episode.then, due)
-        del self._mutes[alarm]
-        return due, [] if episode is None else [self._unmuted(episode, due)]
+        if episode is None:
+            self._mutes.change(alarm, Muting.EXPIRE, None, due)
+            return due, []
+        comment = Comment(due, SERVER, Muting.EXPIRE.value, "")
+        return due, [self._mute(episode, Muting.EXPIRE, None, comment)]
 
     def get(self, alert_id: str) -> Alert | None:
         """The alert of this id, if it is open or recent."""
@@ -215,7 +203,7 @@ class AlertBook:
                 self._timers.running(),
                 list(self._open.values()),
                 list(self._recent.values()),
-                list(self._mutes.values()),
+                self._mutes.all(),
                 list(self._endings.values()),
             )
         )
@@ -230,19 +218,19 @@ class AlertBook:
             raise ValueError(f"alert snapshot has format {form}; expected {FORMAT}")
         snapshot = msgspec.msgpack.decode(data, type=_Snapshot)
         self._timers = Timers(snapshot.timers, snapshot.last_timer)
+        self._mutes = Mutes(self._timers, snapshot.mutes)
         self._open = {episode.alert.id: episode for episode in snapshot.open}
         self._by_rule = {}
         for episode in snapshot.open:
             self._by_rule.setdefault(episode.alert.rule, {})[episode.alert.subject] = episode
         self._recent = {alert.id: alert for alert in snapshot.recent}
-        self._mutes = {(mute.rule, mute.subject): mute for mute in snapshot.mutes}
         self._endings = {(ending.rule, ending.subject): ending for ending in snapshot.endings}
 
     def _begin(
         self, rule: str, subject: str, device: str | None, severity: str, onset: _Onset
     ) -> _Episode:
         alarm, began_at = (rule, subject), onset.event_time
-        ending, mute = self._endings.get(alarm), self._mutes.get(alarm)
+        ending, mute = self._endings.get(alarm), self._mutes.of(alarm)
         repeat = ending.repeat + 1 if ending and ending.began_at == began_at else 0
         alert = Alert(
             id=alert_id(rule, subject, began_at, repeat),
@@ -256,8 +244,8 @@ class AlertBook:
             value=onset.value,
             message=onset.message,
             began_at=began_at,
-            suppression=mute.suppression if mute else Suppression.NONE,
-            shelved_until=mute.until if mute else None,
+            suppression=mute.suppression,
+            shelved_until=mute.until,
             revision=0,
         )
         episode = _Episode(alert, repeat, onset)
@@ -336,35 +324,9 @@ class AlertBook:
     def _mute(
         self, episode: _Episode, muting: Muting, until: float | None, comment: Comment
     ) -> Alert:
-        alert, alarm, now = episode.alert, episode.alarm, comment.at
-        suppression = MUTINGS.get((alert.suppression, muting))
-        if suppression is None:
-            raise ValueError(
-                f"alert {alert.id} cannot take {muting}: its suppression is {alert.suppression}"
-            )
-        timer = 0
-        if muting is Muting.SHELVE:
-            until = now + DEFAULT_SHELVE_S if until is None else until
-            if not now < until <= now + MAX_SHELVE_S:
-                raise ValueError(
-                    f"until is {until - now:.0f} s from now; expected a time ahead,"
-                    f" at most {MAX_SHELVE_S:.0f} s"
-                )
-            timer = self._timers.start(until, alarm)
-        else:
-            until = None
-        if alarm in self._mutes:
-            self._timers.stop(self._mutes.pop(alarm).timer)
-        if suppression is not Suppression.NONE:
-            self._mutes[alarm] = _Mute(*alarm, suppression, until, timer)
-        episode.alert = _changed(alert, comment, suppression=suppression, shelved_until=until)
-        return episode.alert
-
-    def _unmuted(self, episode: _Episode, now: float) -> Alert:
-        suppression = MUTINGS[episode.alert.suppression, Muting.EXPIRE]
-        comment = Comment(now, SERVER, Muting.EXPIRE.value, "")
+        mute = self._mutes.change(episode.alarm, muting, until, comment.at)
         episode.alert = _changed(
-            episode.alert, comment, suppression=suppression, shelved_until=None
+            episode.alert, comment, suppression=mute.suppression, shelved_until=mute.until
         )
         return episode.alert
 
@@ -379,7 +341,7 @@ class _Snapshot(msgspec.Struct, frozen=True):
     timers: list[Timer]
     open: list[_Episode]
     recent: list[Alert]
-    mutes: list[_Mute]
+    mutes: list[Mute]
     endings: list[_Ending]
 
 

@@ -3,13 +3,12 @@ import pytest
 from tests.ingest.alerts.test_lifecycle import command
 from tocsin.ingest.alerts.alert import Alert, Comment, State, Suppression, alert_id
 from tocsin.ingest.alerts.book import (
-    DEFAULT_SHELVE_S,
     MAX_COMMENTS,
     MAX_NOTE,
-    MAX_SHELVE_S,
     RECENT,
     AlertBook,
 )
+from tocsin.ingest.alerts.mutes import DEFAULT_SHELVE_S, MAX_SHELVE_S
 from tocsin.ingest.rules.rule import Rule, Severity
 
 HOT = Rule(
