@@ -32,7 +32,7 @@ export class AlertsView extends Live {
     if (filter.state === "cleared" || filter.state === "all") void this.#readCleared();
     const all = plant.alerts.all.value.filter((alert) => alert.raised_at !== null || filter.state === "all");
     const alerts = filterAlerts(all, filter);
-    return html`<h1 class=${this.chosen ? "unseen" : ""}>Alerts</h1>
+    return html`<h1>Alerts</h1>
       <div class="alerts ${this.chosen ? "with-detail" : ""}">
         <section class="list" aria-label="Alerts">
           <div class="toolbar">

@@ -44,6 +44,15 @@ export class Buckets {
     return bucket && { ...bucket, avg: bucket.sum / bucket.count };
   }
 
+  /** The bucket nearest to a time, unless it is further away than a gap. */
+  nearest(time: number): (Bucket & { avg: number }) | undefined {
+    const wanted = time / this.stepMs - 0.5;
+    const slots = this.slots();
+    let best: number | undefined;
+    for (const slot of slots) if (best === undefined || Math.abs(slot - wanted) < Math.abs(best - wanted)) best = slot;
+    return best !== undefined && Math.abs(best - wanted) <= gapLength(slots) / 2 ? this.at(best) : undefined;
+  }
+
   #merge(time: number, given: Bucket): void {
     const slot = Math.floor(time / this.stepMs);
     const known = this.#buckets.get(slot);
@@ -58,16 +67,17 @@ export class Buckets {
   }
 }
 
-/** Slots between which no line may be drawn: nothing came for more than three times the usual distance. */
-export function gapsIn(slots: readonly number[]): number[] {
-  if (slots.length < 2) return [];
+/** From this distance on two slots are not joined: three times the usual one. */
+function gapLength(slots: readonly number[]): number {
   const distances = slots.slice(1).map((slot, i) => slot - (slots[i] ?? slot));
-  const usual = [...distances].sort((a, b) => a - b)[Math.floor(distances.length / 2)] ?? 1;
-  const gaps: number[] = [];
-  distances.forEach((distance, i) => {
-    if (distance > Math.max(3, 3 * usual)) gaps.push((slots[i] ?? 0) + 1);
-  });
-  return gaps;
+  const usual = distances.sort((a, b) => a - b)[Math.floor(distances.length / 2)] ?? 1;
+  return Math.max(3, 3 * usual);
+}
+
+/** Slots in which a line is broken: nothing came for longer than a gap. */
+export function gapsIn(slots: readonly number[]): number[] {
+  const longest = gapLength(slots);
+  return slots.filter((slot, i) => (slots[i + 1] ?? slot) - slot > longest).map((slot) => slot + 1);
 }
 
 /** A column for uPlot: null breaks the line, undefined lets it pass. */

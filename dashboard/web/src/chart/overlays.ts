@@ -4,7 +4,7 @@ import { formatNumber } from "../reading/number";
 import { colour } from "../shell/theme";
 import { type Alert, millis } from "../wire/contract";
 
-const FONT = "500 11px Inter, system-ui, sans-serif";
+const FACE = "Inter, system-ui, sans-serif";
 
 /** Shades the time each alert rang, with a solid line on top. */
 export function drawAlerts(chart: uPlot, alerts: readonly Alert[], now: number): void {
@@ -12,7 +12,7 @@ export function drawAlerts(chart: uPlot, alerts: readonly Alert[], now: number):
   const ratio = devicePixelRatio;
   ctx.save();
   ctx.beginPath();
-  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.rect(bbox.left, bbox.top - 3 * ratio, bbox.width, bbox.height + 3 * ratio);
   ctx.clip();
   for (const alert of [...alerts].reverse()) {
     const from = millis(alert.began_at) ?? millis(alert.raised_at) ?? now;
@@ -23,7 +23,7 @@ export function drawAlerts(chart: uPlot, alerts: readonly Alert[], now: number):
     ctx.globalAlpha = 0.13;
     ctx.fillRect(left, bbox.top, width, bbox.height);
     ctx.globalAlpha = 1;
-    ctx.fillRect(left, bbox.top, width, 3 * ratio);
+    ctx.fillRect(left, bbox.top - 3 * ratio, width, 3 * ratio);
   }
   ctx.restore();
 }
@@ -34,35 +34,50 @@ export function drawLimits(chart: uPlot, limits: readonly Limit[]): void {
   const ratio = devicePixelRatio;
   const scale = chart.scales.y;
   if (scale?.min == null || scale.max == null) return;
+  const { min, max } = scale;
+  const bottom = bbox.top + bbox.height;
+  const labels: Label[] = [];
   ctx.save();
-  ctx.font = FONT.replace("11px", `${11 * ratio}px`);
+  ctx.font = `500 ${11 * ratio}px ${FACE}`;
   ctx.textAlign = "right";
-  const right = bbox.left + bbox.width - 6 * ratio;
-  let above = 0;
   for (const limit of limits) {
     const words = `${limit.over ? `${limit.over} ` : ""}${limit.operator} ${formatNumber(limit.value)}`;
-    ctx.fillStyle = colour(`${limit.severity}-ink`);
-    ctx.strokeStyle = colour(`${limit.severity}-ink`);
-    if (limit.value > scale.max || limit.value < scale.min) {
-      const isAbove = limit.value > scale.max;
-      const offset = isAbove ? 12 + 14 * above++ : 0;
-      const y = isAbove ? bbox.top + offset * ratio : bbox.top + bbox.height - 5 * ratio;
-      ctx.globalAlpha = 0.8;
-      ctx.fillText(`${isAbove ? "↑" : "↓"} ${words}`, right, y);
-      ctx.globalAlpha = 1;
-      continue;
+    const ink = colour(`${limit.severity}-ink`);
+    if (limit.value > max) labels.push({ words: `↑ ${words}`, ink, y: bbox.top + 12 * ratio });
+    else if (limit.value < min) labels.push({ words: `↓ ${words}`, ink, y: bottom - 5 * ratio });
+    else {
+      const y = Math.round(chart.valToPos(limit.value, "y", true)) + 0.5;
+      ctx.strokeStyle = ink;
+      ctx.lineWidth = ratio;
+      ctx.setLineDash(limit.over ? [2 * ratio, 4 * ratio] : [7 * ratio, 4 * ratio]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      labels.push({ words, ink, y: y - bbox.top < 16 * ratio ? y + 13 * ratio : y - 4 * ratio });
     }
-    const y = Math.round(chart.valToPos(limit.value, "y", true)) + 0.5;
-    ctx.lineWidth = ratio;
-    ctx.setLineDash(limit.over ? [2 * ratio, 4 * ratio] : [7 * ratio, 4 * ratio]);
-    ctx.beginPath();
-    ctx.moveTo(bbox.left, y);
-    ctx.lineTo(bbox.left + bbox.width, y);
-    ctx.stroke();
-    const isNearTop = y - bbox.top < 16 * ratio;
-    ctx.fillText(words, right, isNearTop ? y + 13 * ratio : y - 4 * ratio);
+  }
+  const drawn: (Label & { left: number })[] = [];
+  for (const label of labels) {
+    // A label that would lie on another goes to its left.
+    const beside = drawn.filter(({ y }) => Math.abs(y - label.y) < 13 * ratio).map(({ left }) => left);
+    const right = Math.min(bbox.left + bbox.width - 6 * ratio, ...beside.map((left) => left - 10 * ratio));
+    ctx.setLineDash([]);
+    ctx.lineWidth = 4 * ratio;
+    ctx.lineJoin = "round";
+    ctx.strokeStyle = colour("panel");
+    ctx.strokeText(label.words, right, label.y);
+    ctx.fillStyle = label.ink;
+    ctx.fillText(label.words, right, label.y);
+    drawn.push({ ...label, left: right - ctx.measureText(label.words).width });
   }
   ctx.restore();
+}
+
+interface Label {
+  words: string;
+  ink: string;
+  y: number;
 }
 
 /** The y range: all data, limits that are near, and a little room. */

@@ -1,27 +1,27 @@
 import { effect, signal } from "@preact/signals-core";
 import { html, nothing, type PropertyValues } from "lit";
-import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
+import type uPlot from "uplot";
 import { now, serverNow } from "../plant/clock";
 import type { Series } from "../plant/device";
 import { plant } from "../plant/plant";
 import { formatTime } from "../reading/age";
 import { metricsIn } from "../reading/limits";
-import { formatNumber, formatValue } from "../reading/number";
+import { formatNumber, formatSwitch, formatValue } from "../reading/number";
 import { trendOf } from "../reading/trend";
 import { metricLabel } from "../reading/unit";
 import { trendArrow } from "../shell/icons";
 import { Live } from "../shell/live";
-import { colour, palette } from "../shell/theme";
+import { palette } from "../shell/theme";
 import { api } from "../wire/api";
-import { align, Buckets, type Column } from "./buckets";
-import { drawAlerts, drawLimits, valueRange } from "./overlays";
+import { align, Buckets } from "./buckets";
+import { makePlot } from "./plot";
 import { POINTS, type Range } from "./range";
 
 /** A chart paints at most this often; a week moves slower than five minutes. */
 const FRAME_MS = 250;
 const HEIGHT = 168;
-const FONT = "11px Inter, system-ui, sans-serif";
+/** Of a chart that knows only on and off. */
+const SWITCH_HEIGHT = 84;
 
 const near = new IntersectionObserver(
   (entries) => {
@@ -32,7 +32,12 @@ const near = new IntersectionObserver(
 
 /** All metrics of a device that share a unit, on one y axis. History first, then every reading as it comes. */
 export class UnitChart extends Live {
-  static override properties = { device: {}, unit: {}, metrics: { attribute: false }, range: { attribute: false } };
+  static override properties = {
+    device: {},
+    unit: {},
+    metrics: { attribute: false, hasChanged: (a: unknown, b: unknown) => String(a) !== String(b) },
+    range: { attribute: false },
+  };
   declare device: string;
   declare unit: string;
   declare metrics: readonly string[];
@@ -62,7 +67,7 @@ export class UnitChart extends Live {
         if (at >= 0) this.#dirty = true;
       }),
     ];
-    const resize = new ResizeObserver(() => this.#chart?.setSize({ width: this.#width(), height: HEIGHT }));
+    const resize = new ResizeObserver(() => this.#chart?.setSize({ width: this.#width(), height: this.#height() }));
     resize.observe(this);
     this.#endings.push(() => resize.disconnect());
     let frame = requestAnimationFrame(
@@ -87,7 +92,7 @@ export class UnitChart extends Live {
     plant.fleet.get(this.device)?.revision.value;
     const pointed = this.#pointed.value;
     const names = this.metrics.map(metricLabel).join(", ");
-    return html`<figure class="chart" data-testid="chart-${this.metrics[0]}">
+    return html`<figure class="chart" ?data-switch=${this.#isSwitch} data-testid="chart-${this.metrics[0]}">
       <figcaption>
         ${this.metrics.map((metric, i) => this.#legend(metric, i))}
         ${pointed === null ? nothing : html`<time class="dim">at ${formatTime(pointed, now.value)}</time>`}
@@ -100,19 +105,16 @@ export class UnitChart extends Live {
   #legend(metric: string, i: number) {
     const series = plant.fleet.get(this.device)?.seriesOf(metric);
     const pointed = this.#pointed.value;
-    const there = pointed === null ? undefined : this.#at(i, pointed);
-    const value =
-      pointed === null
-        ? formatValue(series?.value ?? null, series?.decimals)
-        : there
-          ? formatNumber(there.avg, series?.decimals)
-          : "–";
+    const there = pointed === null ? undefined : this.#buckets[i]?.nearest(pointed);
+    const show = (value: number) => (this.#isSwitch ? formatSwitch(value) : formatNumber(value, series?.decimals));
+    let value = formatValue(series?.value ?? null, series?.decimals);
+    if (pointed !== null) value = there ? show(there.avg) : "–";
     return html`<span class="legend">
       <svg class="swatch" data-line=${i % 4} viewBox="0 0 16 4" aria-hidden="true"><path d="M0 2h16"></path></svg>
       <span>${metricLabel(metric)}</span>
       <b data-testid="chart-value">${value}</b>${this.unit ? html`<span class="unit">${this.unit}</span>` : nothing}
       ${pointed === null && series ? trendArrow(trendOf(series.trail)) : nothing}
-      ${there && there.max > there.min ? html`<span class="dim">${formatNumber(there.min, series?.decimals)} to ${formatNumber(there.max, series?.decimals)}</span>` : nothing}
+      ${there && there.max > there.min && !this.#isSwitch ? html`<span class="dim">${show(there.min)} to ${show(there.max)}</span>` : nothing}
     </span>`;
   }
 
@@ -182,11 +184,6 @@ export class UnitChart extends Live {
     this.#chart?.setData(align(this.#buckets) as uPlot.AlignedData);
   }
 
-  #at(metric: number, time: number) {
-    const buckets = this.#buckets[metric];
-    return buckets?.at(Math.floor(time / buckets.stepMs));
-  }
-
   #limits() {
     return plant.rules.limitsOf(this.device).filter((limit) => this.metrics.includes(limit.metric));
   }
@@ -200,6 +197,15 @@ export class UnitChart extends Live {
     });
   }
 
+  get #isSwitch(): boolean {
+    const [metric] = this.metrics;
+    return metric !== undefined && typeof plant.fleet.get(this.device)?.seriesOf(metric).value === "boolean";
+  }
+
+  #height(): number {
+    return this.#isSwitch ? SWITCH_HEIGHT : HEIGHT;
+  }
+
   #width(): number {
     return Math.max(200, this.querySelector(".plot")?.clientWidth ?? this.clientWidth);
   }
@@ -207,121 +213,30 @@ export class UnitChart extends Live {
   #make(): uPlot | null {
     const place = this.querySelector<HTMLElement>(".plot");
     if (!place) return null;
-    const axis = {
-      stroke: () => colour("dim"),
-      font: FONT,
-      grid: { stroke: () => colour("grid"), width: 1 },
-      ticks: { show: false },
-    };
-    const device = plant.fleet.get(this.device);
-    const chart = new uPlot(
-      {
-        width: this.#width(),
-        height: HEIGHT,
-        ms: 1,
-        padding: [8, 4, 0, 0],
-        legend: { show: false },
-        cursor: {
-          y: false,
-          sync: { key: "device", scales: ["x", null] },
-          drag: { x: true, y: false, setScale: false },
-          bind: {
-            dblclick: () => () => {
-              this.range.zoom.value = null;
-              return null;
-            },
-          },
-        },
-        scales: {
-          x: {
-            time: true,
-            range: () => {
-              const { from, to } = this.range.span(serverNow());
-              return [from, to];
-            },
-          },
-          y: { range: (_chart, low, high) => valueRange(low, high, this.#limits()) },
-        },
-        axes: [
-          {
-            ...axis,
-            size: 26,
-            space: 90,
-            values: (_chart, splits, _axis, _space, step) => splits.map((at) => clockLabel(at, step)),
-          },
-          {
-            ...axis,
-            size: 54,
-            space: 32,
-            values: (_chart, splits) => splits.map((value) => formatNumber(value, decimalsOfSteps(splits))),
-          },
-        ],
-        series: [
-          {},
-          ...this.metrics.flatMap((metric, i) => {
-            const isSwitch = typeof device?.seriesOf(metric).value === "boolean";
-            const stepped = isSwitch && uPlot.paths.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {};
-            const line = {
-              stroke: () => colour(`line-${i % 4}`),
-              width: 1.5,
-              points: { size: 4, fill: () => colour(`line-${i % 4}`) },
-            };
-            const edge = { stroke: () => "transparent", width: 0, points: { show: false } };
-            return [{ ...line, ...stepped }, edge, edge];
-          }),
-        ],
-        bands: this.metrics.map((_metric, i) => ({
-          series: [i * 3 + 3, i * 3 + 2] as [number, number],
-          fill: () => colour(`band-${i % 4}`),
-        })),
-        hooks: {
-          drawClear: [(self) => drawAlerts(self, this.#alerts(), serverNow())],
-          draw: [(self) => drawLimits(self, this.#limits())],
-          setSelect: [(self) => this.#zoom(self)],
-          setCursor: [(self) => this.#point(self)],
-        },
+    const chart = makePlot(place, {
+      lines: this.metrics.length,
+      isSwitch: this.#isSwitch,
+      width: this.#width(),
+      height: this.#height(),
+      span: () => this.range.span(serverNow()),
+      limits: () => this.#limits(),
+      alerts: () => this.#alerts(),
+      onZoom: (span) => {
+        this.range.zoom.value = span;
       },
-      [[], ...this.metrics.flatMap((): Column[] => [[], [], []])] as uPlot.AlignedData,
-      place,
-    );
+      onPoint: (at) => {
+        this.#pointed.value = at;
+      },
+    });
     this.#endings.push(
       effect(() => {
         palette.value;
         plant.alerts.newestFirst.value;
         plant.rules.all.value;
-        this.#dirty = true;
         chart.redraw(false);
       }),
     );
     return chart;
   }
-
-  #zoom(chart: uPlot): void {
-    const { left, width } = chart.select;
-    if (width < 6) return;
-    const [from, to] = [chart.posToVal(left, "x"), chart.posToVal(left + width, "x")];
-    chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    if (to - from >= 1_000) this.range.zoom.value = { from, to };
-  }
-
-  #point(chart: uPlot): void {
-    const { left } = chart.cursor;
-    this.#pointed.value = left == null || left < 0 ? null : chart.posToVal(left, "x");
-  }
 }
 customElements.define("unit-chart", UnitChart);
-
-function clockLabel(at: number, stepMs: number): string {
-  const date = new Date(at);
-  const two = (part: number) => String(part).padStart(2, "0");
-  if (stepMs >= 86_400_000 || (date.getHours() === 0 && date.getMinutes() === 0 && stepMs >= 3_600_000)) {
-    return `${date.getDate()} ${date.toLocaleString("en", { month: "short" })}`;
-  }
-  const clock = `${two(date.getHours())}:${two(date.getMinutes())}`;
-  return stepMs < 60_000 ? `${clock}:${two(date.getSeconds())}` : clock;
-}
-
-function decimalsOfSteps(splits: readonly number[]): number {
-  const step = Math.abs((splits[1] ?? 1) - (splits[0] ?? 0));
-  return step >= 1 || step === 0 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
-}

@@ -10,8 +10,11 @@ export interface Chart {
 /** Lines that can be told apart in one chart. */
 const LINES = 4;
 
-/** Which metrics share a chart: those of one unit, four at most; metrics without a unit and switches stand alone. */
-export function chartsOf(series: Iterable<Series>): Chart[] {
+/**
+ * Which metrics share a chart: those of one unit, four at most; metrics without a unit and switches stand alone.
+ * First what rules watch, then the other numbers, then switches.
+ */
+export function chartsOf(series: Iterable<Series>, watched: ReadonlySet<string> = new Set()): Chart[] {
   const charts = new Map<string, Chart>();
   for (const { metric, unit, value } of [...series].sort((a, b) => byName(a.metric, b.metric))) {
     if (typeof value !== "number" && typeof value !== "boolean") continue;
@@ -22,5 +25,6 @@ export function chartsOf(series: Iterable<Series>): Chart[] {
     if (chart) chart.metrics.push(metric);
     else charts.set(key, { key, unit, metrics: [metric] });
   }
-  return [...charts.values()].sort((a, b) => Number(a.unit === "") - Number(b.unit === ""));
+  const rank = ({ metrics, unit }: Chart) => (metrics.some((metric) => watched.has(metric)) ? 0 : unit === "" ? 2 : 1);
+  return [...charts.values()].sort((a, b) => rank(a) - rank(b));
 }

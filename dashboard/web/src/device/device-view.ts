@@ -17,6 +17,7 @@ import { metricLabel } from "../reading/unit";
 import { severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
 import { paths } from "../shell/route";
+import { stream } from "../shell/session";
 import { type Alert, millis } from "../wire/contract";
 import { chartsOf } from "./charts";
 
@@ -106,7 +107,7 @@ export class DeviceHead extends Live {
     return html`<header class="device-head" data-freshness=${device.freshness}>
       <p class="path"><a href=${paths.overview()}>Overview</a> /</p>
       <h1 data-testid="device-name">${alert ? severityIcon(alert.severity) : nothing}${device.id}</h1>
-      <p class="standing" data-testid="device-presence">${connectionMark(device)} ${presenceWords(device, now.value)}${device.via && device.via !== device.id ? ` · via ${device.via}` : ""}</p>
+      <p class="standing" data-testid="device-presence">${connectionMark(device)} ${stream.link.value === "live" ? nothing : "as last known: "}${presenceWords(device, now.value)}${device.via && device.via !== device.id ? ` · via ${device.via}` : ""}</p>
       <ul class="words">${[...device.series.values()]
         .filter(({ value }) => typeof value === "string")
         .map(
@@ -129,7 +130,8 @@ export class DeviceCharts extends Live {
     const device = plant.fleet.get(this.device);
     if (!device) return nothing;
     device.revision.value;
-    const charts = chartsOf(device.series.values());
+    const watched = new Set(plant.rules.limitsOf(device.id).map(({ metric }) => metric));
+    const charts = chartsOf(device.series.values(), watched);
     // The same list object while the metrics are the same: the charts below are made once.
     if (JSON.stringify(charts) !== JSON.stringify(this.#charts)) this.#charts = charts;
     if (this.#charts.length === 0) return html`<p class="nothing">No numbers to draw yet.</p>`;

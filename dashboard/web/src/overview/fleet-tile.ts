@@ -4,6 +4,7 @@ import { now } from "../plant/clock";
 import type { Device } from "../plant/device";
 import { plant } from "../plant/plant";
 import { formatAge } from "../reading/age";
+import { type Limit, scaleFor } from "../reading/limits";
 import { formatValue } from "../reading/number";
 import { SLOT_MS } from "../reading/trail";
 import { trendOf } from "../reading/trend";
@@ -59,14 +60,14 @@ export class FleetTile extends Live {
     const main = primarySeries(device, limits, alert, alert && plant.rules.get(alert.rule));
     const rest = [...device.series.values()].filter((series) => series !== main).slice(0, 3);
     return html`<a class="tile" href=${paths.device(device.id)} data-device=${device.id} data-testid="tile"
-      data-severity=${alert?.severity ?? nothing} data-unacknowledged=${alert && !alert.acknowledged ? "" : nothing}
+      data-severity=${alert?.severity ?? nothing} ?data-ringing=${alert?.active} data-unacknowledged=${alert && !alert.acknowledged ? "" : nothing}
       data-freshness=${device.freshness} data-connection=${device.connection}>
       <span class="who">${alert ? severityIcon(alert.severity) : nothing}<b>${device.id}</b>${presenceMark(device, now.value)}</span>
       ${
         main
           ? html`<span class="what" title="${metricLabel(main.metric)}, ${formatAge(now.value - main.time)} old">
               <span class="value"><b data-testid="tile-value">${formatValue(main.value, main.decimals)}</b><span class="unit">${main.unit}</span></span>
-              ${trendArrow(trendOf(main.trail))}
+              ${device.freshness === "fresh" ? trendArrow(trendOf(main.trail, spanOf(limits, main.metric))) : nothing}
               ${main.isNumeric ? html`<canvas aria-hidden="true"></canvas>` : nothing}
             </span>
             ${limitsBar(main, limits)}
@@ -90,7 +91,18 @@ export class FleetTile extends Live {
     const main = primarySeries(device, plant.rules.limitsOf(device.id), alert, alert && plant.rules.get(alert.rule));
     if (!canvas || !main) return;
     fillTrail(device, main, () => this.visible.peek() && this.isConnected);
-    drawSparkline(canvas, main.trail, Math.floor(now.peek() / SLOT_MS), alert ? `${alert.severity}-ink` : "trace");
+    drawSparkline(
+      canvas,
+      main.trail,
+      Math.floor(now.peek() / SLOT_MS),
+      alert?.active ? `${alert.severity}-ink` : "trace",
+    );
   }
 }
 customElements.define("fleet-tile", FleetTile);
+
+/** The distance that matters for a metric's trend: that of its limits bar. */
+function spanOf(limits: readonly Limit[], metric: string): number | undefined {
+  const scale = scaleFor(limits.filter((limit) => limit.metric === metric));
+  return scale ? scale.high - scale.low : undefined;
+}

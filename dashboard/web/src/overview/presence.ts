@@ -24,6 +24,11 @@ export function presenceWords(device: Device, now: number): string {
     offline: `offline${device.connectionReason ? ` (${device.connectionReason})` : ""}`,
     unknown: "no lasting connection seen",
   }[device.connection];
-  const seen = device.lastSeen === null ? "nothing received yet" : `last data ${formatAge(now - device.lastSeen)} ago`;
+  const seen =
+    device.lastSeen === null
+      ? "nothing received yet"
+      : now - device.lastSeen < 1_000
+        ? "last data just now"
+        : `last data ${formatAge(now - device.lastSeen)} ago`;
   return `${connection}, ${device.freshness === "never" ? "" : `${device.freshness}, `}${seen}`;
 }

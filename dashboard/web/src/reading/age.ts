@@ -21,13 +21,16 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3_600)} h`;
 }
 
-/** Local time of day; with the date when it is not the day of `now`. */
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** Local time: `14:02:05` today, `23 Nov 14:02` on another day, with the year in another year. */
 export function formatTime(at: number, now: number): string {
   const date = new Date(at);
-  const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return isSameDay(date, new Date(now))
-    ? clock
-    : `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock}`;
+  const today = new Date(now);
+  const clock = `${two(date.getHours())}:${two(date.getMinutes())}`;
+  if (isSameDay(date, today)) return `${clock}:${two(date.getSeconds())}`;
+  const year = date.getFullYear() === today.getFullYear() ? "" : ` ${date.getFullYear()}`;
+  return `${date.getDate()} ${MONTHS[date.getMonth()]}${year} ${clock}`;
 }
 
 function isSameDay(a: Date, b: Date): boolean {

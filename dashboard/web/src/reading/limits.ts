@@ -1,4 +1,4 @@
-import type { Rule, Severity } from "../wire/contract";
+import { type Rule, SEVERITIES, type Severity } from "../wire/contract";
 import { type Node, parseExpression } from "./expression";
 import { matches } from "./glob";
 
@@ -81,14 +81,15 @@ export function metricsIn(when: string): Set<string> {
   return names;
 }
 
-/** The thresholds that enabled rules set for a device. */
+/** The thresholds that enabled rules set for a device, the worst severity first. */
 export function limitsFor(device: string, rules: Iterable<Rule>): Limit[] {
   const limits: Limit[] = [];
   for (const rule of rules) {
     if (!rule.enabled || !matches(rule.devices, device)) continue;
     for (const limit of limitsIn(rule.when)) limits.push({ ...limit, rule: rule.name, severity: rule.severity });
   }
-  return limits;
+  const rank = (limit: Limit) => SEVERITIES.indexOf(limit.severity);
+  return limits.sort((a, b) => rank(a) - rank(b));
 }
 
 export interface Scale {

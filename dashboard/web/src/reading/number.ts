@@ -35,6 +35,12 @@ export function formatValue(value: Value | null, decimals?: number): string {
   return typeof value === "number" ? formatNumber(value, decimals) : value;
 }
 
+/** What a switch was over some time: `on`, `off`, or the share of it that it was on. */
+export function formatSwitch(share: number): string {
+  if (share >= 1) return "on";
+  return share <= 0 ? "off" : `on ${fixed(0).format(Math.min(99, Math.max(1, share * 100)))} %`;
+}
+
 export function formatCount(count: number): string {
   return fixed(0).format(count);
 }

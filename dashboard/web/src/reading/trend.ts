@@ -7,7 +7,7 @@ const SLOTS_BACK = 12;
 
 /**
  * Where a series is heading: a straight line through the last minute. It counts as movement when the line's rise is more
- * than twice the scatter around it and more than half a percent of the scale; more than a tenth of the scale is steep.
+ * than twice the scatter around it and more than one percent of the scale; more than a tenth of the scale is steep.
  * `scale` is what matters for this value, such as the distance between its limits; by default its own size.
  */
 export function trendOf(trail: Trail, scale?: number): Trend | null {
@@ -30,7 +30,7 @@ export function trendOf(trail: Trail, scale?: number): Trend | null {
   const scatter = Math.sqrt(points.reduce((sum, [x, y]) => sum + (y - meanY - slope * (x - meanX)) ** 2, 0) / n);
   const rise = slope * ((points.at(-1)?.[0] ?? 0) - (points[0]?.[0] ?? 0));
   const size = Math.abs(scale ?? meanY) || 1;
-  if (Math.abs(rise) <= Math.max(2 * scatter, 0.005 * size)) return "steady";
+  if (Math.abs(rise) <= Math.max(2 * scatter, 0.01 * size)) return "steady";
   const steep = Math.abs(rise) > 0.1 * size;
   if (rise > 0) return steep ? "up" : "rising";
   return steep ? "down" : "falling";

@@ -47,7 +47,7 @@ export class RulesView extends Live {
     const open = plant.alerts.open.value;
     const ids = plant.fleet.ids.value;
     return html`<div class="scroll"><table class="rule-table" data-testid="rule-table">
-      <thead><tr><th>On</th><th><span class="unseen">Severity</span></th><th>Rule</th><th class="number">Devices</th><th class="number">Open</th><th>Source</th></tr></thead>
+      <thead><tr><th>On</th><th><span class="unseen">Severity</span></th><th>Rule</th><th class="number">Devices</th><th class="number">Open</th><th class="source">Source</th></tr></thead>
       <tbody>${repeat(
         rules,
         (rule) => rule.name,

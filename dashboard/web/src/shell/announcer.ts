@@ -1,8 +1,8 @@
 import { signal } from "@preact/signals-core";
 import { html } from "lit";
-import { whatOf } from "../alerts/words";
 import type { Alert } from "../wire/contract";
 import { Live } from "./live";
+import { sentence } from "./sentence";
 
 const said = signal("");
 let gathered: Alert[] = [];
@@ -19,13 +19,6 @@ export function announce(alert: Alert): void {
     said.value = sentence(gathered);
     gathered = [];
   }, GATHER_MS);
-}
-
-export function sentence(alerts: readonly Alert[]): string {
-  const newest = alerts.at(-1);
-  if (!newest) return "";
-  const one = `${newest.subject}: ${whatOf(newest)}`;
-  return alerts.length === 1 ? `Critical alert. ${one}` : `${alerts.length} new critical alerts. The newest is ${one}`;
 }
 
 /** Unseen, heard. */

@@ -34,6 +34,10 @@ export class TocsinApp extends Live {
       hidden.value = document.hidden;
     });
     effect(nameTab);
+    effect(() => {
+      const link = stream.link.value;
+      this.toggleAttribute("data-offline", link === "reconnecting" || link === "refused");
+    });
     effect(tellView);
   }
 

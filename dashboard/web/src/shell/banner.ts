@@ -14,6 +14,20 @@ import { stream } from "./session";
 
 /** Is anything wrong? Counts by severity, the alert to acknowledge first, how fast and how live all this is. */
 export class PageBanner extends Live {
+  readonly #size = new ResizeObserver(() => {
+    document.documentElement.style.setProperty("--banner", `${this.offsetHeight}px`);
+  });
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#size.observe(this);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#size.disconnect();
+  }
+
   override render() {
     return html`<header class="banner">
         <a class="brand" href=${paths.overview()} aria-label="Tocsin, overview">
@@ -58,7 +72,7 @@ export class PageBanner extends Live {
 
   #latency() {
     const status = plant.status.value;
-    if (!status) return nothing;
+    if (!status || status.latency.count === 0) return nothing;
     const { count, under_250ms, p50_ms, p99_ms, max_ms } = status.latency;
     const ms = (value: number | null) =>
       value === null ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;

@@ -58,10 +58,13 @@ function read(): void {
 
 export function go(path: string): void {
   if (path === location.pathname + location.search) return;
+  const before = route.value.view;
   history.replaceState({ scroll: scrollY }, "");
   history.pushState(null, "", path);
   read();
+  if (route.value.view === before) return; // a row opened beside its list: place and focus stay
   scrollTo(0, 0);
+  document.getElementById("view")?.focus({ preventScroll: true });
 }
 
 /** Changes filters in place: no step in the history for each letter typed. */

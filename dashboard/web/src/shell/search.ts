@@ -2,33 +2,10 @@ import { computed, signal } from "@preact/signals-core";
 import { html, nothing } from "lit";
 import { whatOf } from "../alerts/words";
 import { plant } from "../plant/plant";
-import { byName } from "../reading/groups";
+import { type Found, find } from "./find";
 import { icon, severityIcon } from "./icons";
 import { Live } from "./live";
 import { go, paths } from "./route";
-
-export interface Found {
-  kind: "device" | "alert" | "rule";
-  label: string;
-  path: string;
-}
-
-const SHOWN = 12;
-
-/** What a search text finds: names that begin with it before names that contain it. */
-export function find(text: string, things: Iterable<Found>, limit = SHOWN): Found[] {
-  const wanted = text.trim().toLowerCase();
-  if (!wanted) return [];
-  const found: [rank: number, thing: Found][] = [];
-  for (const thing of things) {
-    const at = thing.label.toLowerCase().indexOf(wanted);
-    if (at >= 0) found.push([at === 0 ? 0 : 1, thing]);
-  }
-  return found
-    .sort(([a, x], [b, y]) => a - b || byName(x.label, y.label))
-    .slice(0, limit)
-    .map(([, thing]) => thing);
-}
 
 /** Search over devices, open alerts and rules, from anywhere with `/`. */
 export class PageSearch extends Live {

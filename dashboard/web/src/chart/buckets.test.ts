@@ -1,0 +1,59 @@
+import { expect, test } from "vitest";
+import { align, Buckets, gapsIn } from "./buckets";
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+test("history and live readings meet in one bucket", () => {
+  const buckets = new Buckets(10_000);
+  buckets.load({
+    metric: "t",
+    unit: null,
+    time: [iso(20_000), iso(30_000)],
+    min: [1, null],
+    max: [3, null],
+    avg: [2, null],
+    count: [3, 0],
+  });
+  buckets.add(29_999, 6, 5, 7, 1);
+  expect(buckets.slots()).toEqual([2]);
+  expect(buckets.at(2)).toMatchObject({ min: 1, max: 7, avg: 3, count: 4 });
+});
+
+test("a spike of one reading stays visible however wide the bucket", () => {
+  const buckets = new Buckets(60_000);
+  for (let i = 0; i < 60; i++) buckets.add(i * 1_000, i === 30 ? 99 : 1, i === 30 ? 99 : 1, i === 30 ? 99 : 1, 1);
+  expect(buckets.at(0)).toMatchObject({ min: 1, max: 99 });
+});
+
+//  slots  0 1 2 3 . . . . 8 9      the usual distance is 1: four or more is a gap
+//  line   ───────         ───
+test("a gap is more than three times the usual distance", () => {
+  expect(gapsIn([0, 1, 2, 3, 8, 9])).toEqual([4]);
+  expect(gapsIn([0, 1, 2, 5, 6])).toEqual([]);
+  expect(gapsIn([0, 5, 10, 15, 40])).toEqual([16]);
+  expect(gapsIn([3])).toEqual([]);
+});
+
+test("a slow metric beside a fast one keeps its line: undefined is passed, null breaks", () => {
+  const [fast, slow] = [new Buckets(1_000), new Buckets(1_000)];
+  for (let s = 0; s <= 8; s++) fast.add(s * 1_000, s, s, s, 1);
+  for (const s of [0, 4, 8]) slow.add(s * 1_000, s, s, s, 1);
+  const [time, fastAvg, , , slowAvg] = align([fast, slow]);
+  expect(time).toEqual([500, 1_500, 2_500, 3_500, 4_500, 5_500, 6_500, 7_500, 8_500]);
+  expect(fastAvg).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  expect(slowAvg).toEqual([0, undefined, undefined, undefined, 4, undefined, undefined, undefined, 8]);
+});
+
+test("the value under the cursor is the nearest one, but not one across a gap", () => {
+  const buckets = new Buckets(1_000);
+  for (const s of [0, 1, 2, 20]) buckets.add(s * 1_000, s, s, s, 1);
+  expect(buckets.nearest(1_700)?.avg).toBe(1);
+  expect(buckets.nearest(10_000)).toBeUndefined();
+});
+
+test("what the live window has left behind is forgotten", () => {
+  const buckets = new Buckets(1_000);
+  for (const s of [0, 1, 2]) buckets.add(s * 1_000, s, s, s, 1);
+  buckets.forgetBefore(1_500);
+  expect(buckets.slots()).toEqual([1, 2]);
+});

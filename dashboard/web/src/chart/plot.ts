@@ -1,0 +1,134 @@
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { serverNow } from "../plant/clock";
+import type { Limit } from "../reading/limits";
+import { formatNumber } from "../reading/number";
+import { colour } from "../shell/theme";
+import type { Alert } from "../wire/contract";
+import type { Column } from "./buckets";
+import { drawAlerts, drawLimits, valueRange } from "./overlays";
+import type { Span } from "./range";
+
+const FONT = "11px Inter, system-ui, sans-serif";
+/** Shorter drags are clicks. */
+const DRAG_PX = 6;
+const SHORTEST_ZOOM_MS = 1_000;
+
+/** What a plot draws, asked for anew at each drawing, and whom it tells. */
+export interface PlotSpec {
+  lines: number;
+  isSwitch: boolean;
+  width: number;
+  height: number;
+  span: () => Span;
+  limits: () => readonly Limit[];
+  alerts: () => readonly Alert[];
+  /** A stretch was dragged over; null: a double click, back to the live edge. */
+  onZoom: (span: Span | null) => void;
+  /** The time under the cursor of this or another chart of the view. */
+  onPoint: (at: number | null) => void;
+}
+
+/** A uPlot whose columns are those of `align`: avg, min and max of each line. All plots of a view share their cursor. */
+export function makePlot(place: HTMLElement, spec: PlotSpec): uPlot {
+  const axis: uPlot.Axis = {
+    stroke: () => colour("dim"),
+    font: FONT,
+    grid: { stroke: () => colour("grid"), width: 1 },
+    ticks: { show: false },
+  };
+  const edge: uPlot.Series = { stroke: () => "transparent", width: 0, points: { show: false } };
+  const lines = Array.from({ length: spec.lines }, (_, i) => i);
+  return new uPlot(
+    {
+      width: spec.width,
+      height: spec.height,
+      ms: 1,
+      padding: [8, 4, 0, 0],
+      legend: { show: false },
+      cursor: {
+        y: false,
+        sync: { key: "view", scales: ["x", null] },
+        drag: { x: true, y: false, setScale: false },
+        bind: {
+          dblclick: () => () => {
+            spec.onZoom(null);
+            return null;
+          },
+        },
+      },
+      scales: {
+        x: {
+          time: true,
+          range: () => {
+            const { from, to } = spec.span();
+            return [from, to];
+          },
+        },
+        y: { range: (_plot, low, high) => (spec.isSwitch ? [-0.15, 1.15] : valueRange(low, high, spec.limits())) },
+      },
+      axes: [
+        {
+          ...axis,
+          size: 26,
+          space: 90,
+          values: (_plot, at, _axis, _space, step) => at.map((time) => clockLabel(time, step)),
+        },
+        {
+          ...axis,
+          size: 54,
+          space: 32,
+          ...(spec.isSwitch ? { splits: () => [0, 1] } : {}),
+          values: (_plot, at) =>
+            spec.isSwitch ? ["off", "on"] : at.map((value) => formatNumber(value, decimalsOfSteps(at))),
+        },
+      ],
+      series: [{}, ...lines.flatMap((i) => [line(i, spec.isSwitch), edge, edge])],
+      bands: lines.map((i) => ({ series: [i * 3 + 3, i * 3 + 2], fill: () => colour(`band-${i % 4}`) })),
+      hooks: {
+        drawClear: [(plot) => drawAlerts(plot, spec.alerts(), serverNow())],
+        draw: [(plot) => drawLimits(plot, spec.limits())],
+        setSelect: [(plot) => zoom(plot, spec)],
+        setCursor: [(plot) => spec.onPoint(timeUnder(plot))],
+      },
+    },
+    [[], ...lines.flatMap((): Column[] => [[], [], []])] as uPlot.AlignedData,
+    place,
+  );
+}
+
+function line(i: number, isSwitch: boolean): uPlot.Series {
+  const stroke = () => colour(`line-${i % 4}`);
+  const stepped = isSwitch ? uPlot.paths.stepped?.({ align: 1 }) : undefined;
+  return { stroke, width: 1.5, points: { size: 4, fill: stroke }, ...(stepped ? { paths: stepped } : {}) };
+}
+
+function timeUnder(plot: uPlot): number | null {
+  const { left } = plot.cursor;
+  return left == null || left < 0 ? null : plot.posToVal(left, "x");
+}
+
+function zoom(plot: uPlot, { onZoom }: PlotSpec): void {
+  const { left, width } = plot.select;
+  if (width < DRAG_PX) return;
+  const [from, to] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  if (to - from >= SHORTEST_ZOOM_MS) onZoom({ from, to });
+}
+
+/** A time on the axis: with seconds where the steps are shorter than a minute, a date at midnight. */
+export function clockLabel(at: number, stepMs: number): string {
+  const date = new Date(at);
+  const two = (part: number) => String(part).padStart(2, "0");
+  if (date.getHours() === 0 && date.getMinutes() === 0 && stepMs >= 3_600_000) {
+    return `${date.getDate()} ${date.toLocaleString("en", { month: "short" })}`;
+  }
+  const clock = `${two(date.getHours())}:${two(date.getMinutes())}`;
+  return stepMs < 60_000 ? `${clock}:${two(date.getSeconds())}` : clock;
+}
+
+/** Decimals that the ticks of an axis need to differ. */
+export function decimalsOfSteps(ticks: readonly number[]): number {
+  const step = Math.abs((ticks[1] ?? 1) - (ticks[0] ?? 0));
+  return step >= 1 || step === 0 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
+}
