@@ -27,7 +27,7 @@ class RuleEntry(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class RuleChange:
-    """Names of rules by what became of them. `changed` and `removed` ones end their alerts."""
+    """Names of rules by what became of them; a rule equal to the one before is in none."""
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
