@@ -1,0 +1,118 @@
+"""Garbage, cut and flipped packets from many clients, while a healthy one sees no gap."""
+
+import asyncio
+import os
+import random
+import resource
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.broker.catalogue import MALFORMED, MISPLACED, WELL_FORMED
+from tests.broker.harness import Peer, Running, running
+from tocsin.broker.codec import encode
+from tocsin.broker.packets import Connect, Publish
+
+SEED = int(os.environ.get("TEST_FUZZ_SEED", random.SystemRandom().randrange(2**32)))
+
+
+def spoiled(chance: random.Random) -> bytes:
+    """Some packets, valid or not, with a few bits flipped, bytes inserted or cut away."""
+    if chance.random() < 0.15:
+        return chance.randbytes(chance.randrange(1, 400))
+    cases = [*WELL_FORMED, *MALFORMED, *MISPLACED]
+    wire = bytearray(b"".join(chance.choice(cases).wire for _ in range(chance.randrange(1, 6))))
+    for _ in range(chance.randrange(4)):
+        at = chance.randrange(len(wire))
+        match chance.randrange(4):
+            case 0:
+                wire[at] ^= 1 << chance.randrange(8)
+            case 1:
+                wire[at:at] = chance.randbytes(chance.randrange(1, 9))
+            case 2:
+                del wire[at + 1 :]
+            case _:
+                wire[at] = chance.choice((0, 0x7F, 0x80, 0xFF))
+    return bytes(wire)
+
+
+async def attack(broker: Running, chance: random.Random, number: int) -> None:
+    """One connection that misbehaves, before or after its CONNECT, in one piece or in many."""
+    async with broker.peer() as peer:
+        try:
+            if chance.random() < 0.7:
+                await peer.connect(Connect(f"fuzz-{number % 7}", chance.random() < 0.5))
+            wire = spoiled(chance)
+            cut = chance.randrange(len(wire) + 1)
+            await peer.send(wire[:cut])
+            await asyncio.sleep(0)
+            await peer.send(wire[cut:])
+            if chance.random() < 0.5:
+                async with asyncio.timeout(0.02):
+                    await peer.reader.read(1_000)
+        except (ConnectionError, EOFError, TimeoutError):
+            return
+
+
+async def healthy(pub: Peer, sub: Peer, stopping: asyncio.Event) -> int:
+    """Publishes and receives numbers; fails at the first gap. How many there were."""
+    for number in count():
+        payload = b"%d" % number
+        await pub.send(Publish("healthy/t", payload))
+        got = await sub.expect(Publish)
+        # Wild packets may publish anywhere, but the healthy topic is only ours.
+        assert got.payload == payload
+        if stopping.is_set():
+            return number + 1
+    raise AssertionError("unreachable: count() does not end")
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def resident_kib() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 1_024
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="counts memory through /proc")
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(10, id="short"), pytest.param(600, id="long", marks=pytest.mark.long)]
+)
+async def test_the_broker_stays_up_and_small(rounds: int) -> None:
+    print(f"TEST_FUZZ_SEED={SEED}")
+    chance = random.Random(SEED)  # noqa: S311 (a test's dice)
+    async with running() as broker:
+        async with broker.client("healthy-pub") as pub, broker.client("healthy-sub") as sub:
+            await sub.subscribe("healthy/t")
+            stopping = asyncio.Event()
+            watch = asyncio.create_task(healthy(pub, sub, stopping))
+            files = memory = 0
+            for number in range(rounds):
+                attacks = (attack(broker, chance, number * 50 + i) for i in range(50))
+                await asyncio.gather(*attacks)
+                broker.sink.batches.clear()
+                broker.connections.clear()
+                if number == rounds // 2:
+                    files, memory = open_files(), resident_kib()
+            stopping.set()
+            assert await watch > rounds
+            await broker.until(
+                "attackers are gone", lambda: broker.broker.totals().connections == 2
+            )
+            assert open_files() <= files + 5
+            assert resident_kib() <= memory + 5_000
+            report = broker.broker.report()
+            assert sum(report.refused.values()) > rounds
+            assert len(report.refusals) <= broker.broker.report().limits["refusals_kept"]
+
+
+async def test_a_packet_byte_by_byte_costs_no_more_than_its_size(broker: Running) -> None:
+    wire = encode(Publish("t", b"x" * 20_000, 1, packet_id=1))
+    async with broker.client("dripping") as peer:
+        for at in range(0, len(wire), 7):
+            await peer.send(wire[at : at + 7])
+        await peer.receive()
+    assert [len(payload) for payload in broker.sink.payloads] == [20_000]
