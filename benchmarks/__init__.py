@@ -1,0 +1,1 @@
+"""How fast, how cheap, against what else: figures that `scripts/bench` reproduces."""
