@@ -23,6 +23,7 @@ class HttpConnection(HttpToolsProtocol):
     """
 
     _head_bytes = 0
+    _heads = 0
     _in_head = True
     _deadline: asyncio.TimerHandle | None = None
 
@@ -39,14 +40,16 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._in_head and self._deadline is None:
             self._expect_head()
+        heads = self._heads
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if self._in_head and self._heads == heads and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
                 self.send_400_response(f"Request head is over {HEAD_BYTES} bytes.")
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._heads += 1
         self._head_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()

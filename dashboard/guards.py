@@ -234,10 +234,13 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refused) 
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": refusal.reason[:120]})
         return
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    body = msgspec.json.encode({"detail": refusal.reason})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
     if refusal.status in (408, 413):  # the rest of the body may still come: do not read it
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send(
-        {"type": "http.response.body", "body": msgspec.json.encode({"detail": refusal.reason})}
-    )
+    await send({"type": "http.response.body", "body": body})

@@ -24,7 +24,7 @@ ONLY_IN = {
     "duckdb": ("storage",),
     "fastapi": ("dashboard",),
     "sse_starlette": ("dashboard",),
-    "uvicorn": ("tocsin",),
+    "uvicorn": ("tocsin", "connection.py"),
     "typer": ("tocsin",),
 }
 FORBIDDEN = {"pickle", "marshal", "shelve"}

@@ -9,8 +9,8 @@ from tocsin.ingest.catalogue import Catalogue
 class DeviceRefresh:
     """Owns, per device, when viewers were last told of it and how much it had sent by then.
 
-    Every message of a device is counted as accepted or rejected, so their sum tells whether
-    there is news, over all devices at once.
+    Every message of a device is counted, refused or not, so that count tells whether there is
+    news, over all devices at once.
     """
 
     def __init__(self, catalogue: Catalogue, interval_s: float) -> None:
@@ -38,9 +38,9 @@ class DeviceRefresh:
         self._told[places] = counts[places]
 
     def _counts(self) -> NDArray[np.int64]:
-        catalogue, now = self._catalogue, len(self._catalogue.devices)
+        now = len(self._catalogue.devices)
         more = now - len(self._told)
         if more > 0:
             self._told = np.append(self._told, np.zeros(more, np.int64))
             self._told_at = np.append(self._told_at, np.zeros(more))
-        return catalogue.messages.values[:now] + catalogue.rejected.values[:now]
+        return self._catalogue.messages.values[:now]

@@ -1,0 +1,104 @@
+"""…/api/alerts: what rings and rang, and what people do about it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import msgspec
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import Response
+
+from tocsin.dashboard.api.exchange import Json, problem, read_body, unprocessable, user_of
+from tocsin.dashboard.openapi import answers, takes
+from tocsin.dashboard.views import AlertView, view_alert
+from tocsin.devices.timestamps import parse_timestamp
+from tocsin.ingest.alerts.alert import Alert, State
+from tocsin.ingest.alerts.book import AlertBook
+from tocsin.ingest.facts import AlertCommand
+
+Action = Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "comment"]
+Command = Callable[[AlertCommand], Awaitable[Alert]]
+
+
+class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why, and for `shelve` until when (RFC 3339, or seconds since the epoch)."""
+
+    note: str | None = None
+    until: str | float | None = None
+
+
+class Alerts:
+    """`alerts` gives the book; `command` is done when it is on disk, and gives the alert then."""
+
+    def __init__(
+        self, alerts: Callable[[], AlertBook], command: Command, clock: Callable[[], float]
+    ) -> None:
+        self._alerts = alerts
+        self._command = command
+        self._clock = clock
+
+    async def list_alerts(
+        self, state: State | None = None, subject: str | None = None, rule: str | None = None
+    ) -> Response:
+        """Open alerts and the newest of those that are over."""
+        book = self._alerts()
+        return Json(
+            [
+                view_alert(alert)
+                for alert in [*book.open(), *book.recent()]
+                if (state is None or alert.state == state)
+                and (subject is None or alert.subject == subject)
+                and (rule is None or alert.rule == rule)
+            ]
+        )
+
+    async def get_alert(self, alert_id: str) -> Response:
+        alert = self._alerts().get(alert_id)
+        if alert is None:
+            raise _unknown(alert_id)
+        return Json(view_alert(alert))
+
+    async def command_alert(self, alert_id: str, action: Action, request: Request) -> Response:
+        """Acknowledge, shelve, suppress or comment; who did it comes from the login."""
+        body = await read_body(request, CommandBody, empty=b"{}")
+        command = AlertCommand(
+            alert_id, action, user_of(request), body.note or "", self._until(action, body.until)
+        )
+        try:
+            alert = await self._command(command)
+        except KeyError:
+            raise _unknown(alert_id) from None
+        except ValueError as error:
+            raise HTTPException(409, str(error)) from None
+        return Json(view_alert(alert))
+
+    def _until(self, action: Action, until: str | float | None) -> float | None:
+        if until is None:
+            return None
+        if action != "shelve":
+            raise _wrong_until(f"{until!r} is not for {action!r}; expected it with 'shelve' only")
+        try:
+            at = parse_timestamp(until)
+        except ValueError as error:
+            raise _wrong_until(str(error)) from None
+        if at <= self._clock():
+            raise _wrong_until(f"{until!r} is over; expected a time to come")
+        return at
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/api/alerts", tags=["alerts"], default_response_class=Response)
+        router.get("", responses=answers(list[AlertView], 422))(self.list_alerts)
+        router.get("/{alert_id}", responses=answers(AlertView, 404))(self.get_alert)
+        router.post(
+            "/{alert_id}/{action}",
+            responses=answers(AlertView, 404, 409, 422, 503),
+            openapi_extra=takes(CommandBody, required=False),
+        )(self.command_alert)
+        return router
+
+
+def _wrong_until(message: str) -> HTTPException:
+    return unprocessable(problem(["body", "until"], message))
+
+
+def _unknown(alert_id: str) -> HTTPException:
+    return HTTPException(404, f"alert {alert_id[:200]!r} is not known")

@@ -1,0 +1,118 @@
+"""GET /api/devices…: devices and their series."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import Response
+
+from tocsin.dashboard.api.exchange import Json, problem, unprocessable
+from tocsin.dashboard.openapi import answers
+from tocsin.dashboard.views import Device, time_of, view_device
+from tocsin.devices.timestamps import parse_timestamp
+from tocsin.ingest.pipeline import Pipeline
+from tocsin.ingest.storage.history.series import Series
+from tocsin.ingest.views import DeviceView
+
+DEFAULT_SPAN_S = 3600.0
+MOST_POINTS = 5000
+LATEST = 1e11
+"""From here on numbers are milliseconds (devices/timestamps.py)."""
+
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+
+ReadSeries = Callable[[str, str, float, float, int], Awaitable[Series]]
+From = Annotated[str | None, Query(alias="from", description="RFC 3339; default: 1 h before `to`")]
+To = Annotated[str | None, Query(alias="to", description="RFC 3339; default: now")]
+Points = Annotated[int, Query(ge=1, le=MOST_POINTS, description="buckets at most")]
+
+
+class SeriesView(msgspec.Struct, frozen=True):
+    """Buckets of one metric as arrays of one length, oldest first; `time` is where one starts.
+
+    Without a reading `count` is 0 and the others null.
+    """
+
+    metric: str
+    unit: str | None
+    time: list[datetime]
+    min: list[float | None]
+    max: list[float | None]
+    avg: list[float | None]
+    count: list[int]
+
+
+class Devices:
+    def __init__(
+        self, pipeline: Pipeline, read_series: ReadSeries, clock: Callable[[], float]
+    ) -> None:
+        self._pipeline = pipeline
+        self._read_series = read_series
+        self._clock = clock
+
+    async def list_devices(self) -> Response:
+        return Json([view_device(device) for device in self._pipeline.devices()])
+
+    async def get_device(self, device_id: str) -> Response:
+        return Json(view_device(self._known(device_id)))
+
+    async def get_series(
+        self,
+        device_id: str,
+        metric: str,
+        start: From = None,
+        end: To = None,
+        points: Points = 500,
+    ) -> Response:
+        """Buckets of a fixed grid over the time from `from` to `to`."""
+        device = self._known(device_id)
+        if metric not in device.metrics:
+            raise HTTPException(404, f"device {device_id!r} has no metric {metric[:200]!r}")
+        until = self._clock() if end is None else _time("to", end)
+        since = until - DEFAULT_SPAN_S if start is None else _time("from", start)
+        if since >= until:
+            raise unprocessable(
+                problem(["query", "from"], f"{start or end!r} is not before `to`; expected that")
+            )
+        series = await self._read_series(device_id, metric, since, until, points)
+        return Json(_view_series(series, metric, device.metrics[metric].unit))
+
+    def _known(self, device_id: str) -> DeviceView:
+        device = self._pipeline.device(device_id)
+        if device is None:
+            raise HTTPException(404, f"device {device_id[:200]!r} is not known")
+        return device
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/api/devices", tags=["devices"], default_response_class=Response)
+        router.get("", responses=answers(list[Device]))(self.list_devices)
+        router.get("/{device_id}", responses=answers(Device, 404))(self.get_device)
+        router.get("/{device_id}/series", responses=answers(SeriesView, 404, 422))(self.get_series)
+        return router
+
+
+def _time(name: str, text: str) -> float:
+    try:
+        at = parse_timestamp(float(text) if _NUMBER.fullmatch(text) else text)
+    except ValueError as error:
+        raise unprocessable(problem(["query", name], str(error))) from None
+    if not 0 <= at <= LATEST:
+        raise unprocessable(problem(["query", name], f"{text!r} is not from 1970 to 5138"))
+    return at
+
+
+def _view_series(series: Series, metric: str, unit: str | None) -> SeriesView:
+    # Empty buckets hold NaN, which JSON writes as null.
+    starts: list[float] = series.time.tolist()
+    return SeriesView(
+        metric,
+        unit,
+        [time_of(at) for at in starts],
+        series.min.tolist(),
+        series.max.tolist(),
+        series.avg.tolist(),
+        series.count.tolist(),
+    )

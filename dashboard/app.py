@@ -1,0 +1,124 @@
+"""The web application: guards, then the API by noun, then the page."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from prometheus_client import CollectorRegistry
+
+from tocsin.dashboard.about import About
+from tocsin.dashboard.api.alerts import Alerts
+from tocsin.dashboard.api.broker import BrokerReport
+from tocsin.dashboard.api.devices import Devices
+from tocsin.dashboard.api.exchange import Json
+from tocsin.dashboard.api.rules import Rules
+from tocsin.dashboard.api.session import Session
+from tocsin.dashboard.api.status import Statuses
+from tocsin.dashboard.api.stream import Stream
+from tocsin.dashboard.api.topics import Topics
+from tocsin.dashboard.guards import Guards
+from tocsin.dashboard.metrics import Figures, Metrics
+from tocsin.dashboard.openapi import Problem, describe
+from tocsin.dashboard.page import Page
+from tocsin.dashboard.settings import Settings
+from tocsin.dashboard.status import Status, StatusBoard
+from tocsin.dashboard.storage.users import UserStore
+from tocsin.dashboard.stream.hub import Hub
+from tocsin.dashboard.users.logins import Logins
+from tocsin.devices.storage.database import Database
+from tocsin.ingest.engine import Engine
+from tocsin.ingest.storage.group_commit import JournalUnavailable
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(
+    engine: Engine,
+    settings: Settings,
+    *,
+    broker_report: Callable[[int], Mapping[str, Any]],
+    database: Database,
+    about: About,
+    static: Path = STATIC,
+) -> FastAPI:
+    """The application, listening to a started engine from now on.
+
+    `broker_report(n)` is the broker's report with at most n clients. Serve it with
+    `HttpConnection` as uvicorn's protocol class; before that server stops, call
+    `app.state.hub.close()`, which ends the streams. `static` is the built page.
+    """
+    clock = engine.clock.now
+    pipeline = engine.pipeline
+    logins = Logins(
+        UserStore(database),
+        clock,
+        lifetime_s=settings.session_hours * 3600,
+        password_queue=settings.password_queue,
+        failures_free=settings.login_failures_free,
+    )
+    board = StatusBoard(engine.status, broker_report, clock)
+
+    def status() -> Status:
+        return board.status(hub.stats().viewers, hub.latency, stopping=hub.closing)
+
+    hub = Hub(pipeline, clock, settings, about, status)
+    engine.on_outcome.append(hub.on_outcome)
+    engine.on_outcome.append(lambda outcome: board.sample_when_due(outcome.at))
+
+    app = FastAPI(
+        title="Tocsin",
+        version=about.version,
+        description="Hazard telemetry: devices, rules, alerts, and everything live.",
+        docs_url=None,  # the page's own copy of Swagger UI; FastAPI's comes from another host
+        redoc_url=None,
+        openapi_url=None,
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.hub = hub
+    refused: Counter[int] = Counter()
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(
+        Metrics(
+            lambda: Figures(
+                engine=engine.status(),
+                stream=hub.stats(),
+                latency=hub.latency,
+                alert_latency=hub.alert_latency,
+                open_alerts=Counter((a.severity, a.state) for a in pipeline.alerts.open()),
+                refused_requests=refused,
+                broker=broker_report(0),
+                version=about.version,
+            )
+        )
+    )
+    for router in (
+        Devices(pipeline, engine.series, clock).router(),
+        Rules(lambda: pipeline.rules, engine.put_rule, engine.delete_rule).router(),
+        Alerts(lambda: pipeline.alerts, engine.command, clock).router(),
+        BrokerReport(broker_report).router(),
+        Stream(hub, settings).router(),
+        Session(logins, about).router(),
+        Topics(pipeline.refusals.topics).router(),
+        Statuses(status, registry).router(),
+    ):
+        app.include_router(router)
+    document = cache(lambda: describe(app))  # 30 ms that a start does not have to wait for
+
+    async def get_document(_: Request) -> Response:
+        return Json(document())
+
+    app.add_route("/openapi.json", get_document, include_in_schema=False)
+    app.router.default = Page(static)  # whatever no route takes
+    app.add_exception_handler(JournalUnavailable, _not_stored)
+    app.add_middleware(
+        Guards, settings=settings, about=about, find_user=logins.user, refused=refused
+    )
+    return app
+
+
+async def _not_stored(_: Request, error: Exception) -> Response:
+    return Json(Problem(f"not stored: {error}"), 503)

@@ -1,0 +1,237 @@
+"""What the API and the stream say about devices, rules and alerts: the JSON others rely on.
+
+Inside, times are seconds since the epoch; here they are datetimes, written as RFC 3339 UTC.
+The docstrings of these classes and their fields become the schemas at /docs.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, overload
+
+import msgspec
+
+from tocsin.ingest.alerts.alert import Alert, State, Suppression
+from tocsin.ingest.catalogue import Kind
+from tocsin.ingest.outcome import Presence
+from tocsin.ingest.presence import Connection, Freshness
+from tocsin.ingest.rules.rule import Rule, Severity
+from tocsin.ingest.rules.rule_set import RuleEntry
+from tocsin.ingest.views import DeviceView
+
+
+def _one_of(words: Iterable[str]) -> msgspec.Meta:
+    return msgspec.Meta(extra_json_schema={"enum": sorted(words)})
+
+
+ConnectionWord = Annotated[str, _one_of(Connection)]
+FreshnessWord = Annotated[str, _one_of(Freshness)]
+KindWord = Annotated[str, _one_of(kind.name.lower() for kind in Kind)]
+
+
+@overload
+def time_of(at: float) -> datetime: ...
+@overload
+def time_of(at: float | None) -> datetime | None: ...
+def time_of(at: float | None) -> datetime | None:
+    """Seconds since the epoch as a UTC datetime of whole milliseconds."""
+    return None if at is None else datetime.fromtimestamp(round(at, 3), UTC)
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """The newest value of a metric, and its event time."""
+
+    value: float | bool | str
+    time: datetime
+    unit: str | None
+    kind: KindWord
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """The newest message of a device that could not be read."""
+
+    at: datetime
+    topic: str
+    reason: str
+    payload_preview: str
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A device as it stands now. Its counters count since it was first seen."""
+
+    id: str
+    connection: ConnectionWord
+    connection_reason: str | None
+    via: str | None
+    freshness: FreshnessWord
+    last_seen: datetime | None
+    messages_total: int
+    readings_total: int
+    late_total: int
+    duplicates_total: int
+    rejected_total: int
+    future_total: int
+    metrics: dict[str, Metric]
+    last_rejected: Rejected | None
+    position: tuple[float, float] | None
+
+
+class PresenceView(msgspec.Struct, frozen=True):
+    """A device on both axes of presence. The newest `revision` wins."""
+
+    device: str
+    connection: ConnectionWord
+    connection_reason: str | None
+    freshness: FreshnessWord
+    via: str | None
+    last_seen: datetime | None
+    revision: int
+
+
+class CommentView(msgspec.Struct, frozen=True):
+    """What somebody, or a timer, did to an alert."""
+
+    at: datetime
+    by: str
+    action: str
+    note: str
+
+
+class AlertView(msgspec.Struct, frozen=True):
+    """One episode of one rule on one subject. The newest `revision` wins."""
+
+    id: str
+    rule: str
+    subject: str
+    device: str | None
+    severity: Severity
+    state: State
+    active: bool
+    acknowledged: bool
+    latched: bool
+    suppression: Suppression
+    value: float | None
+    message: str
+    began_at: datetime
+    raised_at: datetime | None
+    cleared_at: datetime | None
+    acknowledged_by: str | None
+    acknowledged_at: datetime | None
+    comments: list[CommentView]
+    durable: bool
+    revision: int
+
+
+class RuleView(Rule, frozen=True, kw_only=True, omit_defaults=False):
+    """A rule: its TOML keys, and where it comes from (`api` or `file:<name>`)."""
+
+    source: str
+    version: int
+    updated_by: str
+    updated_at: datetime
+
+
+class Mqtt(msgspec.Struct, frozen=True):
+    """Where devices connect."""
+
+    host: str
+    port: int
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """The first event of a stream. `reset`: forget what you know, all of it follows."""
+
+    stream: str
+    boot: str
+    reset: bool
+    now: datetime
+    version: str
+    mqtt: Mqtt
+    demo: bool
+
+
+class DevicesEvent(msgspec.Struct, frozen=True):
+    """Devices to add or replace. `complete`: with these you know all there are."""
+
+    devices: list[Device]
+    complete: bool
+
+
+class RulesEvent(msgspec.Struct, frozen=True):
+    """The whole set of rules."""
+
+    rules: list[RuleView]
+
+
+def view_device(device: DeviceView) -> Device:
+    rejected = device.last_rejected
+    return Device(
+        id=device.id,
+        connection=device.connection,
+        connection_reason=device.connection_reason,
+        via=device.via,
+        freshness=device.freshness,
+        last_seen=time_of(device.last_seen),
+        messages_total=device.messages_total,
+        readings_total=device.readings_total,
+        late_total=device.late_total,
+        duplicates_total=device.duplicates_total,
+        rejected_total=device.rejected_total,
+        future_total=device.future_total,
+        metrics={
+            name: Metric(metric.value, time_of(metric.time), metric.unit, metric.kind)
+            for name, metric in device.metrics.items()
+        },
+        last_rejected=rejected
+        and Rejected(
+            time_of(rejected.at), rejected.topic, rejected.reason, rejected.payload_preview
+        ),
+        position=device.position,
+    )
+
+
+def view_presence(presence: Presence) -> PresenceView:
+    return PresenceView(
+        device=presence.device,
+        connection=presence.connection,
+        connection_reason=presence.connection_reason,
+        freshness=presence.freshness,
+        via=presence.via,
+        last_seen=time_of(presence.last_seen),
+        revision=presence.revision,
+    )
+
+
+def view_alert(alert: Alert) -> AlertView:
+    return AlertView(
+        id=alert.id,
+        rule=alert.rule,
+        subject=alert.subject,
+        device=alert.device,
+        severity=Severity(alert.severity),
+        state=alert.state,
+        active=alert.active,
+        acknowledged=alert.acknowledged,
+        latched=alert.latched,
+        suppression=alert.suppression,
+        value=alert.value,
+        message=alert.message,
+        began_at=time_of(alert.began_at),
+        raised_at=time_of(alert.raised_at),
+        cleared_at=time_of(alert.cleared_at),
+        acknowledged_by=alert.acknowledged_by,
+        acknowledged_at=time_of(alert.acknowledged_at),
+        comments=[CommentView(time_of(c.at), c.by, c.action, c.note) for c in alert.comments],
+        durable=alert.durable,
+        revision=alert.revision,
+    )
+
+
+def view_rule(entry: RuleEntry) -> RuleView:
+    rule = entry.rule
+    return RuleView(
+        **{name: getattr(rule, name) for name in Rule.__struct_fields__},
+        source=entry.source,
+        version=entry.version,
+        updated_by=entry.updated_by,
+        updated_at=time_of(entry.updated_at),
+    )
