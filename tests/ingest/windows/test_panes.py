@@ -11,7 +11,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
@@ -88,6 +88,7 @@ readings = st.lists(
 
 
 @given(st.sampled_from(SPECS), readings)
+@settings(deadline=None)
 def test_panes_agree_with_sorting_and_bucketing(spec: WindowSpec, given: list[Reading]) -> None:
     panes = Panes(spec, ends=True)
     for end, batch in enumerate(unique_batches(given), 1):
@@ -99,6 +100,7 @@ def test_panes_agree_with_sorting_and_bucketing(spec: WindowSpec, given: list[Re
 
 
 @given(st.sampled_from(SPECS), readings, st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_order_of_arrival_changes_nothing(
     spec: WindowSpec, given: list[Reading], random: Random
 ) -> None:
@@ -116,6 +118,7 @@ def test_order_of_arrival_changes_nothing(
 
 
 @given(st.sampled_from(SPECS), readings, st.data())
+@settings(deadline=None)
 def test_one_by_one_is_the_same_to_the_last_bit(
     spec: WindowSpec, given: list[Reading], data: st.DataObject
 ) -> None:
@@ -133,6 +136,7 @@ def test_one_by_one_is_the_same_to_the_last_bit(
 
 
 @given(st.sampled_from(SPECS), readings, readings)
+@settings(deadline=None)
 def test_a_snapshot_goes_on_like_the_original(
     spec: WindowSpec, before: list[Reading], after: list[Reading]
 ) -> None:

@@ -1,0 +1,188 @@
+"""Scripts for the pipeline: what happens when, drawn by hypothesis, and how to play them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hypothesis import strategies as st
+
+from tocsin.devices.formats import Decoder
+from tocsin.devices.message import Message
+from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.facts import (
+    AlertCommand,
+    Connected,
+    Disconnected,
+    Record,
+    RuleDeleted,
+    RuleFileLoaded,
+    RulePut,
+    Started,
+)
+from tocsin.ingest.outcome import Outcome, Presence
+from tocsin.ingest.pipeline import Pipeline
+from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.settings import Settings
+
+START = 1_700_000_000.0
+DEVICES = ("a", "b", "c", "d", "e", "f")
+CLIENTS = ("a", "b", "gateway")
+
+Reading = tuple[str, str, float, float, bool]  # device, metric, time, value, late
+Played = list[tuple[float, list[Record]]]
+
+
+@dataclass
+class Events:
+    """Everything that came out of a pipeline, in order."""
+
+    alerts: list[Alert] = field(default_factory=list[Alert])
+    presence: list[Presence] = field(default_factory=list[Presence])
+    readings: list[Reading] = field(default_factory=list[Reading])
+    devices: list[str] = field(default_factory=list[str])
+    problems: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a person does to the `nth` alert that is open then."""
+
+    nth: int
+    action: Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "comment"]
+    for_s: float
+
+
+Step = tuple[float, Sequence[Record | Command]]  # seconds since the step before, what happens then
+
+
+def new_pipeline(settings: Settings | None = None) -> Pipeline:
+    return Pipeline(settings or Settings(), Decoder())
+
+
+def message(device: str, payload: object, client: str | None = None) -> Message:
+    """A message on the telemetry topic of a device: bytes as they are, anything else as JSON."""
+    raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return Message(client or device, f"devices/{device}/telemetry", raw)
+
+
+def note(pipeline: Pipeline, outcome: Outcome, events: Events) -> None:
+    events.alerts += outcome.alerts
+    events.presence += outcome.presence
+    events.devices += outcome.new_devices
+    events.problems += outcome.problems
+    if outcome.readings is not None:
+        of = outcome.readings
+        columns = (of.series.tolist(), of.time.tolist(), of.value.tolist(), of.late.tolist())
+        for series, time, value, late in zip(*columns, strict=True):
+            events.readings.append((*pipeline.catalogue.name_of(series), time, value, late))
+
+
+def feed(pipeline: Pipeline, records: Sequence[Record], now: float, events: Events) -> None:
+    note(pipeline, pipeline.feed(records, now), events)
+
+
+def settle(steps: Iterable[Step], pipeline: Pipeline) -> tuple[Played, Events]:
+    """Play `steps` once, to know which alerts the commands are for; what was played, and events."""
+    played: Played = []
+    events = Events()
+    now = START
+    for after_s, happenings in steps:
+        now += after_s
+        feed(pipeline, [], now, events)
+        records = [_settled(each, pipeline, now) for each in happenings]
+        feed(pipeline, records, now, events)
+        played.append((now, records))
+    return played, events
+
+
+def _settled(each: Record | Command, pipeline: Pipeline, now: float) -> Record:
+    if not isinstance(each, Command):
+        return each
+    alerts = pipeline.alerts.open()
+    alert = alerts[each.nth % len(alerts)].id if alerts else "none"
+    until = now + each.for_s if each.action == "shelve" else None
+    return AlertCommand(alert, each.action, "ann", "seen", until)
+
+
+def rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrategy[Rule]:
+    conditions = (
+        "t > 50",
+        "t > 50 and avg(t, '5m') > 20",
+        "max(t, '10s') > 60 or p < 5",
+        "rate(t, '10s') > 3",
+        "p < 10 and t < 40",
+        "count(t, '1s') >= 3",
+        "age(p) > 5",
+        "door == true",
+        "state != 'run'",
+    )
+    return st.builds(
+        Rule,
+        name=st.sampled_from(names),
+        when=st.sampled_from(conditions),
+        clear=st.sampled_from((None, None, "t < 30")),
+        devices=st.sampled_from(("*", "*", "a", "?", "x*")),
+        on_delay=st.sampled_from(delays),
+        off_delay=st.sampled_from(delays),
+        message=st.sampled_from(("", "{device} {t:.1f}")),
+        enabled=st.sampled_from((True, True, True, False)),
+    )
+
+
+def readings() -> st.SearchStrategy[Message]:
+    """Messages of any device, by any client, with and without a time of their own."""
+    number = st.integers(0, 99).map(float)
+    values = st.fixed_dictionaries(
+        {"t": number},
+        optional={
+            "p": number,
+            "door": st.booleans(),
+            "state": st.sampled_from(["run", "stop"]),
+            "ts": st.sampled_from((-400, -70, -61, -20, -3, -1, 0, 1, 2, 5, 100, 500)),
+        },
+    )
+
+    def build(device: str, client: str, values: dict[str, object]) -> Message:
+        ts = values.get("ts")
+        stated = {"ts": START + ts} if isinstance(ts, int) else {}
+        return message(device, values | stated, client)
+
+    return st.builds(build, st.sampled_from(DEVICES), st.sampled_from(CLIENTS), values)
+
+
+def steps(
+    gaps_s: Sequence[float], delays: Sequence[str] = ("0s", "2s", "30s"), count: int = 12
+) -> st.SearchStrategy[list[Step]]:
+    """Scripts: messages in batches, between them connections, rules and commands."""
+    client = st.sampled_from(CLIENTS)
+    odd = st.sampled_from([b"{", b"", b'{"t": "hot"}', b'[{"t": 1}, {"t": 99}, {"p": 2}]'])
+    command = st.builds(
+        Command,
+        st.integers(0, 9),
+        st.sampled_from(("ack", "shelve", "suppress", "unsuppress", "comment")),
+        st.sampled_from((1.0, 20.0)),
+    )
+    happening = st.one_of(
+        *(readings() for _ in range(12)),
+        st.builds(message, st.sampled_from(DEVICES), odd, client),
+        st.just(Started("1", START)),
+        st.builds(Connected, client, st.none(), st.just("127.0.0.1:1")),
+        st.builds(Disconnected, client, st.sampled_from(("clean", "keepalive"))),
+        st.builds(RulePut, rules(("one", "two", "three"), delays), st.just("ann")),
+        st.builds(RuleDeleted, st.sampled_from(("one", "two")), st.just("ann")),
+        st.builds(RuleFileLoaded, st.lists(rules(("three", "four"), delays), max_size=2)),
+        command,
+    )
+    first = [
+        Started("1", None),
+        RulePut(Rule(name="hot", when="t > 50", clear="t < 40", on_delay=delays[1]), "ann"),
+    ]
+    several = st.lists(happening, min_size=1, max_size=9)
+
+    def whole(rest: list[tuple[float, list[Record | Command]]]) -> list[Step]:
+        return [(0.0, first), *rest]
+
+    return st.lists(st.tuples(st.sampled_from(gaps_s), several), min_size=2, max_size=count).map(
+        whole
+    )
