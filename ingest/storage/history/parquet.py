@@ -160,24 +160,30 @@ def day_of(time_us: int) -> str:
 
 
 @cache
-def _connection(folder: str) -> duckdb.DuckDBPyConnection:
-    """The database of this process, for files under `folder`: nothing is in it but settings."""
-    connection = duckdb.connect(
+def _database() -> duckdb.DuckDBPyConnection:
+    """The database of this process: nothing is in it but settings."""
+    database = duckdb.connect(
         config={
             "threads": 2,
             "memory_limit": "512MB",
-            "temp_directory": str(Path(folder) / SPILL),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
     )
-    connection.execute("SET GLOBAL parquet_metadata_cache = true").fetchall()
-    return connection
+    database.execute("SET GLOBAL parquet_metadata_cache = true").fetchall()
+    return database
+
+
+@cache
+def _spill_into(folder: str) -> None:
+    """What does not fit into memory goes beside the files, not into the working directory."""
+    _database().execute(f"SET GLOBAL temp_directory = {_quoted(Path(folder) / SPILL)}").fetchall()
 
 
 def _cursor(folder: str) -> closing[duckdb.DuckDBPyConnection]:
     """A connection for one task: what the task leaves half done goes with it."""
-    return closing(_connection(folder).cursor())
+    _spill_into(folder)
+    return closing(_database().cursor())
 
 
 def _write(cursor: duckdb.DuckDBPyConnection, folder: Path, path: str, rows: str) -> Stored:

@@ -63,6 +63,7 @@ def next_step(index: Index, now: float, settings: HistorySettings) -> Step | Non
         _roll(index, now, settings)
         or _expire(index, now, settings)
         or _shrink(index, settings)
+        or _roll_early(index, settings)
         or _merge(index, now, settings)
     )
 
@@ -77,6 +78,18 @@ def _roll(index: Index, now: float, settings: HistorySettings) -> Roll | None:
         if due:
             return Roll(tuple(_head(due, settings.merge_rows)))
     return None
+
+
+def _roll_early(index: Index, settings: HistorySettings) -> Roll | None:
+    """With too many bytes and only fresh rows to give: their rollups shall survive them."""
+    fresh = [file for file in index.at("raw") if not file.rolled]
+    if not fresh or sum(file.stored.bytes for file in index.files) <= settings.bytes:
+        return None
+    oldest = min(fresh, key=lambda file: file.stored.end)
+    same = sorted(
+        (file for file in fresh if file.partition == oldest.partition), key=lambda file: file.first
+    )
+    return Roll(tuple(_head(same, settings.merge_rows)))
 
 
 def _expire(index: Index, now: float, settings: HistorySettings) -> Expire | None:
@@ -97,9 +110,11 @@ def _shrink(index: Index, settings: HistorySettings) -> Expire | None:
     oldest_first = sorted(index.files, key=lambda file: file.stored.end)
     raw = [file for file in oldest_first if file.level == "raw" and file.rolled]
     rollups = [file for file in oldest_first if file.level != "raw"]
-    while sum(left.values()) > settings.bytes and (raw or rollups):
-        from_raw = raw and (not rollups or left["raw"] * 2 >= sum(left.values()))
-        file = (raw if from_raw else rollups).pop(0)
+    while sum(left.values()) > settings.bytes:
+        oldest = raw if left["raw"] * 2 >= sum(left.values()) else rollups
+        if not oldest:
+            break
+        file = oldest.pop(0)
         left[file.level] -= file.stored.bytes
         gone.append(file)
     return Expire(tuple(gone)) if gone else None

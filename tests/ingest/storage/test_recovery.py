@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.ingest.storage.files import DISK
@@ -43,6 +43,7 @@ def recovered(folder: Path) -> list[bytes]:
     return found[:-1]
 
 
+@settings(max_examples=60)
 @given(commits, bodies)
 def test_garbage_behind_the_last_commit_is_cut(commits: list[Commit], garbage: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -52,6 +53,7 @@ def test_garbage_behind_the_last_commit_is_cut(commits: list[Commit], garbage: b
         assert recovered(Path(name)) == flat(commits)
 
 
+@settings(max_examples=60)
 @given(commits, st.lists(bodies, min_size=1, max_size=4), st.data())
 def test_a_torn_write_leaves_the_committed_prefix(
     commits: list[Commit], torn: Commit, data: st.DataObject
@@ -83,6 +85,7 @@ def test_a_torn_write_leaves_the_committed_prefix(
         assert survivors == torn[: len(survivors)]
 
 
+@settings(max_examples=60)
 @given(st.lists(st.lists(bodies, min_size=1, max_size=3), min_size=2, max_size=5), st.data())
 def test_rot_before_the_last_commit_is_never_cut_away(
     commits: list[Commit], data: st.DataObject
