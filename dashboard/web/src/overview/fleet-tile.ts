@@ -17,30 +17,15 @@ import { fillTrail } from "./history";
 import { limitsBar } from "./limits-bar";
 import { presenceMark } from "./presence";
 import { primarySeries } from "./primary";
-import { drawSparkline } from "./sparkline";
+import { drawSparkline, whenSized } from "./sparkline";
 
-const onScreen = new IntersectionObserver(
-  (entries) => {
-    for (const entry of entries) (entry.target as FleetTile).visible.value = entry.isIntersecting;
-  },
-  { rootMargin: "120px" },
-);
-
-/** One device at a glance. It renders and listens only while it is on the screen. */
+/** One device at a glance. It has content and listens only while its group says that it is on the screen. */
 export class FleetTile extends Live {
   static override properties = { device: {} };
   declare device: string;
   readonly visible = signal(false);
-
-  override connectedCallback(): void {
-    super.connectedCallback();
-    onScreen.observe(this);
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    onScreen.unobserve(this);
-  }
+  #drawn = "";
+  #canvas: HTMLCanvasElement | null = null;
 
   /** Focuses the link inside, which is there only once the tile is on the screen. */
   override focus(options?: FocusOptions): void {
@@ -50,7 +35,7 @@ export class FleetTile extends Live {
   }
 
   override render() {
-    if (!this.visible.value) return noChange;
+    if (!this.visible.value) return this.contains(document.activeElement) ? noChange : nothing;
     const device = plant.fleet.get(this.device);
     if (!device) return nothing;
     device.revision.value;
@@ -91,12 +76,14 @@ export class FleetTile extends Live {
     const main = primarySeries(device, plant.rules.limitsOf(device.id), alert, alert && plant.rules.get(alert.rule));
     if (!canvas || !main) return;
     fillTrail(device, main, () => this.visible.peek() && this.isConnected);
-    drawSparkline(
-      canvas,
-      main.trail,
-      Math.floor(now.peek() / SLOT_MS),
-      alert?.active ? `${alert.severity}-ink` : "trace",
-    );
+    const slot = Math.floor(now.peek() / SLOT_MS);
+    const ink = alert?.active ? `${alert.severity}-ink` : "trace";
+    // The clock ticks and other metrics come without a change to what is drawn.
+    const drawn = `${main.metric} ${main.time} ${main.trail.filled} ${slot} ${ink} ${palette.peek()}`;
+    if (drawn === this.#drawn && canvas === this.#canvas) return;
+    this.#drawn = drawn;
+    this.#canvas = canvas;
+    whenSized(canvas, (size) => drawSparkline(canvas, size, main.trail, slot, ink));
   }
 }
 customElements.define("fleet-tile", FleetTile);

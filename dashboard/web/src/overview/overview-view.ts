@@ -9,8 +9,10 @@ import { severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
 import { query, setQuery } from "../shell/route";
 import { SEVERITIES } from "../wire/contract";
+import type { FleetTile } from "./fleet-tile";
 import "./fleet-tile";
 import "./latest-alerts";
+import { tilesInWindow } from "./window";
 
 type Show = "all" | "alarm" | "stale" | "silent" | "offline";
 
@@ -70,10 +72,32 @@ export class OverviewView extends Live {
 }
 customElements.define("overview-view", OverviewView);
 
-/** Devices of one kind, side by side in the order of their names: every device keeps its place. */
+/** Tiles this far outside of the window are ready before they scroll into it. */
+const MARGIN_PX = 300;
+
+/**
+ * Devices of one kind, side by side in the order of their names: every device keeps its place.
+ *
+ * All tiles have one size, so the group reckons which are in the window. One observer for each of 2,000 tiles would cost
+ * more than the tiles themselves.
+ */
 export class FleetGroup extends Live {
   static override properties = { group: { attribute: false } };
   declare group: Group;
+  #shown = new Set<FleetTile>();
+  #waits = false;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    addEventListener("scroll", this.#look, { passive: true });
+    addEventListener("resize", this.#look);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    removeEventListener("scroll", this.#look);
+    removeEventListener("resize", this.#look);
+  }
 
   override render() {
     return html`<section class="group" data-testid="group-${this.group.prefix || "other"}" aria-label=${this.group.label}>
@@ -86,6 +110,41 @@ export class FleetGroup extends Live {
         )}
       </div>
     </section>`;
+  }
+
+  override updated(): void {
+    this.#look();
+  }
+
+  readonly #look = (): void => {
+    if (this.#waits) return;
+    this.#waits = true;
+    requestAnimationFrame(() => {
+      this.#waits = false;
+      this.#show();
+    });
+  };
+
+  #show(): void {
+    const grid = this.querySelector<HTMLElement>(".tiles");
+    const tiles = grid?.children as HTMLCollectionOf<FleetTile> | undefined;
+    const first = tiles?.[0];
+    if (!grid || !tiles || !first) return;
+    const style = getComputedStyle(grid);
+    const { first: from, end } = tilesInWindow(
+      {
+        top: grid.getBoundingClientRect().top,
+        columns: style.gridTemplateColumns.split(" ").length,
+        row: first.offsetHeight + Number.parseFloat(style.rowGap),
+        count: tiles.length,
+      },
+      innerHeight,
+      MARGIN_PX,
+    );
+    const shown = new Set(Array.from({ length: end - from }, (_, i) => tiles[from + i] as FleetTile));
+    for (const tile of this.#shown) if (!shown.has(tile)) tile.visible.value = false;
+    for (const tile of shown) tile.visible.value = true;
+    this.#shown = shown;
   }
 }
 customElements.define("fleet-group", FleetGroup);

@@ -1,11 +1,42 @@
 import { SLOTS, type Trail } from "../reading/trail";
 import { colour } from "../shell/theme";
 
+export interface Size {
+  width: number;
+  height: number;
+}
+
+type Draw = (size: Size) => void;
+
+const sizes = new WeakMap<Element, Size>();
+const draws = new WeakMap<Element, Draw>();
+
+/** Sizes come from the layout when it is done: asking each canvas while tiles change would lay the page out each time. */
+const measure = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    const size = { width: contentRect.width, height: contentRect.height };
+    sizes.set(target, size);
+    draws.get(target)?.(size);
+  }
+});
+
+/** Draws now, or as soon as the canvas has a size, and again whenever that changes. */
+export function whenSized(canvas: HTMLCanvasElement, draw: Draw): void {
+  if (!draws.has(canvas)) measure.observe(canvas);
+  draws.set(canvas, draw);
+  const size = sizes.get(canvas);
+  if (size) draw(size);
+}
+
 /** Draws the last five minutes: a band from min to max and the last value of each slot; gaps stay gaps. */
-export function drawSparkline(canvas: HTMLCanvasElement, trail: Trail, slot: number, token: string): void {
+export function drawSparkline(
+  canvas: HTMLCanvasElement,
+  { width, height }: Size,
+  trail: Trail,
+  slot: number,
+  token: string,
+): void {
   const ratio = devicePixelRatio;
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);

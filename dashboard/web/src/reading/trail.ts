@@ -10,10 +10,13 @@ export class Trail {
   /** Slot number (time / SLOT_MS) each place holds; 0 where nothing was written. */
   readonly slot = new Float64Array(SLOTS);
   newest = 0;
+  /** How often anything was added. */
+  filled = 0;
 
   add(time: number, value: number, min = value, max = value): void {
     const slot = Math.floor(time / SLOT_MS);
     if (slot <= this.newest - SLOTS) return;
+    this.filled++;
     const place = slot % SLOTS;
     if (this.slot[place] === slot) {
       this.min[place] = Math.min(this.min[place] ?? min, min);
