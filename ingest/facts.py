@@ -62,7 +62,5 @@ class AlertCommand(msgspec.Struct, frozen=True, array_like=True, tag="cmd"):
     until: float | None = None
 
 
-Fact = (
-    Started | Connected | Disconnected | RulePut | RuleDeleted | RuleFileLoaded | AlertCommand
-)
+Fact = Started | Connected | Disconnected | RulePut | RuleDeleted | RuleFileLoaded | AlertCommand
 Record = Message | Fact
