@@ -102,7 +102,7 @@ class Admission:
         present: Client | None,
     ) -> None:
         if present is not None and present.connection is not None:
-            present.connection.close(TAKEN_OVER, cut=True)  # [MQTT-3.1.4-2]
+            present.connection.close(TAKEN_OVER)  # [MQTT-3.1.4-2]
             present = self._clients.get(client_id)
         resumed = present is not None and not packet.clean  # [MQTT-3.1.2-4] [MQTT-3.1.2-6]
         client = present if resumed and present else self._clients.begin(client_id, identity)

@@ -27,7 +27,7 @@ from tocsin.broker.refusals import Refusals
 from tocsin.broker.report import ClientReport, Report, Totals
 from tocsin.broker.router import Router
 from tocsin.broker.settings import Settings
-from tocsin.broker.stream import Outbox
+from tocsin.broker.stream import Hold, Outbox
 from tocsin.broker.system import SystemTopics
 from tocsin.broker.topics import check_topic
 from tocsin.devices.message import Message
@@ -120,6 +120,8 @@ class Broker:
         """
         self._stopping = True
         self._listeners.close()
+        for connection in self._around.connections:
+            connection.hold(Hold.STOP)
         await self._intake.settled(self._settings.stop_grace_s)
         for connection in list(self._around.connections):
             connection.close(STOPPING)
@@ -138,7 +140,7 @@ class Broker:
             self._ticking = None
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> None:
-        """Publishes as the server: to any topic, past the sink, at once.
+        """Publishes as the server: to any topic, past the sink, at once. In the loop's thread only.
 
         Raises ValueError for a topic with wildcards or a QoS that is none.
         """

@@ -1,6 +1,7 @@
 """One client's connection: packets in, what the protocol says about each, packets out."""
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -124,6 +125,9 @@ class Connection(Stream):
         around = self._around
         around.connections.add(self)
         self._seen = monotonic()
+        # With keep alive 0 only the kernel finds out that a peer is gone.
+        if (sock := transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         limit = around.settings.connections
         if len(around.connections) > limit:
             self.close(f"too many connections: {limit} are open", cut=True)
@@ -141,11 +145,24 @@ class Connection(Stream):
         if packets:
             self._seen = monotonic()
             self._take(packets, len(data))
-            if len(data) >= TURN_BYTES and not self.closed:
+            if (decoder.more or len(data) >= TURN_BYTES) and not self.closed:
                 around.intake.rest(self)
         if decoder.error is not None and not self.closed:
             error = decoder.error
             self.close(f"malformed packet: {error}", answer=error.answer)
+
+    def rested(self) -> None:
+        """It is this client's turn again."""
+        if self._decoder.more and not self.holds & Hold.COMMIT:
+            self.data_received(b"")
+        if not self._decoder.more:
+            self.release(Hold.TURN)
+
+    def committed(self) -> None:
+        """The sink is no longer behind."""
+        self.release(Hold.COMMIT)
+        if self._decoder.more:
+            self._around.intake.rest(self)
 
     def _take(self, packets: list[Packet | Message | RefusedPublish], wire_bytes: int) -> None:
         intake = self._around.intake
@@ -420,14 +437,14 @@ class Connection(Stream):
         codes: list[int] = []
         replays: list[tuple[Iterator[str], int]] = []
         for topic_filter, qos in packet.filters:
-            if topic_filter.startswith("$SYS/"):
-                around.refresh_system()
-            retained = [each.topic for each in around.router.retained.match(topic_filter)]
-            why_not = self._why_not(client, topic_filter, len(retained))
+            why_not = self._why_not(client, topic_filter)
             if why_not:
                 around.refusals.add(why_not, self.address, client.id)
                 codes.append(SUBSCRIBE_REFUSED)
                 continue
+            if topic_filter.startswith("$SYS/"):
+                around.refresh_system()
+            retained = [each.topic for each in around.router.retained.match(topic_filter)]
             around.router.subscriptions.add(topic_filter, client, qos)
             subscriptions[topic_filter] = qos
             codes.append(qos)
@@ -440,7 +457,7 @@ class Connection(Stream):
             self._replay += replays
             self.continue_sending()
 
-    def _why_not(self, client: Client, topic_filter: str, retained: int) -> str:
+    def _why_not(self, client: Client, topic_filter: str) -> str:
         """Why the client may not subscribe to this; empty when it may."""
         settings = self._around.settings
         shown = topic_filter[:64]
@@ -454,8 +471,10 @@ class Connection(Stream):
         present = client.session.subscriptions
         if topic_filter not in present and len(present) >= settings.subscriptions:
             return f"too many subscriptions: expected at most {settings.subscriptions}"
-        if self._replaying + retained > settings.retained_replay:
-            return f"too many retained messages unread: expected at most {settings.retained_replay}"
+        if self._replaying >= settings.retained_replay:
+            return (
+                f"too many retained messages unread: expected fewer than {settings.retained_replay}"
+            )
         return ""
 
     def _unsubscribe(self, packet: Unsubscribe) -> None:

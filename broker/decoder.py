@@ -10,6 +10,9 @@ from tocsin.broker.codec import MalformedPacketError, decode, publish_qos
 from tocsin.broker.packets import Connect, Packet
 from tocsin.devices.message import Message
 
+# What one `feed` gives at most: about a millisecond's work, then it is the others' turn.
+PACKETS_PER_FEED = 1_000
+
 
 class RefusedPublish:
     """A well-formed PUBLISH to a topic the client may not publish to."""
@@ -27,7 +30,7 @@ class Decoder:
     Until `open` it gives one CONNECT and stops there: what follows waits for the answer to it.
     """
 
-    __slots__ = ("_admit", "_client", "_limit", "_need", "_rest", "_topics", "error")
+    __slots__ = ("_admit", "_client", "_limit", "_need", "_rest", "_topics", "error", "more")
 
     def __init__(self, connect_packet_bytes: int) -> None:
         self._limit = connect_packet_bytes
@@ -36,6 +39,8 @@ class Decoder:
         self._admit: Callable[[bytes], str | None] = _nothing
         self._rest = b""
         self._need = 0
+        self.more = False
+        """The last `feed` stopped at its bound: `feed(b"")` goes on."""
         self.error: MalformedPacketError | None = None
 
     def open(
@@ -61,7 +66,7 @@ class Decoder:
         self._admit = _nothing
 
     def feed(self, data: bytes) -> list[Packet | Message | RefusedPublish]:
-        """The packets that `data` completes, in order.
+        """The packets that `data` completes, in order; at most `PACKETS_PER_FEED`.
 
         After the first malformed one `error` is set, what came before it is returned, and
         nothing more comes out. Feed `b""` after `open` to get what waited behind the CONNECT.
@@ -93,7 +98,11 @@ class Decoder:
         client = self._client
         topics = self._topics
         limit = self._limit
-        while size - at >= 2:
+        self.more = False
+        for _ in range(PACKETS_PER_FEED):
+            if size - at < 2:
+                self._need = 2
+                return at
             first = data[at]
             length = data[at + 1]
             body = at + 2
@@ -154,7 +163,8 @@ class Decoder:
                     self._need = 0
                     return end
             at = end
-        self._need = 2
+        self.more = True
+        self._need = 0
         return at
 
 

@@ -143,9 +143,9 @@ class Intake:
         self.submit()
         self._outbox.flush()
         if self._resting:
-            for connection in self._resting:
-                connection.release(Hold.TURN)
-            self._resting.clear()
+            resting, self._resting = self._resting, []
+            for connection in resting:
+                connection.rested()
 
     def route_gathered(self) -> None:
         """Delivers QoS 0 of the gathering batch: at its end, and before subscriptions change."""
@@ -231,7 +231,7 @@ class Intake:
         if self.paused and self.uncommitted < self._limit // 2:
             self.paused = False
             for connection in self.publishers:
-                connection.release(Hold.COMMIT)
+                connection.committed()
 
     def _release(self, batch: Batch) -> None:
         """The batch is stored: subscribers get their messages, publishers their acks."""

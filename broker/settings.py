@@ -82,9 +82,9 @@ class Settings:
     retained_bytes: int = 64 * MIB
     """The same bound by size (payload and topic bytes)."""
 
-    retained_replay: int = 200_000
-    """Retained messages still to be sent to one new subscriber (count); a SUBSCRIBE that would
-    exceed it gets 0x80. Two subscriptions to everything at the limit of retained messages."""
+    retained_replay: int = 100_000
+    """Retained messages still to be sent to one subscriber (count) from which on another SUBSCRIBE
+    gets 0x80. A client may subscribe to everything, and again when it has read that."""
 
     uncommitted_bytes: int = 16 * MIB
     """Messages handed to the sink and not yet committed (bytes, objects included). Beyond it

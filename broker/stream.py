@@ -17,6 +17,8 @@ class Hold(IntFlag):
     """The sink is behind."""
     TURN = 4
     """It had its share of this loop turn."""
+    STOP = 8
+    """The server stops: what comes now would not be acked."""
 
 
 class Outbox:
@@ -40,11 +42,10 @@ class Outbox:
         self.flush()
 
     def flush(self) -> None:
-        while self.streams:
-            streams = self.streams
-            self.streams = []
-            for stream in streams:
-                stream.flush()
+        # One that has still more to send is added again, for the next turn.
+        streams, self.streams = self.streams, []
+        for stream in streams:
+            stream.flush()
 
 
 class Stream(asyncio.Protocol):
