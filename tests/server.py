@@ -50,12 +50,13 @@ class Server:
         self.env = {**os.environ, **(env or {})}
         self.mqtt = ("", 0)
         self.http = ""
+        self.http_port = "0"
         self._process: subprocess.Popen[bytes] | None = None
         self._log = data.parent / f"{data.name}.log"
 
     def start(self) -> "Server":
         command = [self.python, *self.program, "serve", "--data", str(self.data)]
-        command += ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", *self.flags]
+        command += ["--mqtt", "127.0.0.1:0", "--http", f"127.0.0.1:{self.http_port}", *self.flags]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self.env)
         holder = wait_for(f"server is up ({self._log})", self._holder, 30)

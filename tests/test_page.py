@@ -1,0 +1,162 @@
+"""The page in a real Chromium against a real server: what a person sees and can do."""
+
+import json
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.server import Server, wait_for
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Generator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, server: Server) -> Generator[Page]:
+    """The overview of an empty server. Anything the browser complains about fails the test."""
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.goto(server.http + "/")
+    expect(page.get_by_test_id("link-state")).to_have_text("live")
+    yield page
+    page.close()
+    # Chromium reports each refused request by itself; the tests ask for those.
+    assert [c for c in complaints if "Failed to load resource" not in c] == []
+
+
+def publish(server: Server, device: str, **values: Any) -> None:
+    with server.client(device) as client:
+        client.publish(f"devices/{device}/telemetry", json.dumps(values), qos=1).wait_for_publish(
+            10
+        )
+
+
+def add_rule(page: Page, server: Server, name: str, when: str) -> None:
+    page.goto(server.http + "/rules")
+    page.get_by_test_id("add-rule").click()
+    page.locator("input[name=name]").fill(name)
+    page.get_by_test_id("rule-when").fill(when)
+    page.locator("label", has=page.locator("input[value=critical]")).click()
+    page.get_by_test_id("save-rule").click()
+
+
+def test_a_device_of_your_own_appears_with_a_chart(page: Page, server: Server):
+    publish(server, "my-first", temp_c=21.5)
+    tile = page.locator('[data-device="my-first"]')
+    expect(tile.get_by_test_id("tile-value")).to_have_text("21.5")
+    tile.click()
+    chart = page.locator("unit-chart canvas").first
+    expect(chart).to_be_visible()
+    assert drawn(page) > 0, "the chart is empty"
+    expect(page.get_by_test_id("latency")).to_contain_text("250 ms")
+
+
+def drawn(page: Page) -> int:
+    """How many pixels of the first chart are not transparent."""
+    count: int = page.locator("unit-chart canvas").first.evaluate(
+        """canvas => canvas.getContext("2d")
+             .getImageData(0, 0, canvas.width, canvas.height).data
+             .filter((v, i) => i % 4 === 3 && v > 0).length"""
+    )
+    return count
+
+
+def test_a_hazard_rings_is_acknowledged_with_a_note_and_clears(page: Page, server: Server):
+    add_rule(page, server, "hot", "temp_c > 80")
+    page.get_by_test_id("nav-overview").click()
+    publish(server, "my-first", temp_c=95)
+    worst = page.get_by_test_id("worst-alert")
+    expect(worst).to_contain_text("my-first")
+    expect(page.get_by_test_id("count-critical")).to_contain_text("1")
+    expect(page.get_by_test_id("announcer")).to_contain_text("my-first")
+
+    page.keyboard.press("a")
+    expect(page.get_by_test_id("alert-note")).to_be_focused()
+    page.keyboard.type("valve closed by hand")
+    page.keyboard.press("Enter")
+    [alert] = wait_for_alert(server, "acknowledged")
+    assert alert["comments"][-1]["note"] == "valve closed by hand"
+    assert alert["acknowledged_by"] == "local"
+
+    publish(server, "my-first", temp_c=20)
+    expect(page.get_by_test_id("count-critical")).to_contain_text("0")
+    wait_for_alert(server, "cleared")
+    page.get_by_test_id("nav-alerts").click()
+    page.get_by_test_id("state-cleared").click()
+    expect(page.get_by_test_id("alert-row")).to_contain_text("my-first")
+
+
+def wait_for_alert(server: Server, state: str) -> list[Any]:
+    """The alerts that are in `state`, as soon as there is one."""
+    return wait_for(f"an alert is {state}", lambda: server.get("/api/alerts", state=state) or None)
+
+
+def test_a_wrong_rule_says_where_and_why(page: Page, server: Server):
+    add_rule(page, server, "wrong", "temp_c > agv(temp_c, '5m')")
+    error = page.get_by_test_id("error-when")
+    expect(error).to_contain_text("unknown function 'agv' at column 10; did you mean avg?")
+    assert server.get("/api/rules") == []
+    page.get_by_test_id("rule-when").fill("temp_c > avg(temp_c, '5m')")
+    page.get_by_test_id("save-rule").click()
+    expect(page.get_by_test_id("rule-table")).to_contain_text("wrong")
+
+
+def test_a_rule_is_changed_and_deleted(page: Page, server: Server):
+    add_rule(page, server, "hot", "temp_c > 80")
+    expect(page.get_by_test_id("rule-table")).to_contain_text("temp_c > 80")
+
+    page.goto(server.http + "/rules/hot")
+    page.get_by_test_id("rule-when").fill("temp_c > 90")
+    page.get_by_test_id("save-rule").click()
+    expect(page.get_by_test_id("rule-table")).to_contain_text("temp_c > 90")
+    [rule] = server.get("/api/rules")
+    assert (rule["when"], rule["version"]) == ("temp_c > 90", 2)
+
+    page.goto(server.http + "/rules/hot")
+    page.get_by_test_id("delete-rule").click()
+    expect(page.get_by_test_id("delete-dialog")).to_be_visible()
+    page.get_by_test_id("delete-confirm").click()
+    expect(page.get_by_text("temp_c > 90")).to_have_count(0)
+    assert server.get("/api/rules") == []
+
+
+def test_the_page_lives_through_a_restart_of_the_server(chromium: Browser, server: Server):
+    publish(server, "my-first", temp_c=21.5)
+    port = server.http.rpartition(":")[2]
+    page = chromium.new_page()
+    try:
+        page.goto(server.http + "/")
+        expect(page.locator('[data-device="my-first"]')).to_be_visible()
+        server.kill()
+        expect(page.get_by_test_id("strip-offline")).to_be_visible()
+        server.http_port = port
+        server.start()
+        expect(page.get_by_test_id("link-state")).to_have_text("live", timeout=15_000)
+        publish(server, "my-first", temp_c=22.5)
+        value = page.locator('[data-device="my-first"]').get_by_test_id("tile-value")
+        expect(value).to_have_text("22.5")
+    finally:
+        page.close()
+
+
+def test_nothing_is_loaded_from_another_host_and_nothing_polls(page: Page, server: Server):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(server.http + "/")
+    expect(page.get_by_test_id("link-state")).to_have_text("live")
+    assert all(url.startswith((server.http, "data:", "blob:")) for url in asked), asked
+    asked.clear()
+    with page.expect_event("console", timeout=5_000):
+        page.evaluate("setTimeout(() => console.log('three seconds later'), 3000)")
+    assert asked == [], "the page polls"
