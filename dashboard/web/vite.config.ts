@@ -2,20 +2,35 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
 
-/** Copies the files of Swagger UI that public/swagger/index.html names beside it: /docs works without another host. */
+/**
+ * Copies the files of Swagger UI that public/swagger/index.html names beside it: /docs works without another host. The
+ * pictures in its style sheet become files too: the Content-Security-Policy `default-src 'self'` allows no data: URL.
+ */
 function swagger(): Plugin {
-  const names = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", "LICENSE", "NOTICE"];
+  const read = (name: string) => readFileSync(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)));
   return {
     name: "swagger",
     apply: "build",
     generateBundle() {
-      for (const name of names) {
-        const path = fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`));
-        this.emitFile({ type: "asset", fileName: `swagger/${name}`, source: readFileSync(path) });
-      }
+      const emit = (name: string, source: string | Uint8Array) =>
+        this.emitFile({ type: "asset", fileName: `swagger/${name}`, source });
+      for (const name of ["swagger-ui-bundle.js", "LICENSE", "NOTICE"]) emit(name, read(name));
+      let pictures = 0;
+      const styles = read("swagger-ui.css")
+        .toString()
+        .replace(DATA_URL, (_url, quoted?: string, plain?: string) => {
+          const [, kind = "", base64, data = ""] =
+            /^data:image\/([a-z]+)[^,]*?(;base64)?,(.*)$/s.exec(quoted ?? plain ?? "") ?? [];
+          const name = `picture-${++pictures}.${kind}`;
+          emit(name, base64 ? Buffer.from(data, "base64") : decodeURIComponent(data.replaceAll('\\"', '"')));
+          return `url(${name})`;
+        });
+      emit("swagger-ui.css", styles);
     },
   };
 }
+
+const DATA_URL = /url\((?:"(data:(?:[^"\\]|\\.)*)"|(data:[^)]*))\)/g;
 
 export default defineConfig({
   plugins: [swagger()],

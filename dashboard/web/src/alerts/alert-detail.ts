@@ -66,7 +66,7 @@ export class AlertDetail extends Live {
       <div><dt>when it rang</dt><dd><b>${formatValue(alert.value)}</b></dd></div>
       ${[...metricsIn(when)].map((metric) => {
         const series = device.series.get(metric);
-        return html`<div><dt>${metricLabel(metric)} now</dt><dd><b>${formatValue(series?.value ?? null, series?.decimals)}</b>${series?.unit ? html`<span class="unit">${series.unit}</span>` : nothing}</dd></div>`;
+        return html`<div><dt>${metricLabel(metric)} now</dt><dd><b>${series?.text ?? "–"}</b>${series?.unit ? html`<span class="unit">${series.unit}</span>` : nothing}</dd></div>`;
       })}
     </dl>`;
   }

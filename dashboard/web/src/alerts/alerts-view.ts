@@ -19,6 +19,7 @@ import { lifeOf, whatOf } from "./words";
 
 /** Rows drawn at first; a storm has thousands. */
 const PAGE = 200;
+const LATELY = 10;
 
 /** Every alert, what was done about it, and what is still to be done. */
 export class AlertsView extends Live {
@@ -56,13 +57,14 @@ export class AlertsView extends Live {
           </div>
           ${alerts.length ? this.#table(alerts.slice(0, this.#shown.value)) : this.#none(filter.state)}
           ${alerts.length > this.#shown.value ? html`<button class="more" @click=${() => (this.#shown.value += PAGE)}>${formatCount(alerts.length - this.#shown.value)} more</button>` : nothing}
+          ${filter.state === "open" ? this.#lately(all) : nothing}
         </section>
         ${this.chosen ? html`<alert-detail .alert=${this.chosen}></alert-detail>` : nothing}
       </div>`;
   }
 
-  #table(alerts: readonly Alert[]) {
-    return html`<div class="scroll"><table class="alert-table" data-testid="alert-table">
+  #table(alerts: readonly Alert[], name = "alert-table") {
+    return html`<div class="scroll"><table class="alert-table" data-testid=${name}>
       <thead><tr><th><span class="unseen">Severity</span></th><th>Subject</th><th>What</th><th class="number wide">Value</th><th>Since</th><th>State</th><th><span class="unseen">Actions</span></th></tr></thead>
       <tbody>${repeat(
         alerts,
@@ -72,13 +74,20 @@ export class AlertsView extends Live {
     </table></div>`;
   }
 
+  /** Below what is open: what was, a short while ago. */
+  #lately(all: readonly Alert[]) {
+    const cleared = filterAlerts(all, { ...readFilter(query.value), state: "cleared" }).slice(0, LATELY);
+    if (cleared.length === 0) return nothing;
+    return html`<h2 class="lately">Cleared lately</h2>${this.#table(cleared, "cleared-lately")}`;
+  }
+
   #row(alert: Alert) {
     const ended = millis(alert.cleared_at);
     return html`<tr data-item tabindex="0" data-alert=${alert.id} data-severity=${alert.severity} data-state=${alert.state} data-testid="alert-row"
       data-suppression=${alert.suppression} aria-selected=${alert.id === this.chosen}
       @click=${this.#open} @keydown=${this.#openByKey}>
       <td>${severityIcon(alert.severity)}</td>
-      <td class="subject"><a href=${paths.alert(alert.id)}>${alert.subject}</a></td>
+      <td class="subject"><a href=${paths.alert(alert.id) + location.search}>${alert.subject}</a></td>
       <td class="what"><span>${whatOf(alert)}</span> <small class="dim">${alert.rule}${alert.durable ? "" : " · not saved yet"}</small></td>
       <td class="number wide">${formatValue(alert.value)}</td>
       <td class="since"><time>${formatTime(rangAt(alert), now.value)}</time> <small class="dim">${formatDuration((ended ?? now.value) - rangAt(alert))}</small></td>

@@ -2,7 +2,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { serverNow } from "../plant/clock";
 import type { Limit } from "../reading/limits";
-import { formatNumber } from "../reading/number";
+import { formatNumber, type SwitchWords } from "../reading/number";
 import { colour } from "../shell/theme";
 import type { Alert } from "../wire/contract";
 import type { Column } from "./buckets";
@@ -17,7 +17,8 @@ const SHORTEST_ZOOM_MS = 1_000;
 /** What a plot draws, asked for anew at each drawing, and whom it tells. */
 export interface PlotSpec {
   lines: number;
-  isSwitch: boolean;
+  /** What the two states are called where the metric is a boolean, else null. */
+  switchWords: SwitchWords | null;
   width: number;
   height: number;
   span: () => Span;
@@ -65,7 +66,7 @@ export function makePlot(place: HTMLElement, spec: PlotSpec): uPlot {
             return [from, to];
           },
         },
-        y: { range: (_plot, low, high) => (spec.isSwitch ? [-0.15, 1.15] : valueRange(low, high, spec.limits())) },
+        y: { range: (_plot, low, high) => (spec.switchWords ? [-0.15, 1.15] : valueRange(low, high, spec.limits())) },
       },
       axes: [
         {
@@ -78,12 +79,12 @@ export function makePlot(place: HTMLElement, spec: PlotSpec): uPlot {
           ...axis,
           size: 54,
           space: 32,
-          ...(spec.isSwitch ? { splits: () => [0, 1] } : {}),
+          ...(spec.switchWords ? { splits: () => [0, 1] } : {}),
           values: (_plot, at) =>
-            spec.isSwitch ? ["off", "on"] : at.map((value) => formatNumber(value, decimalsOfSteps(at))),
+            spec.switchWords ? [...spec.switchWords] : at.map((value) => formatNumber(value, decimalsOfSteps(at))),
         },
       ],
-      series: [{}, ...lines.flatMap((i) => [line(i, spec.isSwitch), edge, edge])],
+      series: [{}, ...lines.flatMap((i) => [line(i, spec.switchWords !== null), edge, edge])],
       bands: lines.map((i) => ({ series: [i * 3 + 3, i * 3 + 2], fill: () => colour(`band-${i % 4}`) })),
       hooks: {
         drawClear: [(plot) => drawAlerts(plot, spec.alerts(), serverNow())],

@@ -6,9 +6,9 @@ import type { Series } from "../plant/device";
 import { plant } from "../plant/plant";
 import { formatTime } from "../reading/age";
 import { metricsIn } from "../reading/limits";
-import { formatNumber, formatSwitch, formatValue } from "../reading/number";
+import { formatNumber, formatSwitch } from "../reading/number";
 import { trendOf } from "../reading/trend";
-import { metricLabel } from "../reading/unit";
+import { metricLabel, switchWords } from "../reading/unit";
 import { trendArrow } from "../shell/icons";
 import { Live } from "../shell/live";
 import { palette } from "../shell/theme";
@@ -106,8 +106,9 @@ export class UnitChart extends Live {
     const series = plant.fleet.get(this.device)?.seriesOf(metric);
     const pointed = this.#pointed.value;
     const there = pointed === null ? undefined : this.#buckets[i]?.nearest(pointed);
-    const show = (value: number) => (this.#isSwitch ? formatSwitch(value) : formatNumber(value, series?.decimals));
-    let value = formatValue(series?.value ?? null, series?.decimals);
+    const show = (value: number) =>
+      this.#isSwitch ? formatSwitch(value, switchWords(metric)) : formatNumber(value, series?.decimals);
+    let value = series?.text ?? "–";
     if (pointed !== null) value = there ? show(there.avg) : "–";
     return html`<span class="legend">
       <svg class="swatch" data-line=${i % 4} viewBox="0 0 16 4" aria-hidden="true"><path d="M0 2h16"></path></svg>
@@ -122,7 +123,7 @@ export class UnitChart extends Live {
     const series = this.metrics
       .map((metric) => plant.fleet.get(this.device)?.seriesOf(metric))
       .filter((s): s is Series => s !== undefined);
-    return series.map((s) => `${metricLabel(s.metric)} is ${formatValue(s.value, s.decimals)} ${s.unit}`).join(", ");
+    return series.map((s) => `${metricLabel(s.metric)} is ${s.text} ${s.unit}`).join(", ");
   }
 
   #emptiness() {
@@ -215,7 +216,7 @@ export class UnitChart extends Live {
     if (!place) return null;
     const chart = makePlot(place, {
       lines: this.metrics.length,
-      isSwitch: this.#isSwitch,
+      switchWords: this.#isSwitch ? switchWords(this.metrics[0] ?? "") : null,
       width: this.#width(),
       height: this.#height(),
       span: () => this.range.span(serverNow()),

@@ -3,7 +3,6 @@ import { html, nothing } from "lit";
 import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
 import { formatAge } from "../reading/age";
-import { formatValue } from "../reading/number";
 import { metricLabel } from "../reading/unit";
 import { icon } from "../shell/icons";
 import { Live } from "../shell/live";
@@ -73,7 +72,7 @@ export class FirstDevice extends Live {
     const values = [...device.series.values()].slice(0, 4);
     return html`<li><a href=${paths.device(id)} data-item data-testid="arrived-${id}">
       <b>${id}</b>
-      <span>${values.map((series) => html`<span class="reading">${metricLabel(series.metric)} <b>${formatValue(series.value, series.decimals)}</b>${series.unit ? html`<span class="unit">${series.unit}</span>` : nothing}</span>`)}</span>
+      <span>${values.map((series) => html`<span class="reading">${metricLabel(series.metric)} <b>${series.text}</b>${series.unit ? html`<span class="unit">${series.unit}</span>` : nothing}</span>`)}</span>
       <span class="dim">${device.lastSeen === null ? "" : `${formatAge(now.value - device.lastSeen)}`}</span>
     </a></li>`;
   }

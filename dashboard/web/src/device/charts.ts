@@ -12,9 +12,9 @@ const LINES = 4;
 
 /**
  * Which metrics share a chart: those of one unit, four at most; metrics without a unit and switches stand alone.
- * First what rules watch, then the other numbers, then switches.
+ * First what rules watch, in the order of `watched`, then the other numbers, then switches.
  */
-export function chartsOf(series: Iterable<Series>, watched: ReadonlySet<string> = new Set()): Chart[] {
+export function chartsOf(series: Iterable<Series>, watched: readonly string[] = []): Chart[] {
   const charts = new Map<string, Chart>();
   for (const { metric, unit, value } of [...series].sort((a, b) => byName(a.metric, b.metric))) {
     if (typeof value !== "number" && typeof value !== "boolean") continue;
@@ -25,6 +25,9 @@ export function chartsOf(series: Iterable<Series>, watched: ReadonlySet<string> 
     if (chart) chart.metrics.push(metric);
     else charts.set(key, { key, unit, metrics: [metric] });
   }
-  const rank = ({ metrics, unit }: Chart) => (metrics.some((metric) => watched.has(metric)) ? 0 : unit === "" ? 2 : 1);
+  const rank = ({ metrics, unit }: Chart) => {
+    const places = metrics.map((metric) => watched.indexOf(metric)).filter((place) => place >= 0);
+    return places.length > 0 ? Math.min(...places) : watched.length + Number(unit === "");
+  };
   return [...charts.values()].sort((a, b) => rank(a) - rank(b));
 }

@@ -12,7 +12,7 @@ import "../overview/latest-alerts";
 import { connectionMark, presenceWords } from "../overview/presence";
 import { formatAge, formatDuration, formatTime } from "../reading/age";
 import { matches } from "../reading/glob";
-import { formatCount, formatValue } from "../reading/number";
+import { formatCount } from "../reading/number";
 import { metricLabel } from "../reading/unit";
 import { severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
@@ -111,8 +111,7 @@ export class DeviceHead extends Live {
       <ul class="words">${[...device.series.values()]
         .filter(({ value }) => typeof value === "string")
         .map(
-          (series) =>
-            html`<li><span class="dim">${metricLabel(series.metric)}</span> <b>${formatValue(series.value)}</b></li>`,
+          (series) => html`<li><span class="dim">${metricLabel(series.metric)}</span> <b>${series.text}</b></li>`,
         )}</ul>
     </header>`;
   }
@@ -130,7 +129,7 @@ export class DeviceCharts extends Live {
     const device = plant.fleet.get(this.device);
     if (!device) return nothing;
     device.revision.value;
-    const watched = new Set(plant.rules.limitsOf(device.id).map(({ metric }) => metric));
+    const watched = plant.rules.limitsOf(device.id).map(({ metric }) => metric);
     const charts = chartsOf(device.series.values(), watched);
     // The same list object while the metrics are the same: the charts below are made once.
     if (JSON.stringify(charts) !== JSON.stringify(this.#charts)) this.#charts = charts;

@@ -5,7 +5,6 @@ import type { Device } from "../plant/device";
 import { plant } from "../plant/plant";
 import { formatAge } from "../reading/age";
 import { type Limit, scaleFor } from "../reading/limits";
-import { formatValue } from "../reading/number";
 import { SLOT_MS } from "../reading/trail";
 import { trendOf } from "../reading/trend";
 import { metricLabel } from "../reading/unit";
@@ -51,14 +50,14 @@ export class FleetTile extends Live {
       ${
         main
           ? html`<span class="what" title="${metricLabel(main.metric)}, ${formatAge(now.value - main.time)} old">
-              <span class="value"><b data-testid="tile-value">${formatValue(main.value, main.decimals)}</b><span class="unit">${main.unit}</span></span>
+              <span class="value"><b data-testid="tile-value">${main.text}</b><span class="unit">${main.unit}</span></span>
               ${device.freshness === "fresh" ? trendArrow(trendOf(main.trail, spanOf(limits, main.metric))) : nothing}
               ${main.isNumeric ? html`<canvas aria-hidden="true"></canvas>` : nothing}
             </span>
             ${limitsBar(main, limits)}
             <span class="rest">${rest.map(
               (series) =>
-                html`<span title=${metricLabel(series.metric)}>${series.isNumeric ? nothing : `${metricLabel(series.metric)} `}${formatValue(series.value, series.decimals)}${series.unit ? html`<span class="unit">${series.unit}</span>` : nothing}</span>`,
+                html`<span title=${metricLabel(series.metric)}>${series.isNumeric ? nothing : `${metricLabel(series.metric)} `}${series.text}${series.unit ? html`<span class="unit">${series.unit}</span>` : nothing}</span>`,
             )}</span>`
           : html`<span class="what dim">no readings yet</span>`
       }

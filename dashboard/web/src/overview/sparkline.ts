@@ -1,6 +1,8 @@
 import { SLOTS, type Trail } from "../reading/trail";
 import { colour } from "../shell/theme";
 
+const YOUNG = 12;
+
 export interface Size {
   width: number;
   height: number;
@@ -52,14 +54,16 @@ export function drawSparkline(
   const middle = (range[0] + range[1]) / 2;
   const span = Math.max(range[1] - range[0], Math.abs(middle) * 0.02, 1e-9);
   const y = (value: number) => 2 + (height - 4) * (0.5 - (value - middle) / span);
-  const x = (at: number) => ((at - slot + SLOTS - 0.5) / SLOTS) * width;
+  // A series that has just begun takes the whole width, as soon as there is a minute of it.
+  const slots = Math.min(SLOTS, Math.max(YOUNG, slot - trail.oldest + 1));
+  const x = (at: number) => ((at - slot + slots - 0.5) / slots) * width;
 
   paint.strokeStyle = colour(token);
   paint.fillStyle = colour(token);
   paint.lineWidth = 1.4;
   paint.lineJoin = "round";
   paint.globalAlpha = 0.22;
-  const step = width / SLOTS;
+  const step = width / slots;
   for (const place of trail.places(slot)) {
     const top = y(trail.max[place] ?? 0);
     const bottom = y(trail.min[place] ?? 0);

@@ -1,7 +1,7 @@
 import { type Signal, signal } from "@preact/signals-core";
-import { decimalsFor } from "../reading/number";
+import { decimalsFor, decimalsOf, formatValue } from "../reading/number";
 import { Trail } from "../reading/trail";
-import { unitOf } from "../reading/unit";
+import { switchWords, unitOf } from "../reading/unit";
 import {
   type Connection,
   type DeviceState,
@@ -21,6 +21,7 @@ export class Series {
   unit: string;
   readonly trail = new Trail();
   #magnitude = 0;
+  #sent = 0;
 
   constructor(
     readonly device: string,
@@ -33,14 +34,20 @@ export class Series {
     return typeof this.value === "number";
   }
 
-  /** Decimals that stay put while the value wanders: those of the greatest value seen. */
+  /** Decimals that stay put while the value wanders: as the greatest value needs, but no more than the device sends. */
   get decimals(): number {
-    return decimalsFor(this.#magnitude);
+    return Math.min(decimalsFor(this.#magnitude), this.#sent);
+  }
+
+  /** The newest value as text, without its unit. */
+  get text(): string {
+    return formatValue(this.value, this.decimals, switchWords(this.metric));
   }
 
   take(time: number, value: Value, min: number | null, max: number | null): void {
     if (typeof value === "number") {
       this.#magnitude = Math.max(this.#magnitude, Math.abs(value));
+      this.#sent = Math.max(this.#sent, decimalsOf(value));
       this.trail.add(time, value, min ?? value, max ?? value);
     }
     if (time < this.time) return;

@@ -34,10 +34,8 @@ export function groupDevices(ids: Iterable<string>): Group[] {
   return groups;
 }
 
-/** `cold-room` → `Cold rooms`. */
+/** `cold-room` → `Cold room`: no plural is made of words in whatever language they are. */
 export function groupLabel(prefix: string): string {
   const words = prefix.replace(/[-_./]+/g, " ").trim();
-  const label = words.charAt(0).toUpperCase() + words.slice(1);
-  if (/[sx\d]$/i.test(label) || label.length < 3) return label;
-  return /[^aeiou]y$/i.test(label) ? `${label.slice(0, -1)}ies` : `${label}s`;
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -1,5 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { decimalsFor, formatBytes, formatNumber, formatRate, formatShare, formatSwitch, formatValue } from "./number";
+import {
+  decimalsFor,
+  decimalsOf,
+  formatBytes,
+  formatNumber,
+  formatRate,
+  formatShare,
+  formatSwitch,
+  formatValue,
+} from "./number";
 
 test.each([
   [0, "0"],
@@ -23,8 +32,8 @@ test("decimals grow as magnitudes shrink, and stop", () => {
 });
 
 test.each([
-  [true, "on"],
-  [false, "off"],
+  [true, "yes"],
+  [false, "no"],
   ["running", "running"],
   [null, "–"],
 ])("%o reads %s", (value, text) => expect(formatValue(value)).toBe(text));
@@ -34,7 +43,7 @@ test.each([
   [0, "off"],
   [0.4, "on 40 %"],
   [0.999, "on 99 %"],
-])("a switch on for %d of the time reads %s", (share, text) => expect(formatSwitch(share)).toBe(text));
+])("a switch on for %d of the time reads %s", (share, text) => expect(formatSwitch(share, ["off", "on"])).toBe(text));
 
 describe("the share of readings in time", () => {
   test.each([
@@ -52,3 +61,11 @@ test("rates below ten keep a decimal", () =>
 
 test("bytes have binary units", () =>
   expect([512, 1536, 12_900_000].map(formatBytes)).toEqual(["512 B", "1.5 KiB", "12.3 MiB"]));
+
+test.each([
+  [1479, 0],
+  [0.41, 2],
+  [-3.3, 1],
+  [0.1 + 0.2, 1],
+  [Math.PI, 5],
+])("%d was written with %d decimals", (value, decimals) => expect(decimalsOf(value)).toBe(decimals));

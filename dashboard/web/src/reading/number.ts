@@ -29,16 +29,28 @@ export function formatNumber(
   return /^\u2212[0.]*$/.test(text) ? text.slice(1) : text;
 }
 
-export function formatValue(value: Value | null, decimals?: number): string {
+/** Decimals with which a number was written, at most five. */
+export function decimalsOf(value: number): number {
+  for (let decimals = 0; decimals < 5; decimals++) {
+    const scaled = value * 10 ** decimals;
+    if (Math.abs(scaled - Math.round(scaled)) < 1e-6) return decimals;
+  }
+  return 5;
+}
+
+/** Words for the two states of a switch. */
+export type SwitchWords = readonly [off: string, on: string];
+
+export function formatValue(value: Value | null, decimals?: number, [off, on]: SwitchWords = ["no", "yes"]): string {
   if (value === null) return "–";
-  if (typeof value === "boolean") return value ? "on" : "off";
+  if (typeof value === "boolean") return value ? on : off;
   return typeof value === "number" ? formatNumber(value, decimals) : value;
 }
 
 /** What a switch was over some time: `on`, `off`, or the share of it that it was on. */
-export function formatSwitch(share: number): string {
-  if (share >= 1) return "on";
-  return share <= 0 ? "off" : `on ${fixed(0).format(Math.min(99, Math.max(1, share * 100)))} %`;
+export function formatSwitch(share: number, [off, on]: SwitchWords): string {
+  if (share >= 1) return on;
+  return share <= 0 ? off : `${on} ${fixed(0).format(Math.min(99, Math.max(1, share * 100)))} %`;
 }
 
 export function formatCount(count: number): string {

@@ -38,6 +38,12 @@ export class Trail {
     }
   }
 
+  /** The oldest slot held. */
+  get oldest(): number {
+    for (const place of this.places()) return this.slot[place] ?? this.newest;
+    return this.newest;
+  }
+
   /** Least and greatest value held, or null while nothing is. */
   range(): [number, number] | null {
     let low = Number.POSITIVE_INFINITY;

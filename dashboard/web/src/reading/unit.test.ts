@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { metricLabel, unitOf } from "./unit";
+import { metricLabel, switchWords, unitOf } from "./unit";
 
 test.each([
   ["temp_c", "°C", "temp"],
@@ -8,6 +8,10 @@ test.each([
   ["pm25_ug_m3", "µg/m³", "pm25"],
   ["motor.current_a", "A", "motor · current"],
   ["battery_pct", "%", "battery"],
+  ["ch4_pct_lel", "% LEL", "ch4"],
+  ["rpm", "rpm", "rpm"],
+  ["c", "", "c"],
+  ["burner_on", "", "burner"],
   ["value", "", "value"],
   ["_c", "°C", "c"],
 ])("%s is in %o and called %s", (metric, unit, label) => {
@@ -16,3 +20,8 @@ test.each([
 });
 
 test("the unit the server tells wins", () => expect(unitOf("temp_c", "K")).toBe("K"));
+
+test("a switch is on or off, another truth is so or not", () => {
+  expect(switchWords("burner_on")).toEqual(["off", "on"]);
+  expect(switchWords("door_open")).toEqual(["no", "yes"]);
+});

@@ -1,6 +1,10 @@
+import type { SwitchWords } from "./number";
+
 /** Endings of metric names and the unit they mean, longest first where one ends in another. */
 const ENDINGS: readonly [string, string][] = [
   ["_percent", "%"],
+  ["_on", ""], // of a switch: its words tell the rest
+  ["_pct_lel", "% LEL"],
   ["_m3_h", "m³/h"],
   ["_l_min", "l/min"],
   ["_mm_s", "mm/s"],
@@ -45,17 +49,28 @@ const ENDINGS: readonly [string, string][] = [
   ["_s", "s"],
 ];
 
+/** The ending of a metric's name that tells its unit: `_c` of `temp_c`, or the whole of a name such as `rpm`. */
+function endingOf(metric: string): [ending: string, unit: string] | undefined {
+  const name = metric.toLowerCase();
+  return (
+    ENDINGS.find(([ending]) => name.endsWith(ending)) ??
+    ENDINGS.find(([ending]) => ending.length > 3 && name === ending.slice(1))
+  );
+}
+
 /** The unit the server told, else the one the metric's name ends in, else none. */
 export function unitOf(metric: string, told?: string | null): string {
-  if (told) return told;
-  const name = metric.toLowerCase();
-  return ENDINGS.find(([ending]) => name.endsWith(ending))?.[1] ?? "";
+  return told || (endingOf(metric)?.[1] ?? "");
 }
 
 /** The metric's name as words: its unit ending is shown beside the value and left out here. */
 export function metricLabel(metric: string): string {
-  const name = metric.toLowerCase();
-  const ending = ENDINGS.find(([known]) => name.endsWith(known))?.[0] ?? "";
-  const stem = metric.slice(0, metric.length - ending.length) || metric;
+  const ending = endingOf(metric)?.[0] ?? "";
+  const stem = metric.slice(0, Math.max(0, metric.length - ending.length)) || metric;
   return stem.replaceAll("_", " ").replaceAll(".", " · ").trim() || metric;
+}
+
+/** What the two states of a boolean metric are called: `burner_on` is on or off, `door_open` is so or is not. */
+export function switchWords(metric: string): SwitchWords {
+  return metric.toLowerCase().endsWith("_on") ? ["off", "on"] : ["no", "yes"];
 }
