@@ -246,7 +246,9 @@ class Workers:
 
     def _end(self, worker: "_Worker", *, kill: bool = False) -> asyncio.Task[None]:
         self._alive.discard(worker)
-        ending = asyncio.ensure_future(worker.end(kill=kill))
+        if kill:
+            worker.kill()
+        ending = asyncio.ensure_future(worker.end())
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
         return ending
@@ -298,24 +300,22 @@ class _Worker:
         said = self._stderr.decode(errors="replace").strip().rpartition("\n")[2]
         return f"status {self.process.returncode}, stderr {said!r}"
 
-    async def end(self, *, kill: bool) -> None:
-        """Ends the process, by force or by closing its stdin, and waits until it is gone."""
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def end(self) -> None:
+        """Closes stdin, which ends a worker without a task, and waits until it is gone."""
         self.awake()
         if self.process.stdin is not None:
             self.process.stdin.close()
-        if kill:
-            self._force()
         try:
             async with asyncio.timeout(5):
                 await self.process.wait()
         except TimeoutError:
-            self._force()
+            self.kill()
             await self.process.wait()
         await self._listening
-
-    def _force(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
 
     async def _listen(self) -> None:
         stderr = self.process.stderr

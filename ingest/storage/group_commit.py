@@ -1,6 +1,6 @@
 """Group commit: one thread writes and syncs; while it does, what comes next gathers.
 
-Written for speed (benchmarks/journal.py): per entry one future and one queue item, per commit
+Written for speed (benchmarks/storage.py): per entry one future and one queue item, per commit
 one write, one fdatasync and one wake-up of the event loop. No preallocation: on ext4 it made
 the fdatasync of 300 bytes a third faster (110 → 76 µs) and that of 3 KB not at all.
 """

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec.structs
 import numpy as np
 
+from tocsin.ingest.frames import Column
 from tocsin.ingest.storage.files import DISK, FileLayer
 from tocsin.ingest.storage.history import index as index_file
 from tocsin.ingest.storage.history.index import File, HistoryCorrupt, Index, Level, Stored
@@ -111,20 +112,15 @@ class History:
             first = self._index.covered + 1
             if through < first:
                 return
-            stored: list[Stored] = []
             serial = next(self._serials)
+            stored: list[Stored] = []
             if len(rows):
-                stored, _ = await self._workers.call(
+                suffix = _suffix(first, through, serial)
+                stored = await self._written(
                     "history.store",
-                    Store(
-                        folder=str(self._folder),
-                        suffix=_suffix(first, through, serial),
-                        devices=rows.devices,
-                        metrics=rows.metrics,
-                    ),
-                    list[Stored],
-                    columns=(rows.code, rows.time, rows.value, rows.late),
-                    lane="write",
+                    Store(str(self._folder), suffix, rows.devices, rows.metrics),
+                    suffix,
+                    (rows.code, rows.time, rows.value, rows.late),
                 )
             new = [
                 File("raw", Path(one.path).parent.name, first, through, one, rolled=False)
@@ -222,19 +218,15 @@ class History:
         suffix = _suffix(first, last, serial)
         newest = datetime.fromtimestamp(max(file.stored.end for file in step.files), UTC)
         day, month = one.partition, newest.strftime("%Y-%m")
-        stored, _ = await self._workers.call(
-            "history.merge",
-            MergeFiles(
-                folder=str(self._folder),
-                raw=True,
-                inputs=[file.stored.path for file in step.files],
-                output=None if alone else f"raw/{day}/{suffix}",
-                minute=f"minute/{day}/{suffix}",
-                hour=f"hour/{month}/{suffix}",
-            ),
-            list[Stored],
-            lane="write",
+        request = MergeFiles(
+            folder=str(self._folder),
+            raw=True,
+            inputs=[file.stored.path for file in step.files],
+            output=None if alone else f"raw/{day}/{suffix}",
+            minute=f"minute/{day}/{suffix}",
+            hour=f"hour/{month}/{suffix}",
         )
+        stored = await self._written("history.merge", request, suffix)
         raw = one.stored if alone else stored[0]
         new = [
             File("raw", day, first, last, raw),
@@ -247,17 +239,14 @@ class History:
         one = step.files[0]
         first, last = _positions(step.files)
         serial = next(self._serials)
-        stored, _ = await self._workers.call(
-            "history.merge",
-            MergeFiles(
-                folder=str(self._folder),
-                raw=one.level == "raw",
-                inputs=[file.stored.path for file in step.files],
-                output=f"{one.level}/{one.partition}/{_suffix(first, last, serial)}",
-            ),
-            list[Stored],
-            lane="write",
+        suffix = _suffix(first, last, serial)
+        request = MergeFiles(
+            folder=str(self._folder),
+            raw=one.level == "raw",
+            inputs=[file.stored.path for file in step.files],
+            output=f"{one.level}/{one.partition}/{suffix}",
         )
+        stored = await self._written("history.merge", request, suffix)
         new = File(one.level, one.partition, first, last, stored[0])
         await self._exchange(step.files, [new], serial)
 
@@ -276,6 +265,21 @@ class History:
                 minute_until=max(index.minute_until, newest("minute")),
             ),
         )
+
+    async def _written(
+        self, task: str, request: Store | MergeFiles, suffix: str, columns: Sequence[Column] = ()
+    ) -> list[Stored]:
+        """What the worker wrote. When it fails, what there is of it goes: the disk may be full."""
+        try:
+            stored, _ = await self._workers.call(
+                task, request, list[Stored], columns=columns, lane="write"
+            )
+        except BaseException:
+            for path in self._folder.glob(f"*/*/{suffix}*"):
+                with suppress(OSError):
+                    self._files.unlink(path)
+            raise
+        return stored
 
     async def _exchange(
         self, old: Iterable[File], new: list[File], serial: int, index: Index | None = None
@@ -297,13 +301,20 @@ class History:
         saving = asyncio.ensure_future(
             asyncio.to_thread(index_file.save, self._files, self._folder, index)
         )
-        try:
-            await asyncio.shield(saving)
-        finally:
-            # Cancelled or not: what it makes of the file is to be known before it is made again.
-            await asyncio.wait([saving])
-            if saving.exception() is None:
-                self._index = index
+        # A rename cannot be taken back: a caller who is cancelled meanwhile still learns what
+        # became of it, and is cancelled at its next await.
+        cancelled = 0
+        while not saving.done():
+            try:
+                await asyncio.wait([saving])
+            except asyncio.CancelledError:
+                cancelled += 1
+        if cancelled and (task := asyncio.current_task()):
+            for _ in range(cancelled):
+                task.uncancel()
+                task.cancel()
+        saving.result()
+        self._index = index
 
     def _delete_doomed(self) -> None:
         """Deletes files that no query reads which began while they counted."""
@@ -333,6 +344,9 @@ class History:
             for path in (self._folder / level).glob("*/*"):
                 if _PARQUET.search(path.name) and str(path.relative_to(self._folder)) not in named:
                     self._files.unlink(path)
+            for partition in (self._folder / level).glob("*"):
+                with suppress(OSError):  # not empty
+                    partition.rmdir()
         for path in (self._folder / "spill").glob("*"):
             self._files.unlink(path)
 

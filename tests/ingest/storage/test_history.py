@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -341,13 +342,52 @@ async def test_a_store_that_fails_covers_nothing_and_may_be_repeated(
     tmp_path: Path, workers: Workers
 ) -> None:
     history = History(tmp_path, workers)
-    (tmp_path / "raw").write_text("in the way")
+    two_days: list[Reading] = [(0, MIDNIGHT, 1.0), (0, MIDNIGHT - 1, 1.0)]
+    (tmp_path / "raw").mkdir()
+    in_the_way = tmp_path / "raw" / "2023-11-14"
+    in_the_way.write_text("no folder")
     with pytest.raises(WorkerTaskFailed, match="Error"):
-        await history.store(rows([(0, MIDNIGHT, 1.0)]), 1)
+        await history.store(rows(two_days), 1)
     assert history.covered() == 0
-    (tmp_path / "raw").unlink()
-    await history.store(rows([(0, MIDNIGHT, 1.0)]), 1)
-    assert (history.covered(), history.stats().raw_rows) == (1, 1)
+    assert parquet_files(tmp_path) == 0
+    in_the_way.unlink()
+    await history.store(rows(two_days), 1)
+    assert (history.covered(), history.stats().raw_rows) == (1, 2)
+
+
+class SlowNames(DiskFiles):
+    """Its renames wait for the test."""
+
+    def __init__(self) -> None:
+        self.renaming, self.may_rename = threading.Event(), threading.Event()
+
+    def rename(self, source: Path, target: Path) -> None:
+        self.renaming.set()
+        assert self.may_rename.wait(10)
+        super().rename(source, target)
+
+
+async def test_a_store_cancelled_at_its_last_step_says_that_it_stored(tmp_path: Path) -> None:
+    """Else its caller would keep the rows and store them again."""
+    disk = SlowNames()
+    history = History(tmp_path, InProcess(), files=disk)
+    stored: list[int] = []
+
+    async def flush() -> None:
+        await history.store(rows([(0, MIDNIGHT, 1.0)]), 1)
+        stored.append(history.covered())
+        await asyncio.sleep(0)
+        stored.append(-1)
+
+    flushing = asyncio.ensure_future(flush())
+    assert await asyncio.to_thread(disk.renaming.wait, 10)
+    flushing.cancel()
+    await asyncio.sleep(0)
+    disk.may_rename.set()
+    with pytest.raises(asyncio.CancelledError):
+        await flushing
+    assert stored == [1]
+    assert History(tmp_path, InProcess()).stats().raw_rows == 1
 
 
 def test_the_server_does_not_import_duckdb() -> None:

@@ -105,6 +105,14 @@ def test_rot_before_the_last_commit_is_never_cut_away(
         assert segment.path.read_bytes() == content
 
 
+def test_a_record_left_over_from_a_failed_write_is_cut(tmp_path: Path) -> None:
+    """Its checksum is right, but its position is of a record that is there already."""
+    segment = write(tmp_path, [[b"a", b"b"]]).segments[-1]
+    with segment.path.open("ab") as file:
+        file.write(frame(2, 1.5, segment.length, b"stale"))
+    assert recovered(tmp_path) == [b"a", b"b"]
+
+
 def test_rot_in_an_earlier_segment_is_named(tmp_path: Path) -> None:
     writer = write(tmp_path, [[b"\x90"] for _ in range(20)], segment_bytes=150)
     assert len(writer.segments) > 3
