@@ -12,71 +12,71 @@ RATE = 2_000.0
 """Offered by many slow devices; amqtt stays below one core."""
 
 
-def workloads(quick: bool) -> list[Workload]:
-    seconds = 4.0 if quick else 8.0
-    flood = 100_000 if quick else 400_000
-    thousand: dict[str, object] = {"connections": 1000, "rate": RATE, "seconds": seconds}
-    pipelined: dict[str, object] = {"connections": 4, "pipeline": 32}
-    found = [
-        Workload(
-            "fast-qos0",
-            "4 fast devices, 32 messages a segment, QoS 0, as fast as it goes",
-            {**pipelined, "qos": 0, "flood": flood},
-            figure="rate",
+def headlines(quick: bool) -> list[Workload]:
+    """The comparisons that a short run makes too."""
+    seconds = 2.5 if quick else 4.0
+    fast: dict[str, object] = {
+        "connections": 4,
+        "pipeline": 32,
+        "credit": 1024,
+        "seconds": seconds,
+    }
+    slow: dict[str, object] = {"connections": 1000, "rate": RATE, "seconds": seconds}
+    return [
+        *(
+            Workload(
+                f"fast-qos{qos}",
+                f"4 fast devices, 32 messages a segment, QoS {qos}, 1,024 under way",
+                {**fast, "qos": qos},
+                figure="rate",
+            )
+            for qos in (0, 1)
         ),
-        Workload(
-            "fast-qos1",
-            "4 fast devices, 32 messages a segment, QoS 1, 1,024 under way",
-            {**pipelined, "qos": 1, "credit": 1024, "seconds": seconds},
-            figure="rate",
-        ),
-        Workload(
-            "slow-qos0",
-            f"1,000 devices, one message a segment, QoS 0, {RATE:,.0f} a second",
-            {**thousand, "qos": 0},
-        ),
-        Workload(
-            "slow-qos1",
-            f"1,000 devices, one message a segment, QoS 1, {RATE:,.0f} a second",
-            {**thousand, "qos": 1},
+        *(
+            Workload(
+                f"slow-qos{qos}",
+                f"1,000 devices, one message a segment, QoS {qos}, {RATE:,.0f} a second",
+                {**slow, "qos": qos},
+            )
+            for qos in (0, 1)
         ),
     ]
-    if quick:
-        return found
+
+
+def details() -> list[Workload]:
+    """One round each in a whole run."""
+    slow: dict[str, object] = {"connections": 1000, "rate": RATE, "seconds": 4.0}
     return [
-        *found,
+        Workload(
+            "slow-qos1-saturated",
+            "1,000 devices, one message a segment, QoS 1, 500 under way",
+            {"connections": 1000, "qos": 1, "credit": 500, "seconds": 4.0},
+            figure="rate",
+        ),
         Workload(
             "slow-qos0-1-metric",
             f"1,000 devices, one metric a message, QoS 0, {RATE:,.0f} a second",
-            {**thousand, "qos": 0, "metrics": 1},
+            {**slow, "qos": 0, "metrics": 1},
         ),
-        Workload(
-            "many-qos0",
-            f"10,000 devices, one message a segment, QoS 0, {RATE:,.0f} a second",
-            {**thousand, "connections": 10_000, "qos": 0},
-        ),
-        Workload(
-            "many-qos1",
-            f"10,000 devices, one message a segment, QoS 1, {RATE:,.0f} a second",
-            {**thousand, "connections": 10_000, "qos": 1},
+        *(
+            Workload(
+                f"many-qos{qos}",
+                f"10,000 devices, one message a segment, QoS {qos}, {RATE:,.0f} a second",
+                {**slow, "connections": 10_000, "qos": qos, "warmup": 1},
+            )
+            for qos in (0, 1)
         ),
         Workload(
             "reconnect-storm",
-            "1,000 devices lose their connection, come back and publish one message at QoS 1;"
-            " per message stands for per device",
+            "1,000 devices lose their connection, come back and publish one message at QoS 1"
+            " (per message means per device)",
             {"connections": 1000, "qos": 1, "reconnect": True},
             figure="rate",
         ),
         Workload(
             "fan-out",
             "50 messages a second to 100 MQTT subscribers, QoS 0",
-            {"connections": 10, "qos": 0, "rate": 50.0, "seconds": seconds},
+            {"connections": 10, "qos": 0, "rate": 50.0, "seconds": 4.0},
             subscribers={"count": 100, "qos": 0},
-        ),
-        Workload(
-            "slow-qos1-saturated",
-            "1,000 devices, one message a segment, QoS 1, 500 under way, as fast as it goes",
-            {"connections": 1000, "qos": 1, "credit": 500, "seconds": seconds},
-            figure="rate",
         ),
     ]

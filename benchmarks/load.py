@@ -2,12 +2,12 @@
 
     python -m benchmarks.load --port 1883 --connections 1000 --qos 1 --rate 5000 --seconds 10
 
-Four ways to load:
+Three ways to load:
 
 --rate R     open loop: R messages a second in all, whatever the server does. Message i is due at
              start + i/R; latency counts from then, so that waiting is not omitted.
---credit C   closed loop (QoS 1): C messages under way in all, the next as one is acknowledged.
---flood N    N messages as fast as the sockets take them.
+--credit C   closed loop: C messages under way in all, the next segment as one is acknowledged.
+             At QoS 0 a PINGREQ ends each segment; its answer says that the server has read it.
 --reconnect  all connections break; all devices come back and publish one message.
 
 Before, every device publishes `--warmup` messages that count for nothing, so that each is known.
@@ -61,7 +61,7 @@ class LoadError(Exception):
 class Device:
     """One connection: its socket, its messages, and what is under way on it."""
 
-    __slots__ = ("acked", "began", "hot", "next_id", "pending", "pongs", "publications", "sock")
+    __slots__ = ("acked", "began", "hot", "next_id", "pending", "pings", "publications", "sock")
 
     def __init__(self, name: str, sock: socket.socket, metrics: int, qos: int) -> None:
         self.sock = sock
@@ -71,7 +71,7 @@ class Device:
         self.acked = 0
         self.next_id = 0
         self.pending = b""  # bytes the socket did not take
-        self.pongs = 0
+        self.pings = 0  # not yet answered
 
 
 class Load:
@@ -110,8 +110,6 @@ class Load:
             self._open_loop(args.rate, args.seconds, storm=args.storm)
         elif args.credit:
             self._closed_loop(args.credit, args.seconds)
-        elif args.flood:
-            self._flood(args.flood)
         else:
             self._reconnect()
         published = time.monotonic()
@@ -168,20 +166,6 @@ class Load:
             waiting += self._freed
             self._freed.clear()
 
-    def _flood(self, count: int) -> None:
-        devices, size = self._devices, self._args.pipeline
-        turn = 0
-        while self.sent < count:
-            now = time.monotonic()
-            for _ in range(BURST):
-                device = devices[turn % len(devices)]
-                turn += 1
-                if device.pending:
-                    continue
-                self._publish_joined(device, size, now)
-            blocked = sum(1 for device in devices if device.pending) == len(devices)
-            self._exchange(0.05 if blocked else 0.0)
-
     def _reconnect(self) -> None:
         for device in self._devices:
             self._selector.unregister(device.sock)
@@ -195,8 +179,13 @@ class Load:
         self._send(device, self._packet(device, at))
 
     def _publish_joined(self, device: Device, count: int, at: float) -> None:
-        packets = [self._packet(device, at) for _ in range(count)]
-        self._send(device, b"".join(packets))
+        self._send(device, b"".join([self._packet(device, at) for _ in range(count)]))
+        if not self._args.qos:
+            self._ping(device)
+
+    def _ping(self, device: Device) -> None:
+        device.pings += 1
+        self._send(device, PINGREQ)
 
     def _packet(self, device: Device, at: float) -> bytes:
         packet_id = b""
@@ -252,7 +241,8 @@ class Load:
             elif data[at] == 0xD0:  # PINGRESP
                 if at + 2 > len(data):
                     data += _exactly(device.sock, at + 2 - len(data))
-                device.pongs += 1
+                device.pings -= 1
+                self._freed.append(device)
                 at += 2
             else:
                 raise LoadError(f"packet type {data[at]:#x} came; expected PUBACK or PINGRESP")
@@ -260,10 +250,9 @@ class Load:
     def _drain(self) -> None:
         """Waits until the server has read and acknowledged everything."""
         for device in self._devices:
-            device.pongs = 0
-            self._send(device, PINGREQ)
+            self._ping(device)
         deadline = time.monotonic() + PATIENCE_S
-        while any(not device.pongs or device.began for device in self._devices):
+        while any(device.pings or device.began for device in self._devices):
             if time.monotonic() > deadline:
                 missing = sum(len(device.began) for device in self._devices)
                 raise LoadError(f"{missing} messages unacknowledged after {PATIENCE_S} s")
@@ -314,14 +303,8 @@ def _arguments() -> argparse.Namespace:
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--rate", type=float)
     how.add_argument("--credit", type=int)
-    how.add_argument("--flood", type=int)
     how.add_argument("--reconnect", action="store_true")
-    args = parser.parse_args()
-    if args.credit and not args.qos:
-        parser.error(
-            "--credit needs --qos 1: without acknowledgements there is nothing to wait for"
-        )
-    return args
+    return parser.parse_args()
 
 
 def main() -> int:

@@ -23,23 +23,27 @@ from benchmarks.series import Series, measure
 from benchmarks.trial import Build, Workload
 
 DOCS = Path(__file__).parents[1] / "docs"
-Plan = list[tuple[Workload, Mapping[str, Build]]]
+ROUNDS = 5
+"""Rounds of the headline comparisons in a whole run; everything else runs once."""
+
+Plan = list[tuple[Workload, Mapping[str, Build], int]]
 
 
-def plan(quick: bool) -> Plan:
-    """What is run against which servers, in order."""
-    ours: dict[str, Build] = {OURS: product.products(1)[OURS]}
-    with_consumer = {name: product.products(1)[name] for name in (OURS, "mosquitto+paho")}
+def plan(quick: bool, rounds: int) -> Plan:
+    """What is run, against which servers, how often."""
     found: Plan = [
-        (workload, product.products(int(str(workload.load["qos"]))))
-        for workload in product.comparisons(quick)
+        (workload, product.products(int(str(workload.load["qos"]))), rounds)
+        for workload in product.headlines(quick)
     ]
-    found += [(workload, broker.BROKERS) for workload in broker.workloads(quick)]
-    if not quick:
-        found += [(workload, with_consumer) for workload in product.growth(quick)]
-        found += [(workload, ours) for workload in product.sizes()]
-        found += [(workload, {OURS: build}) for workload, build in product.rules()]
-        found += [(product.claim(quick), ours)]
+    found += [(workload, broker.BROKERS, rounds) for workload in broker.headlines(quick)]
+    if quick:
+        return found
+    found += [(workload, broker.BROKERS, 1) for workload in broker.details()]
+    found.append((product.storm(), product.products(1), 1))
+    found += [(workload, product.with_consumer(1), 1) for workload in product.growth()]
+    found += [(workload, product.OURS, 1) for workload in product.sizes()]
+    found += [(workload, builds, 1) for workload, builds in product.rules()]
+    found.append((product.claim(), product.OURS, 1))
     return found
 
 
@@ -53,17 +57,17 @@ def main() -> int:
     servers, absent = _servers(missing)
     busy = _busy_before()
     series: list[Series] = []
-    for workload, builds in plan(args.quick):
+    rounds = args.rounds or (1 if args.quick else ROUNDS)
+    for workload, builds, times in plan(args.quick, rounds):
         if args.only and not any(workload.name.startswith(name) for name in args.only):
             continue
         present = {name: build for name, build in builds.items() if name in servers}
-        rounds = 1 if len(builds) == 1 else args.rounds or (1 if args.quick else 5)
-        series.append(measure(workload, present, rounds, _say))
+        series.append(measure(workload, present, times, _say))
     report = {
         "at": datetime.now(UTC).isoformat(timespec="minutes"),
         "commit": _commit(),
         "quick": args.quick,
-        "rounds": args.rounds or (1 if args.quick else 5),
+        "rounds": rounds,
         "python": platform.python_version(),
         "machine": machine(),
         "busy_before": round(busy, 3),
@@ -120,9 +124,11 @@ def _say(line: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two minutes instead of the whole")
+    parser.add_argument("--quick", action="store_true", help="the headline comparisons, one round")
     parser.add_argument("--only", action="append", help="workloads whose name begins so")
-    parser.add_argument("--rounds", type=int, help="rounds of each comparison (5; quick: 1)")
+    parser.add_argument(
+        "--rounds", type=int, help="rounds of the headline comparisons (5; quick: 1)"
+    )
     parser.add_argument("--page", action="store_true", help="only write the page from the JSON")
     return parser.parse_args()
 

@@ -6,15 +6,24 @@ from urllib.request import urlopen
 from benchmarks.peers.installed import NODE_RED, node_program, node_red_program
 from benchmarks.peers.mosquitto import Mosquitto
 
-FUNCTION = """
+START = """
+context.changed = new Map();
+context.alarms = new Set();
+context.count = 0;
+context.clients = [];
+flow.set("judge", context);
+context.timer = setInterval(() => {
+  if (!context.changed.size) return;
+  const frame = JSON.stringify({readings: [...context.changed.values()]});
+  for (const res of context.clients) res.write("event: readings\\ndata: " + frame + "\\n\\n");
+  context.changed.clear();
+}, 100);
+"""
+JUDGE = """
 const values = msg.payload, device = msg.topic.split("/")[1], ts = values.ts;
-const newest = context.newest || (context.newest = {}), clients = flow.get("clients") || [];
-context.changed = context.changed || new Map();
-context.alarms = context.alarms || new Set();
 for (const metric in values) {
   if (metric === "ts") continue;
   const key = device + " " + metric, value = values[metric];
-  newest[key] = value;
   context.changed.set(key, [device, metric, ts, value]);
   if (value > LIMITS[metric]) {
     if (!context.alarms.has(key)) {
@@ -22,26 +31,17 @@ for (const metric in values) {
       const alarm = {subject: device, rule: metric, state: "active", value: value,
                      began_at: new Date(ts).toISOString()};
       const text = "event: alert\\ndata: " + JSON.stringify(alarm) + "\\n\\n";
-      for (const res of clients) res.write(text);
+      for (const res of context.clients) res.write(text);
     }
   } else context.alarms.delete(key);
 }
-global.set("count", (global.get("count") || 0) + 1);
-const now = Date.now();
-if (now - (context.sent || 0) >= 100) {
-  const frame = JSON.stringify({readings: [...context.changed.values()]});
-  for (const res of clients) res.write("event: readings\\ndata: " + frame + "\\n\\n");
-  context.changed.clear();
-  context.sent = now;
-}
+context.count++;
 """
 OPEN = """
 const res = msg.res._res;
 res.writeHead(200, {"Content-Type": "text/event-stream"});
 res.write("event: hello\\ndata: {}\\n\\n");
-const clients = flow.get("clients") || [];
-clients.push(res);
-flow.set("clients", clients);
+flow.get("judge").clients.push(res);
 """
 LIMITS = "{temp_c: 90, pressure_bar: 3, flow_lpm: 60, vibration_mm_s: 5}"
 
@@ -98,13 +98,14 @@ class NodeRed(Mosquitto):
             "cleansession": True,
         }
         source = {"topic": "devices/#", "qos": str(self._qos), "datatype": "json"}
-        judge = f"const LIMITS = {LIMITS};\n{FUNCTION}"
-        count = 'msg.payload = String(global.get("count") || 0);\nreturn msg;'
+        judge = {"initialize": START, "finalize": "clearInterval(context.timer);", "outputs": 0}
+        code = f"const LIMITS = {LIMITS};\n{JUDGE}"
+        count = 'msg.payload = String(flow.get("judge").count);\nreturn msg;'
         return [
             {"id": "tab", "type": "tab", "label": "bench"},
             broker,
             node("in", "mqtt in", "judge", broker="broker", inputs=0, **source),
-            node("judge", "function", func=judge, outputs=0),
+            node("judge", "function", func=code, **judge),
             node("get-stream", "http in", "open", url="/stream", method="get"),
             node("open", "function", func=OPEN, outputs=0),
             node("get-count", "http in", "count", url="/count", method="get"),
