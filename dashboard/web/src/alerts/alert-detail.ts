@@ -15,7 +15,7 @@ import { Live } from "../shell/live";
 import { paths } from "../shell/route";
 import { type Alert, millis } from "../wire/contract";
 import { act, ask } from "./ask";
-import { lifeOf, whatOf } from "./words";
+import { lifeOf, shapeOf, whatOf } from "./words";
 
 /** How much is drawn before and after an alert that is over. */
 const MARGIN_MS = 120_000;
@@ -34,7 +34,7 @@ export class AlertDetail extends Live {
     }
     const rule = plant.rules.get(alert.rule);
     const end = millis(alert.cleared_at);
-    return html`<section class="detail panel" data-severity=${alert.severity} data-alert=${alert.id} aria-labelledby="detail-title" data-testid="alert-detail">
+    return html`<section class="detail panel" data-severity=${alert.severity} data-life=${shapeOf(alert)} data-alert=${alert.id} aria-labelledby="detail-title" data-testid="alert-detail">
       <header>
         <h2 id="detail-title">${severityIcon(alert.severity)} ${alert.device ? html`<a href=${paths.device(alert.device)}>${alert.subject}</a>` : alert.subject}</h2>
         <a class="bare close" href="${paths.alerts()}${location.search}" aria-label="Close">${icon("close")}</a>

@@ -15,7 +15,7 @@ import { type Alert, millis, SEVERITIES } from "../wire/contract";
 import "./alert-detail";
 import { act, ask } from "./ask";
 import { filterAlerts, isIn, readFilter, STATES } from "./filter";
-import { lifeOf, whatOf } from "./words";
+import { lifeOf, shapeOf, whatOf } from "./words";
 
 /** Rows drawn at first; a storm has thousands. */
 const PAGE = 200;
@@ -84,7 +84,7 @@ export class AlertsView extends Live {
   #row(alert: Alert) {
     const ended = millis(alert.cleared_at);
     return html`<tr data-item tabindex="0" data-alert=${alert.id} data-severity=${alert.severity} data-state=${alert.state} data-testid="alert-row"
-      data-suppression=${alert.suppression} aria-selected=${alert.id === this.chosen}
+      data-life=${shapeOf(alert)} aria-selected=${alert.id === this.chosen}
       @click=${this.#open} @keydown=${this.#openByKey}>
       <td>${severityIcon(alert.severity)}</td>
       <td class="subject"><a href=${paths.alert(alert.id) + location.search}>${alert.subject}</a></td>

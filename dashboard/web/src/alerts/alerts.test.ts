@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { sentence } from "../shell/sentence";
 import type { Alert } from "../wire/contract";
 import { filterAlerts, readFilter } from "./filter";
-import { lifeOf, whatOf } from "./words";
+import { lifeOf, shapeOf, whatOf } from "./words";
 
 function alert(id: string, rest: Partial<Alert> = {}): Alert {
   return {
@@ -39,6 +39,14 @@ describe("what an alert says", () => {
   test("shelving is said before the state", () =>
     expect(lifeOf(alert("a", { suppression: "shelved" }))).toBe("shelved"));
 });
+
+test.each([
+  ["rings", {}],
+  ["rings", { state: "acknowledged", acknowledged: true }],
+  ["waiting", { state: "cleared_unacknowledged", active: false }],
+  ["over", { state: "cleared", active: false }],
+  ["over", { suppression: "shelved" }],
+] as const)("its shape %s", (shape, rest) => expect(shapeOf(alert("a", rest))).toBe(shape));
 
 describe("filters", () => {
   const all = [

@@ -18,6 +18,13 @@ export const LIFE_WORDS: Record<AlertLife, string> = {
   cleared: "cleared",
 };
 
+/** How its shape is drawn: solid while it rings, an outline when it is over or set aside. */
+export function shapeOf(alert: Alert): "rings" | "waiting" | "over" {
+  if (alert.suppression !== "none") return "over";
+  if (alert.active) return "rings";
+  return alert.state === "cleared_unacknowledged" ? "waiting" : "over";
+}
+
 /** Where an alert stands, in the words of the field; shelved and the like come first. */
 export function lifeOf(alert: Alert): string {
   if (alert.suppression === "shelved") return "shelved";

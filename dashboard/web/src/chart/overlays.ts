@@ -83,7 +83,7 @@ interface Label {
 /** The y range: all data, limits that are near, and a little room. */
 export function valueRange(low: number | null, high: number | null, limits: readonly Limit[]): [number, number] {
   if (low === null || high === null) return [0, 1];
-  const span = Math.max(high - low, Math.abs(high + low) * 0.005, 1e-6);
+  const span = Math.max(high - low, Math.abs(high + low) * 0.01, 1e-6);
   let [bottom, top] = [low, high];
   for (const { value } of limits) {
     if (value > high && value <= high + 1.5 * span) top = Math.max(top, value);

@@ -8,7 +8,7 @@ import { icon } from "../shell/icons";
 import { Live } from "../shell/live";
 import { complain } from "../shell/notices";
 import { paths } from "../shell/route";
-import { me } from "../shell/session";
+import { isLoggedIn, me } from "../shell/session";
 import { brokerAddress, isDeviceId, snippets } from "./snippets";
 
 const COPIED_MS = 1_600;
@@ -28,7 +28,7 @@ export class FirstDevice extends Live {
     if (plant.fleet.known.value && !this.#before.peek()) this.#before.value = new Set(plant.fleet.ids.value);
     const address = brokerAddress(plant.hello.value?.mqtt ?? me.value?.mqtt ?? null, location.hostname);
     const id = this.#device.value;
-    const given = snippets(address, isDeviceId(id) ? id : "my-first", me.value?.login_required ?? false);
+    const given = snippets(address, isDeviceId(id) ? id : "my-first", isLoggedIn.value);
     const chosen = given.find(({ name }) => name === this.#chosen.value) ?? given[0];
     return html`<section class="connect" aria-labelledby="connect-title">
       <h1 id="connect-title">${plant.fleet.ids.value.length ? "Connect a device" : "Connect the first device"}</h1>

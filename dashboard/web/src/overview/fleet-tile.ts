@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals-core";
 import { html, noChange, nothing } from "lit";
+import { shapeOf } from "../alerts/words";
 import { now } from "../plant/clock";
 import type { Device } from "../plant/device";
 import { plant } from "../plant/plant";
@@ -44,7 +45,7 @@ export class FleetTile extends Live {
     const main = primarySeries(device, limits, alert, alert && plant.rules.get(alert.rule));
     const rest = [...device.series.values()].filter((series) => series !== main).slice(0, 3);
     return html`<a class="tile" href=${paths.device(device.id)} data-device=${device.id} data-testid="tile"
-      data-severity=${alert?.severity ?? nothing} ?data-ringing=${alert?.active} data-unacknowledged=${alert && !alert.acknowledged ? "" : nothing}
+      data-severity=${alert?.severity ?? nothing} ?data-ringing=${alert?.active} data-life=${alert ? shapeOf(alert) : nothing} data-unacknowledged=${alert && !alert.acknowledged ? "" : nothing}
       data-freshness=${device.freshness} data-connection=${device.connection}>
       <span class="who">${alert ? severityIcon(alert.severity) : nothing}<b>${device.id}</b>${presenceMark(device, now.value)}</span>
       ${

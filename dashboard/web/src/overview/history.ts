@@ -7,14 +7,17 @@ import { millis } from "../wire/contract";
 /** Series answered at a time: the browser has six connections to the server and the stream holds one. */
 const AT_ONCE = 2;
 
-const asked = new WeakSet<Series>();
+/** After a failure a series is not asked for again before this. */
+const RETRY_MS = 60_000;
+
+const asked = new WeakMap<Series, number>();
 const waiting: { device: Device; series: Series; isWanted: () => boolean }[] = [];
 let running = 0;
 
 /** Fills a sparkline with what came before this page was opened: once a series, and only while it is on the screen. */
 export function fillTrail(device: Device, series: Series, isWanted: () => boolean): void {
-  if (asked.has(series)) return;
-  asked.add(series);
+  if (Date.now() < (asked.get(series) ?? 0)) return;
+  asked.set(series, Number.POSITIVE_INFINITY);
   waiting.push({ device, series, isWanted });
   void work();
 }
@@ -43,6 +46,6 @@ async function fill(device: Device, series: Series): Promise<void> {
     });
     device.revision.value++;
   } catch {
-    asked.delete(series); // history is not there now: the live readings draw the line by themselves
+    asked.set(series, Date.now() + RETRY_MS); // the live readings draw the line by themselves meanwhile
   }
 }

@@ -1,6 +1,6 @@
 import { html, nothing } from "lit";
 import { act } from "../alerts/ask";
-import { lifeOf, whatOf } from "../alerts/words";
+import { lifeOf, shapeOf, whatOf } from "../alerts/words";
 import { needsAcknowledgement, rangAt } from "../plant/alerts";
 import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
@@ -32,7 +32,7 @@ export class LatestAlerts extends Live {
 
   #item(alert: Alert) {
     const waits = needsAcknowledgement(alert);
-    return html`<li data-alert=${alert.id} data-severity=${alert.severity} data-state=${alert.state} data-open=${alert.active ? "" : nothing}>
+    return html`<li data-alert=${alert.id} data-severity=${alert.severity} data-state=${alert.state} data-life=${shapeOf(alert)}>
       <a href=${paths.alert(alert.id)}>
         ${severityIcon(alert.severity)}
         <span class="what"><b>${this.device === undefined ? alert.subject : alert.rule}</b> ${whatOf(alert)}</span>

@@ -21,12 +21,12 @@ export function needsAcknowledgement(alert: Alert): boolean {
   return isOpen(alert) && !alert.acknowledged && alert.suppression === "none";
 }
 
-/** Worst first: severity, then not acknowledged, then the newest. */
+/** Worst first: what rings now before what only waits to be acknowledged, then by severity, unacknowledged, newest. */
 export function byUrgency(a: Alert, b: Alert): number {
   return (
+    Number(b.active) - Number(a.active) ||
     RANK[a.severity] - RANK[b.severity] ||
     Number(a.acknowledged) - Number(b.acknowledged) ||
-    Number(b.active) - Number(a.active) ||
     rangAt(b) - rangAt(a)
   );
 }

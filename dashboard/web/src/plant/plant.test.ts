@@ -161,18 +161,19 @@ describe("alerts", () => {
     expect(plant.alerts.get("1")?.state).toBe("acknowledged");
   });
 
-  test("the worst is the most severe that nobody has acknowledged or shelved", () => {
+  test("the worst is the most severe that rings and nobody has acknowledged or shelved", () => {
     const plant = opened(
       [device("a")],
       [
         alert("known", { acknowledged: true, state: "acknowledged" }),
         alert("shelved", { suppression: "shelved" }),
+        alert("over", { state: "cleared_unacknowledged", active: false }),
         alert("warning", { severity: "warning" }),
         alert("major", { severity: "major" }),
       ],
     );
     expect(plant.alerts.worst.value?.id).toBe("major");
-    expect(plant.alerts.counts.value).toEqual({ critical: 1, major: 1, warning: 1, info: 0 });
+    expect(plant.alerts.counts.value).toEqual({ critical: 2, major: 1, warning: 1, info: 0 });
     expect(plant.alerts.worstByDevice.value.get("a")?.id).toBe("known");
   });
 

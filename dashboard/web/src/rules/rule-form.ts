@@ -4,6 +4,7 @@ import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
 import { formatTime } from "../reading/age";
 import { matches } from "../reading/glob";
+import { byName } from "../reading/groups";
 import { formatCount } from "../reading/number";
 import { icon, severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
@@ -33,7 +34,9 @@ export class RuleForm extends Live {
   readonly #other = signal("");
   readonly #devices = signal("*");
   readonly #saving = signal(false);
-  readonly #matched = computed(() => plant.fleet.ids.value.filter((id) => matches(this.#devices.value, id)));
+  readonly #matched = computed(() =>
+    plant.fleet.ids.value.filter((id) => matches(this.#devices.value, id)).sort(byName),
+  );
 
   protected override willUpdate(changed: PropertyValues<this>): void {
     const before = changed.get("rule") as RuleText | undefined;
@@ -53,7 +56,7 @@ export class RuleForm extends Live {
         <h2 id="rule-title">${this.isNew ? "A new rule" : rule.name}</h2>
         <a class="bare close" href=${paths.rules()} aria-label="Close">${icon("close")}</a>
       </header>
-      ${isLocked ? html`<p class="lead">From <code>${sourceOf(stored)}</code>. It is changed there; the page only shows it.</p>` : nothing}
+      ${isLocked ? html`<p class="dim">From <code>${sourceOf(stored)}</code>. It is changed there; the page only shows it.</p>` : nothing}
       <form @submit=${this.#save} @keydown=${this.#saveByKey} novalidate>
         <fieldset class="plain" ?disabled=${isLocked}>
           <label class="field"><span>Name</span>

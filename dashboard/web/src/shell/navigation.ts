@@ -5,7 +5,7 @@ import { askHelp } from "./help";
 import { type IconName, icon } from "./icons";
 import { Live } from "./live";
 import { paths, route } from "./route";
-import { logOut, me } from "./session";
+import { isLoggedIn, logOut, me } from "./session";
 import { nextTheme, theme } from "./theme";
 
 const VIEWS: readonly { view: string; label: string; path: string; icon: IconName }[] = [
@@ -34,7 +34,7 @@ export class PageNavigation extends Live {
       <div class="aside">
         <button class="bare" @click=${nextTheme} title="Colours: ${theme.value}" data-testid="theme">${icon("theme")}<span>${{ system: "As the system", dark: "Dark", light: "Light" }[theme.value]}</span></button>
         <button class="bare" @click=${askHelp} title="Keyboard"><kbd>?</kbd><span>Keyboard</span></button>
-        ${me.value?.login_required ? html`<button class="bare" @click=${logOut}><span>Log out ${me.value.name}</span></button>` : nothing}
+        ${isLoggedIn.value ? html`<button class="bare" @click=${logOut}><span>Log out ${me.value?.name}</span></button>` : nothing}
         ${plant.hello.value ? html`<p class="version">${plant.hello.value.demo ? "Demo plant · " : ""}<a href="/docs" target="_blank">API</a> · ${plant.hello.value.version}</p>` : nothing}
       </div>
     </nav>`;

@@ -1,4 +1,4 @@
-import { signal } from "@preact/signals-core";
+import { computed, signal } from "@preact/signals-core";
 import { plant } from "../plant/plant";
 import { ApiError, api } from "../wire/api";
 import type { Me } from "../wire/contract";
@@ -8,6 +8,8 @@ import { viewOf } from "./view";
 
 export const me = signal<Me | null>(null);
 export const mustLogIn = signal(false);
+/** Whether somebody has logged in: trusted on loopback, everybody is `local`. */
+export const isLoggedIn = computed(() => me.value?.name != null && me.value.name !== "local");
 export const hidden = signal(false);
 
 export const stream = new Stream("/api/stream", (name, data) => plant.apply(name, data), checkLogin);
