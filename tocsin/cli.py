@@ -169,16 +169,19 @@ def simulate(
     """
     from tocsin.simulators.simulation import run
 
-    status = run(
-        scenario,
-        broker=broker,
-        devices=devices,
-        rate=rate,
-        seed=seed,
-        speed=speed,
-        qos=qos,
-        truth=truth,
-    )
+    try:
+        status = run(
+            scenario,
+            broker=broker,
+            devices=devices,
+            rate=rate,
+            seed=seed,
+            speed=speed,
+            qos=qos,
+            truth=truth,
+        )
+    except (ValueError, OSError) as error:
+        raise Refusal(str(error)) from None
     raise typer.Exit(status)
 
 
