@@ -34,7 +34,7 @@ from array import array
 from collections import deque
 from itertools import cycle, islice
 
-from benchmarks.measure import percentiles
+from benchmarks.measure import Snapshot, percentiles
 from benchmarks.packets import (
     CONNACK_ACCEPTED,
     DISCONNECT,
@@ -104,7 +104,7 @@ class Load:
 
     def run(self) -> dict[str, object]:
         args = self._args
-        usage = resource.getrusage(resource.RUSAGE_SELF)
+        usage, accounts = resource.getrusage(resource.RUSAGE_SELF), Snapshot.take({})
         began = time.monotonic()
         if args.rate:
             self._open_loop(args.rate, args.seconds, storm=args.storm)
@@ -126,6 +126,7 @@ class Load:
             "latency_ms": percentiles(self.latency_s),
             "lateness_ms": percentiles(self.lateness_s),
             "generator_cpu": round(cpu_s / (ended - began), 3),
+            "steal": round(Snapshot.take({}).steal_since(accounts), 4),
         }
 
     def close(self) -> None:
