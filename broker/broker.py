@@ -18,7 +18,6 @@ from tocsin.broker.connection import (
     STOPPING,
     TAKEN_OVER,
     Connection,
-    Surroundings,
 )
 from tocsin.broker.deadlines import Deadlines
 from tocsin.broker.intake import Intake, Sink
@@ -28,6 +27,7 @@ from tocsin.broker.report import ClientReport, Report, Totals
 from tocsin.broker.router import Router
 from tocsin.broker.settings import Settings
 from tocsin.broker.stream import Hold, Outbox
+from tocsin.broker.surroundings import Surroundings
 from tocsin.broker.system import SystemTopics
 from tocsin.broker.topics import check_topic
 from tocsin.devices.message import Message

@@ -2,13 +2,9 @@
 
 import asyncio
 import socket
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 
-from tocsin.broker.access import AccessControl, Permit
+from tocsin.broker.access import Permit
 from tocsin.broker.clients import Client
 from tocsin.broker.codec import (
     PINGRESP,
@@ -18,11 +14,10 @@ from tocsin.broker.codec import (
     ack,
     decode_topic,
     encode,
-    publish_head,
 )
-from tocsin.broker.deadlines import Deadlines
 from tocsin.broker.decoder import Decoder, RefusedPublish
-from tocsin.broker.intake import Intake, Receipt
+from tocsin.broker.delivery import Delivery
+from tocsin.broker.intake import Receipt
 from tocsin.broker.packets import (
     SUBSCRIBE_REFUSED,
     Connack,
@@ -41,11 +36,9 @@ from tocsin.broker.packets import (
     Unsubscribe,
     Will,
 )
-from tocsin.broker.refusals import Refusals
-from tocsin.broker.router import Router
-from tocsin.broker.session import Arrival, Outgoing
-from tocsin.broker.settings import Settings
-from tocsin.broker.stream import Hold, Outbox, Stream
+from tocsin.broker.session import Arrival
+from tocsin.broker.stream import Hold
+from tocsin.broker.surroundings import Surroundings
 from tocsin.devices.message import Message
 
 CLEAN = "clean"
@@ -58,51 +51,23 @@ STOPPING = "server stopping"
 TURN_BYTES = 65_536
 
 
-@dataclass(slots=True)
-class Surroundings:
-    """What all connections of a broker share, and what they tell it."""
-
-    settings: Settings
-    access: AccessControl
-    outbox: Outbox
-    intake: Intake
-    router: Router
-    refusals: Refusals
-    deadlines: Deadlines["Connection"]
-    login: Callable[["Connection", Connect], Coroutine[Any, Any, None]]
-    """Answers a CONNECT: by `accept` or `refuse`."""
-    ended: Callable[["Connection", str], None]
-    """The connection is over, and why. Called once, if it had opened."""
-    lost: Callable[["Connection"], None]
-    """Its socket is gone."""
-    refresh_system: Callable[[], None]
-    """Somebody subscribes to `$SYS/…`: its values are to be new."""
-    connections: "set[Connection]"
-    bytes_received: int = 0
-
-
-class Connection(Stream):
+class Connection(Delivery):
     """Owns one client's dialogue from its first byte to the end of its socket."""
 
     __slots__ = (
         "_acks",
-        "_around",
         "_decoder",
         "_keepalive_s",
         "_login",
         "_overrun",
         "_permit",
         "_publishing",
-        "_replay",
-        "_replaying",
         "_seen",
-        "client",
         "will",
     )
 
     def __init__(self, around: Surroundings) -> None:
-        super().__init__(around.outbox, around.settings.write_buffer_bytes)
-        self._around = around
+        super().__init__(around)
         self._decoder = Decoder(around.settings.connect_packet_bytes)
         self._permit: Permit | None = None
         self._login: asyncio.Task[None] | None = None
@@ -111,11 +76,6 @@ class Connection(Stream):
         self._seen = 0.0
         self._publishing = False
         self._overrun = False
-        # Topics whose retained message is still to be sent, with the granted QoS.
-        self._replay: deque[tuple[Iterator[str], int]] | None = None
-        self._replaying = 0
-        self.client: Client | None = None
-        """None until its CONNECT is accepted."""
         self.will: Will | None = None
 
     # -- the socket ----------------------------------------------------------------------
@@ -170,26 +130,28 @@ class Connection(Stream):
         published = 0
         for packet in packets:
             if type(packet) is Message:
-                published += 1
                 qos = packet.qos
-                if qos == 0:
+                if qos == 2:
+                    self._receive_once(packet)
+                else:
                     gathering.append(packet)
-                elif qos == 1:
-                    gathering.append(packet)
-                    acks = self._acks
-                    if acks is None:
-                        acks = self._acks = bytearray()
-                        intake.acking.append(self)
-                    acks += ack(PUBACK, packet.packet_id)
-                elif not self._receive_once(packet):
-                    published -= 1
+                    if qos:
+                        acks = self._acks
+                        if acks is None:
+                            acks = self._acks = bytearray()
+                            intake.acking.append(self)
+                        acks += ack(PUBACK, packet.packet_id)
+                published += 1
             else:
+                if published:
+                    self._published(published, wire_bytes)
+                    published = wire_bytes = 0
                 self._handle(packet)
-                if self.closed:
-                    break
-                # Another connection may have ended meanwhile, and with it the batch.
-                gathering = intake.messages
-        if published or self._acks:
+            if self.closed:
+                return
+            # With another connection that ended meanwhile the batch has left.
+            gathering = intake.messages
+        if published:
             self._published(published, wire_bytes)
 
     def _handle(self, packet: Packet | Message | RefusedPublish) -> None:
@@ -228,11 +190,11 @@ class Connection(Stream):
         intake = self._around.intake
         if self.client is not None:
             self.client.messages_received += messages
-        if not self._publishing and not self.closed:
+        if not self._publishing:
             self._publishing = True
             intake.publishers.add(self)
         intake.gathered(messages, wire_bytes)
-        if intake.paused and not self.closed:
+        if intake.paused:
             self.hold(Hold.COMMIT)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -273,13 +235,9 @@ class Connection(Stream):
         """The client does not keep up with its queue. Closes soon: routing is under way."""
         if not self._overrun:
             self._overrun = True
-            waiting = self._around.settings.queued_messages
-            asyncio.get_running_loop().call_soon(
-                lambda: self.close(
-                    f"slow subscriber: its queue is full; expected at most {waiting} waiting",
-                    cut=True,
-                )
-            )
+            limit = self._around.settings.queued_messages
+            why = f"slow subscriber: its queue is full; expected at most {limit} waiting"
+            asyncio.get_running_loop().call_soon(lambda: self.close(why, cut=True))
 
     def overdue(self, now: float) -> None:
         """The deadline passed: of CONNECT, of keepalive, or of the last bytes before the close."""
@@ -318,7 +276,6 @@ class Connection(Stream):
         """Answers CONNECT with 0 and resumes the session [MQTT-3.2.0-1] [MQTT-3.2.2-2]."""
         around = self._around
         settings = around.settings
-        self.client = client
         self.will = packet.will
         self._permit = permit
         self._seen = monotonic()
@@ -328,10 +285,7 @@ class Connection(Stream):
         else:
             around.deadlines.drop(self)
         self.send(encode(Connack(ConnectCode.ACCEPTED, session_present)))
-        for resumed in client.session.resume():
-            client.messages_sent += 1
-            self.send(resumed)
-        self.continue_sending()
+        self.resume(client)
         self._decoder.open(client.id, settings.packet_bytes, permit.topics, self._admit)
 
     def proceed(self) -> None:
@@ -366,66 +320,18 @@ class Connection(Stream):
         elif client.dropped and client.dropped["not allowed"] == 1:
             self._around.refusals.add(f"not allowed: publish to {topic!r}", self.address, client.id)
 
-    def _receive_once(self, message: Message) -> bool:
-        """A QoS 2 PUBLISH. False: it was received before."""
+    def _receive_once(self, message: Message) -> None:
+        """A QoS 2 PUBLISH: handed on if it was not received before, its PUBREC due either way."""
         intake = self._around.intake
         session = self._opened().session
         kind = session.receive(message.packet_id)
         if kind is Arrival.TOO_MANY:
-            self.close(
-                f"too many unreleased messages: expected at most {self._around.settings.unreleased}"
-            )
-            return False
-        fresh = kind is Arrival.NEW
-        if fresh:
-            intake.messages.append(message)
-        intake.receipts.append(Receipt(self, session, message.packet_id, fresh))
-        if not fresh:
-            intake.gathered(0, 0)
-        return fresh
-
-    # -- to the client -----------------------------------------------------------------------
-
-    def continue_sending(self) -> None:
-        """Sends what waits, as far as the session's window and the write buffer allow."""
-        client = self.client
-        if client is None or self.closed:
+            limit = self._around.settings.unreleased
+            self.close(f"too many unreleased messages: expected at most {limit}")
             return
-        session = client.session
-        while True:
-            if self._room <= 0:
-                self.stalled = True
-                return
-            due = session.sendable()
-            if due is not None:
-                packet_id, message = due
-                self.send_parts(message.packet(packet_id), message.size)
-                client.messages_sent += 1
-            elif not self._replay or session.waiting or not self._replay_next(client):
-                return
-
-    def _replay_next(self, client: Client) -> bool:
-        """Sends or queues one retained message as it is now. False: no more."""
-        replay = self._replay
-        while replay:
-            topics, granted = replay[0]
-            for topic in topics:
-                self._replaying -= 1
-                message = self._around.router.retained.get(topic)
-                if message is None:
-                    continue
-                qos = min(granted, message.qos)
-                if qos:
-                    client.session.offer(Outgoing(topic, message.payload, qos, retain=True))
-                else:
-                    # [MQTT-3.3.1-8] RETAIN is set for a new subscription only.
-                    head = publish_head(topic, len(message.payload), 0, retain=True)
-                    self.send(head + message.payload)
-                    client.messages_sent += 1
-                return True
-            replay.popleft()
-        self._replay = None
-        return False
+        if kind is Arrival.NEW:
+            intake.messages.append(message)
+        intake.receipts.append(Receipt(self, session, message.packet_id, kind is Arrival.NEW))
 
     # -- subscriptions -----------------------------------------------------------------------
 
@@ -435,9 +341,10 @@ class Connection(Stream):
         around.intake.route_gathered()
         subscriptions = client.session.subscriptions
         codes: list[int] = []
-        replays: list[tuple[Iterator[str], int]] = []
+        replays: list[tuple[list[str], int]] = []
+        unread = self._replaying
         for topic_filter, qos in packet.filters:
-            why_not = self._why_not(client, topic_filter)
+            why_not = self._why_not(client, topic_filter, unread)
             if why_not:
                 around.refusals.add(why_not, self.address, client.id)
                 codes.append(SUBSCRIBE_REFUSED)
@@ -448,16 +355,12 @@ class Connection(Stream):
             around.router.subscriptions.add(topic_filter, client, qos)
             subscriptions[topic_filter] = qos
             codes.append(qos)
-            if retained:
-                self._replaying += len(retained)
-                replays.append((iter(retained), qos))
+            replays.append((retained, qos))
+            unread += len(retained)
         self.send(encode(Suback(packet.packet_id, tuple(codes))))  # [MQTT-3.8.4-5]
-        if replays:
-            self._replay = self._replay or deque()
-            self._replay += replays
-            self.continue_sending()
+        self.replay(replays)
 
-    def _why_not(self, client: Client, topic_filter: str) -> str:
+    def _why_not(self, client: Client, topic_filter: str, unread: int) -> str:
         """Why the client may not subscribe to this; empty when it may."""
         settings = self._around.settings
         shown = topic_filter[:64]
@@ -471,10 +374,8 @@ class Connection(Stream):
         present = client.session.subscriptions
         if topic_filter not in present and len(present) >= settings.subscriptions:
             return f"too many subscriptions: expected at most {settings.subscriptions}"
-        if self._replaying >= settings.retained_replay:
-            return (
-                f"too many retained messages unread: expected fewer than {settings.retained_replay}"
-            )
+        if unread >= settings.retained_replay:
+            return f"too many retained messages unread: {unread} are still to be sent"
         return ""
 
     def _unsubscribe(self, packet: Unsubscribe) -> None:

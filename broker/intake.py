@@ -69,6 +69,7 @@ class Intake:
     """Owns the batch that gathers, the batches awaiting their commit, and the pause of reading.
 
     `messages` is appended to by connections; they call `gathered` after each segment.
+    `on_failure` hears of the first batch that the sink fails after one that it stored.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Intake:
         self._on_failure = on_failure
         self._scheduled = False
         self._settling = False
+        self._failing = False
         self._resting: list[Connection] = []
         self._routed = 0
         self._size = 0
@@ -200,6 +202,7 @@ class Intake:
         error = asyncio.CancelledError() if future.cancelled() else future.exception()
         if error is None:
             batch.stored = True
+            self._failing = False
         else:
             self._fail(batch, error)
         self._settle()
@@ -208,7 +211,9 @@ class Intake:
     def _fail(self, batch: Batch, error: BaseException) -> None:
         batch.stored = False
         self.not_stored += len(batch.messages)
-        self._on_failure(error)
+        if not self._failing:
+            self._failing = True
+            self._on_failure(error)
 
     def _settle(self) -> None:
         """Settles the batches that are done and have none before them that is not."""

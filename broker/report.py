@@ -29,7 +29,7 @@ class ClientReport:
     write_buffer_bytes: int
     """Bytes waiting in its socket."""
     messages_received: int
-    """PUBLISH packets from it, refused ones included, QoS 2 repeats not."""
+    """PUBLISH packets from it, refused and repeated ones included."""
     messages_sent: int
     """PUBLISH packets to it."""
     dropped: Mapping[str, int]

@@ -173,10 +173,13 @@ class Session:
 
         Each kind in its first order [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-4.6.0-4].
         """
-        for packet_id in self._released or ():
-            yield ack(PUBREL, packet_id)
-        for packet_id, message in (self._in_flight or {}).items():
-            yield b"".join(message.packet(packet_id, dup=True))
+        for packet_id in list(self._released or ()):
+            if packet_id in (self._released or ()):
+                yield ack(PUBREL, packet_id)
+        for packet_id, message in list((self._in_flight or {}).items()):
+            # It may be acknowledged before its turn: the client had it from the last connection.
+            if (self._in_flight or {}).get(packet_id) is message:
+                yield b"".join(message.packet(packet_id, dup=True))
 
     # -- from the client, QoS 2 --------------------------------------------------------
 

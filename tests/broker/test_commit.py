@@ -161,6 +161,33 @@ async def test_a_paused_client_is_not_taken_for_dead() -> None:
             assert await peer.receive() == Puback(1)
 
 
+async def test_nothing_is_taken_after_the_packet_that_closes(broker: Running) -> None:
+    async with broker.client("c") as peer:
+        await peer.send(
+            Publish("t", b"before", 1, packet_id=1),
+            Publish("$SYS/x", b"refused", 1, packet_id=2),
+            Publish("t", b"after", 1, packet_id=3),
+        )
+        await peer.closed()
+    await broker.ended("c")
+    async with broker.client("other") as other:
+        await other.send(Publish("t", b"other", 1, packet_id=1))
+        assert await other.receive() == Puback(1)
+    assert broker.sink.payloads == [b"before", b"other"]
+    assert broker.broker.totals().uncommitted_bytes == 0
+
+
+async def test_a_full_disk_is_one_refusal_however_many_batches_fail(broker: Running) -> None:
+    async with broker.client("c") as peer:
+        for error in (OSError("full"), OSError("full"), None, OSError("full again")):
+            broker.sink.error = error
+            await peer.send(Publish("t", b"v"))
+            await peer.round_trip()
+    reasons = [refusal.reason for refusal in broker.broker.report().refusals]
+    assert reasons == ["not stored: OSError('full')", "not stored: OSError('full again')"]
+    assert broker.broker.totals().messages_not_stored == 3
+
+
 async def test_a_will_waits_for_the_sink_like_any_message(broker: Running) -> None:
     broker.sink.held = True
     async with broker.client("sub") as sub, broker.peer() as peer:

@@ -21,13 +21,18 @@ from tocsin.broker.packets import (
 )
 
 
-async def deaf(broker: Running, client: str, qos: int, clean: bool = True) -> Peer:
-    """A subscriber to `t` that then reads nothing, with a small socket buffer."""
+async def narrow(broker: Running) -> Peer:
+    """A socket with a small buffer: what is not read stays with the broker soon."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", broker.port))
-    peer = Peer(*await asyncio.open_connection(sock=sock, limit=1_024))
+    return Peer(*await asyncio.open_connection(sock=sock, limit=1_024))
+
+
+async def deaf(broker: Running, client: str, qos: int, clean: bool = True) -> Peer:
+    """A subscriber to `t` that then reads nothing."""
+    peer = await narrow(broker)
     await peer.connect(Connect(client, clean))
     assert await peer.subscribe("t", qos) == qos
     return peer
@@ -37,6 +42,11 @@ def report_of(broker: Running, client: str) -> tuple[int, int, dict[str, int]]:
     """Queued, bytes in the write buffer, and dropped by reason."""
     [report] = [each for each in broker.broker.report().clients if each.id == client]
     return report.queued, report.write_buffer_bytes, dict(report.dropped)
+
+
+def in_flight_of(broker: Running, client: str) -> int:
+    [report] = [each for each in broker.broker.report().clients if each.id == client]
+    return report.in_flight
 
 
 SLOW = {"packet_bytes": 20_000, "write_buffer_bytes": 50_000}
@@ -110,6 +120,29 @@ async def test_large_qos_1_messages_wait_for_the_socket_and_all_arrive() -> None
                 await slow.send(Puback(publish.packet_id))
         assert got == list(range(400))
         await slow.leave()
+
+
+async def test_what_a_session_sends_again_waits_for_the_socket_too() -> None:
+    async with running(local(**SLOW, in_flight=400)) as broker:
+        async with broker.client("c", clean=False) as peer:
+            await peer.subscribe("t", 1)
+            for number in range(400):
+                broker.broker.publish("t", b"%06d" % number + b"x" * 15_000, qos=1)
+            ids = [(await peer.expect(Publish)).packet_id for _ in range(400)]
+        await broker.ended("c")
+        peer = await narrow(broker)
+        await peer.connect(Connect("c", False))
+        _, buffered, _ = report_of(broker, "c")
+        assert buffered <= 50_000 + 15_100
+        # An ack for one whose turn has not come: it is not sent again.
+        await peer.send(Puback(ids[-1]))
+        await broker.until("the ack", lambda: in_flight_of(broker, "c") == 399)
+        got = [await peer.expect(Publish) for _ in range(399)]
+        assert [(int(each.payload[:6]), each.dup) for each in got] == [
+            (number, True) for number in range(399)
+        ]
+        await peer.round_trip()
+        await peer.leave()
 
 
 async def test_more_retained_messages_than_any_buffer_all_arrive() -> None:

@@ -1,0 +1,40 @@
+"""What all connections of one broker have in common."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tocsin.broker.access import AccessControl
+from tocsin.broker.deadlines import Deadlines
+from tocsin.broker.intake import Intake
+from tocsin.broker.packets import Connect
+from tocsin.broker.refusals import Refusals
+from tocsin.broker.router import Router
+from tocsin.broker.settings import Settings
+from tocsin.broker.stream import Outbox
+
+if TYPE_CHECKING:
+    from tocsin.broker.connection import Connection
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What all connections of a broker share, and what they tell it."""
+
+    settings: Settings
+    access: AccessControl
+    outbox: Outbox
+    intake: Intake
+    router: Router
+    refusals: Refusals
+    deadlines: Deadlines["Connection"]
+    login: Callable[["Connection", Connect], Coroutine[Any, Any, None]]
+    """Answers a CONNECT: by `accept` or `refuse`."""
+    ended: Callable[["Connection", str], None]
+    """The connection is over, and why. Called once, if it had opened."""
+    lost: Callable[["Connection"], None]
+    """Its socket is gone."""
+    refresh_system: Callable[[], None]
+    """Somebody subscribes to `$SYS/…`: its values are to be new."""
+    connections: set["Connection"]
+    bytes_received: int = 0
