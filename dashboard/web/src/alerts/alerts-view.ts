@@ -93,7 +93,7 @@ export class AlertsView extends Live {
       <td class="since"><time>${formatTime(rangAt(alert), now.value)}</time> <small class="dim">${formatDuration((ended ?? now.value) - rangAt(alert))}</small></td>
       <td class="state">${lifeOf(alert)}${alert.acknowledged_by ? html` <small class="dim">${alert.acknowledged_by}</small>` : nothing}</td>
       <td class="actions">
-        ${needsAcknowledgement(alert) ? html`<button class="ack" data-testid="ack" @click=${() => ask("ack", alert)} aria-label="Acknowledge ${alert.subject}, ${alert.rule}">Ack</button>` : nothing}
+        ${needsAcknowledgement(alert) ? html`<button class="ack" data-testid="ack" @click=${() => ask("ack", alert)} aria-label="Ack ${alert.subject}, ${alert.rule}">Ack</button>` : nothing}
         ${alert.suppression === "shelved" ? html`<button @click=${() => act(alert, "unshelve")}>Unshelve</button>` : alert.state !== "cleared" ? html`<button data-testid="shelve" @click=${() => ask("shelve", alert)} aria-label="Shelve ${alert.subject}, ${alert.rule}">Shelve</button>` : nothing}
       </td>
     </tr>`;

@@ -2,9 +2,10 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { serverNow } from "../plant/clock";
 import type { Limit } from "../reading/limits";
-import { formatNumber, type SwitchWords } from "../reading/number";
+import type { SwitchWords } from "../reading/number";
 import { colour } from "../shell/theme";
 import type { Alert } from "../wire/contract";
+import { clockLabel, tickLabels } from "./axis";
 import type { Column } from "./buckets";
 import { drawAlerts, drawLimits, valueRange } from "./overlays";
 import type { Span } from "./range";
@@ -80,8 +81,7 @@ export function makePlot(place: HTMLElement, spec: PlotSpec): uPlot {
           size: 54,
           space: 32,
           ...(spec.switchWords ? { splits: () => [0, 1] } : {}),
-          values: (_plot, at) =>
-            spec.switchWords ? [...spec.switchWords] : at.map((value) => formatNumber(value, decimalsOfSteps(at))),
+          values: (_plot, at) => (spec.switchWords ? [...spec.switchWords] : tickLabels(at)),
         },
       ],
       series: [{}, ...lines.flatMap((i) => [line(i, spec.switchWords !== null), edge, edge])],
@@ -115,21 +115,4 @@ function zoom(plot: uPlot, { onZoom }: PlotSpec): void {
   const [from, to] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
   plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
   if (to - from >= SHORTEST_ZOOM_MS) onZoom({ from, to });
-}
-
-/** A time on the axis: with seconds where the steps are shorter than a minute, a date at midnight. */
-export function clockLabel(at: number, stepMs: number): string {
-  const date = new Date(at);
-  const two = (part: number) => String(part).padStart(2, "0");
-  if (date.getHours() === 0 && date.getMinutes() === 0 && stepMs >= 3_600_000) {
-    return `${date.getDate()} ${date.toLocaleString("en", { month: "short" })}`;
-  }
-  const clock = `${two(date.getHours())}:${two(date.getMinutes())}`;
-  return stepMs < 60_000 ? `${clock}:${two(date.getSeconds())}` : clock;
-}
-
-/** Decimals that the ticks of an axis need to differ. */
-export function decimalsOfSteps(ticks: readonly number[]): number {
-  const step = Math.abs((ticks[1] ?? 1) - (ticks[0] ?? 0));
-  return step >= 1 || step === 0 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
 }

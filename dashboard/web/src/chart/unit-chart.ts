@@ -147,7 +147,8 @@ export class UnitChart extends Live {
     const stepMs = range.stepMs.value;
     const zoom = range.zoom.value;
     range.ms.value;
-    if (!isNear) return;
+    // A stream that begins anew has missed what came meanwhile: history has it.
+    if (!isNear || !plant.hello.value) return;
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;

@@ -1,5 +1,6 @@
 import { serverNow } from "../plant/clock";
 import type { Device, Series } from "../plant/device";
+import { plant } from "../plant/plant";
 import { SLOT_MS, SLOTS } from "../reading/trail";
 import { api } from "../wire/api";
 import { millis } from "../wire/contract";
@@ -10,14 +11,17 @@ const AT_ONCE = 2;
 /** After a failure a series is not asked for again before this. */
 const RETRY_MS = 60_000;
 
-const asked = new WeakMap<Series, number>();
+/** For which stream a series was asked for, and from when on again. A new stream has missed what came meanwhile. */
+const asked = new WeakMap<Series, { stream: string; again: number }>();
 const waiting: { device: Device; series: Series; isWanted: () => boolean }[] = [];
 let running = 0;
 
 /** Fills a sparkline with what came before this page was opened: once a series, and only while it is on the screen. */
 export function fillTrail(device: Device, series: Series, isWanted: () => boolean): void {
-  if (Date.now() < (asked.get(series) ?? 0)) return;
-  asked.set(series, Number.POSITIVE_INFINITY);
+  const stream = plant.hello.peek()?.stream ?? "";
+  const before = asked.get(series);
+  if (before?.stream === stream && Date.now() < before.again) return;
+  asked.set(series, { stream, again: Number.POSITIVE_INFINITY });
   waiting.push({ device, series, isWanted });
   void work();
 }
@@ -46,6 +50,6 @@ async function fill(device: Device, series: Series): Promise<void> {
     });
     device.revision.value++;
   } catch {
-    asked.set(series, Date.now() + RETRY_MS); // the live readings draw the line by themselves meanwhile
+    asked.set(series, { stream: plant.hello.peek()?.stream ?? "", again: Date.now() + RETRY_MS }); // the live readings draw the line by themselves meanwhile
   }
 }

@@ -38,7 +38,7 @@ export class LatestAlerts extends Live {
         <span class="what"><b>${this.device === undefined ? alert.subject : alert.rule}</b> ${whatOf(alert)}</span>
         <span class="when"><time>${formatTime(rangAt(alert), now.value)}</time> ${lifeOf(alert)}${alert.acknowledged_by ? ` · ${alert.acknowledged_by}` : ""}</span>
       </a>
-      ${waits ? html`<button class="ack" @click=${() => act(alert, "ack")} aria-label="Acknowledge ${alert.subject}, ${alert.rule}">Ack</button>` : nothing}
+      ${waits ? html`<button class="ack" @click=${() => act(alert, "ack")} aria-label="Ack ${alert.subject}, ${alert.rule}">Ack</button>` : nothing}
     </li>`;
   }
 }
