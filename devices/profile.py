@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 # By the last part of a metric's name, the way people name metrics: `temp_c`, `flow_lpm`.
 UNITS = {
@@ -39,6 +40,7 @@ class Profile:
         return self.units.get(metric) or unit_of(metric)
 
 
+@lru_cache(4096)  # asked for each metric of a device whenever the device is shown
 def unit_of(metric: str) -> str | None:
     """The unit a metric's name implies, or None: `boiler.temp_c` → `°C`."""
     name = metric.lower()

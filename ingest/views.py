@@ -57,6 +57,9 @@ class PipelineStats(msgspec.Struct, frozen=True):
     series: int
 
 
+_KINDS = [kind.name.lower() for kind in sorted(Kind)]
+
+
 def view_device(
     device: int, catalogue: Catalogue, presence: PresenceBook, refusals: Refusals
 ) -> DeviceView:
@@ -66,7 +69,7 @@ def view_device(
     for name, series in catalogue.series_of(device).items():
         if catalogue.newest_time.values[series] > float("-inf"):
             time, value = catalogue.newest(series)
-            kind = Kind(catalogue.kind.values[series]).name.lower()
+            kind = _KINDS[catalogue.kind.values.item(series)]
             metrics[name] = MetricView(value, time, profile.unit_of(name), kind)
     latitude, longitude = (
         catalogue.latitude.values.item(device),
