@@ -1,5 +1,9 @@
 import "./style/tokens.css";
 import "./style/base.css";
+import "./style/marks.css";
+import "./style/controls.css";
+import "./style/beside.css";
+import "./style/narrow.css";
 import { startClock } from "./plant/clock";
 import { plant } from "./plant/plant";
 import { announce } from "./shell/announcer";

@@ -16,6 +16,7 @@ import "./alert-detail";
 import { act, ask } from "./ask";
 import { filterAlerts, isIn, readFilter, STATES } from "./filter";
 import { lifeOf, shapeOf, whatOf } from "./words";
+import "./alerts.css";
 
 /** Rows drawn at first; a storm has thousands. */
 const PAGE = 200;

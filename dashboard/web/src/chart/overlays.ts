@@ -1,4 +1,5 @@
 import type uPlot from "uplot";
+import { rangAt } from "../plant/alerts";
 import type { Limit } from "../reading/limits";
 import { formatNumber } from "../reading/number";
 import { colour } from "../shell/theme";
@@ -15,7 +16,7 @@ export function drawAlerts(chart: uPlot, alerts: readonly Alert[], now: number):
   ctx.rect(bbox.left, bbox.top - 3 * ratio, bbox.width, bbox.height + 3 * ratio);
   ctx.clip();
   for (const alert of [...alerts].reverse()) {
-    const from = millis(alert.began_at) ?? millis(alert.raised_at) ?? now;
+    const from = rangAt(alert);
     const to = millis(alert.cleared_at) ?? now;
     const left = chart.valToPos(from, "x", true);
     const width = Math.max(2 * ratio, chart.valToPos(to, "x", true) - left);

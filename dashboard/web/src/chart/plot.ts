@@ -1,5 +1,4 @@
 import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import { serverNow } from "../plant/clock";
 import type { Limit } from "../reading/limits";
 import type { SwitchWords } from "../reading/number";

@@ -16,6 +16,7 @@ import { api } from "../wire/api";
 import { align, Buckets } from "./buckets";
 import { makePlot } from "./plot";
 import { POINTS, type Range } from "./range";
+import "./chart.css";
 
 /** A chart paints at most this often; a week moves slower than five minutes. */
 const FRAME_MS = 250;
@@ -233,9 +234,9 @@ export class UnitChart extends Live {
     this.#endings.push(
       effect(() => {
         palette.value;
-        plant.alerts.newestFirst.value;
+        plant.alerts.revision.value;
         plant.rules.all.value;
-        chart.redraw(false);
+        this.#dirty = true;
       }),
     );
     return chart;

@@ -10,6 +10,7 @@ import { complain } from "../shell/notices";
 import { paths } from "../shell/route";
 import { isLoggedIn, me } from "../shell/session";
 import { brokerAddress, isDeviceId, snippets } from "./snippets";
+import "./connect.css";
 
 const COPIED_MS = 1_600;
 

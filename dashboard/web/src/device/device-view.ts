@@ -20,6 +20,7 @@ import { paths } from "../shell/route";
 import { stream } from "../shell/session";
 import { type Alert, millis } from "../wire/contract";
 import { chartsOf } from "./charts";
+import "./device.css";
 
 /** What exactly is with this device, and since when. */
 export class DeviceView extends Live {

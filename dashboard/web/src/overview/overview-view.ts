@@ -13,6 +13,7 @@ import type { FleetTile } from "./fleet-tile";
 import "./fleet-tile";
 import "./latest-alerts";
 import { tilesInWindow } from "./window";
+import "./overview.css";
 
 type Show = "all" | "alarm" | "stale" | "silent" | "offline";
 

@@ -83,6 +83,7 @@ export function drawSparkline(
     before = at;
   }
   paint.stroke();
+  if (before < 0) return; // all it has is older than what is shown
   paint.beginPath();
   paint.arc(Math.min(lastX, width - 2), lastY, 1.8, 0, 7);
   paint.fill();

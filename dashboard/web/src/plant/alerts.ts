@@ -34,11 +34,12 @@ export function byUrgency(a: Alert, b: Alert): number {
 /** All alerts the page knows. State: alerts by id, the newest revision of each wins. */
 export class AlertBook {
   readonly #alerts = new Map<string, Alert>();
-  readonly #revision = signal(0);
+  /** Rises with every change: for those who need to know that, and work it out later. */
+  readonly revision = signal(0);
   #listing: Set<string> | null = null;
 
   readonly all = computed<Alert[]>(() => {
-    this.#revision.value;
+    this.revision.value;
     return [...this.#alerts.values()].filter((alert) => alert.raised_at !== null || alert.state === "pending");
   });
   readonly open = computed(() => this.all.value.filter(isOpen).sort(byUrgency));
@@ -63,7 +64,7 @@ export class AlertBook {
   });
 
   get(id: string): Alert | undefined {
-    this.#revision.value;
+    this.revision.value;
     return this.#alerts.get(id);
   }
 
@@ -74,7 +75,7 @@ export class AlertBook {
     if (known && known.revision > alert.revision) return false;
     this.#alerts.set(alert.id, alert);
     this.#forgetOldest();
-    this.#revision.value++;
+    this.revision.value++;
     return alert.state === "active" && known?.state !== "active" && known?.state !== "acknowledged";
   }
 
@@ -87,7 +88,7 @@ export class AlertBook {
     if (!this.#listing) return;
     for (const id of this.#alerts.keys()) if (!this.#listing.has(id)) this.#alerts.delete(id);
     this.#listing = null;
-    this.#revision.value++;
+    this.revision.value++;
   }
 
   #forgetOldest(): void {

@@ -12,6 +12,7 @@ import { api } from "../wire/api";
 import type { Rule } from "../wire/contract";
 import { EMPTY, isEditable, sourceOf, textOf } from "./draft";
 import "./rule-form";
+import "./rules.css";
 
 export const NEW = "+new";
 

@@ -21,6 +21,7 @@ import "./notices";
 import { go, paths, route } from "./route";
 import "./search";
 import { hidden, mustLogIn, stream, wantedView } from "./session";
+import "./shell.css";
 
 /** The page: banner, navigation and the view that the URL names. */
 export class TocsinApp extends Live {
@@ -33,7 +34,7 @@ export class TocsinApp extends Live {
     document.addEventListener("visibilitychange", () => {
       hidden.value = document.hidden;
     });
-    effect(nameTab);
+    effect(nameTabSoon);
     effect(() => {
       const link = stream.link.value;
       this.toggleAttribute("data-offline", link === "reconnecting" || link === "refused");
@@ -127,6 +128,18 @@ function alertInFocus(): Alert | undefined {
   const here = route.value;
   if (here.view === "alerts" && here.alert) return plant.alerts.get(here.alert);
   return here.view === "device" ? plant.alerts.worstByDevice.value.get(here.device) : undefined;
+}
+
+/** Not at each alert of a storm; and by a timer, as a hidden tab has no animation frames. */
+const NAME_EVERY_MS = 300;
+let naming: ReturnType<typeof setTimeout> | undefined;
+
+function nameTabSoon(): void {
+  plant.alerts.revision.value;
+  naming ??= setTimeout(() => {
+    naming = undefined;
+    nameTab();
+  }, NAME_EVERY_MS);
 }
 
 /** The tab says from afar whether something rings. */

@@ -10,6 +10,7 @@ import { complain } from "../shell/notices";
 import { paths } from "../shell/route";
 import { api } from "../wire/api";
 import { millis, type UnclaimedTopic } from "../wire/contract";
+import "./topics.css";
 
 const topics = signal<readonly UnclaimedTopic[] | null>(null);
 
