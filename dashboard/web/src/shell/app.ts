@@ -132,12 +132,14 @@ function alertInFocus(): Alert | undefined {
 
 /** Not at each alert of a storm; and by a timer, as a hidden tab has no animation frames. */
 const NAME_EVERY_MS = 300;
-let naming: ReturnType<typeof setTimeout> | undefined;
+let isNaming = false;
 
 function nameTabSoon(): void {
   plant.alerts.revision.value;
-  naming ??= setTimeout(() => {
-    naming = undefined;
+  if (isNaming) return;
+  isNaming = true;
+  setTimeout(() => {
+    isNaming = false;
     nameTab();
   }, NAME_EVERY_MS);
 }

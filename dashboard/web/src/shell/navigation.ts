@@ -1,6 +1,7 @@
 import { html, nothing } from "lit";
 import { needsAcknowledgement } from "../plant/alerts";
 import { plant } from "../plant/plant";
+import { formatCount } from "../reading/number";
 import { askHelp } from "./help";
 import { type IconName, icon } from "./icons";
 import { Live } from "./live";
@@ -28,7 +29,7 @@ export class PageNavigation extends Live {
           path,
           icon: name,
         }) => html`<a href=${path} aria-current=${view === here ? "page" : nothing} data-testid="nav-${view}">
-          ${icon(name)}<span>${label}</span>${view === "alerts" && waiting ? html`<b class="badge" title="${waiting} not acknowledged">${waiting}</b>` : nothing}
+          ${icon(name)}<span>${label}</span>${view === "alerts" && waiting ? html`<b class="badge" title="${waiting} not acknowledged">${formatCount(waiting)}</b>` : nothing}
         </a>`,
       )}
       <div class="aside">
