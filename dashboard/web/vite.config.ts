@@ -32,8 +32,23 @@ function swagger(): Plugin {
 
 const DATA_URL = /url\((?:"(data:(?:[^"\\]|\\.)*)"|(data:[^)]*))\)/g;
 
+/** Ships the licences of what is bundled, as they ask for. */
+function licences(): Plugin {
+  return {
+    name: "licences",
+    apply: "build",
+    generateBundle() {
+      const texts = ["lit", "@preact/signals-core", "uplot", "@fontsource-variable/inter"].map((name) => {
+        const text = readFileSync(new URL(`node_modules/${name}/LICENSE`, import.meta.url), "utf8");
+        return `${name}\n\n${text.trim()}\n`;
+      });
+      this.emitFile({ type: "asset", fileName: "licences.txt", source: texts.join("\n\n") });
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [swagger()],
+  plugins: [swagger(), licences()],
   // The Content-Security-Policy is `default-src 'self'`: no data: URL may be made of a small asset.
   build: {
     outDir: "../static",
