@@ -148,7 +148,7 @@ class App:
     def _refuse_exposure(self, users: UserStore) -> None:
         """Beyond this machine only for those who can say who they are."""
         settings = self._settings
-        if not settings.mqtt_address.is_loopback and not self._credentials.all():
+        if not settings.mqtt_address.is_loopback and not self._may_connect():
             raise Refusal(
                 f"--mqtt {settings.mqtt} can be reached from other machines and no device has a"
                 " credential; make one with `tocsin devices add NAME`"
@@ -158,6 +158,9 @@ class App:
                 f"--http {settings.http} can be reached from other machines and nobody can log in;"
                 " make a user with `tocsin users add NAME`"
             )
+
+    def _may_connect(self) -> bool:
+        return any(credential.revoked_at is None for credential in self._credentials.all())
 
     async def _authenticate(
         self, client: str, username: str | None, password: bytes | None

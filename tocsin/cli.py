@@ -62,10 +62,13 @@ def main() -> None:
 def _database(config: Path | None, data: Path | None) -> Generator["Database"]:
     """state.db of the data folder, also beside a running server."""
     from tocsin.devices.storage.database import Database, DatabaseError
+    from tocsin.lock import make_folder
     from tocsin.settings import load_settings
 
+    folder = load_settings(config, data=data).data
+    make_folder(folder)
     try:
-        database = Database.open(load_settings(config, data=data).data)
+        database = Database.open(folder)
     except DatabaseError as error:
         raise Refusal(str(error)) from None
     try:
@@ -195,7 +198,7 @@ def rules_check(
     found = read_rules(files)
     for rule in found:
         typer.echo(f"{rule.severity:<8}  {rule.name}: {rule.when}  [{rule.devices}]")
-    typer.echo(f"{len(found)} rules, all valid")
+    typer.echo("1 rule, valid" if len(found) == 1 else f"{len(found)} rules, all valid")
 
 
 @devices.command("add")
@@ -243,7 +246,9 @@ def devices_list(config: Config = None, data: Data = None) -> None:
 
 @devices.command("revoke")
 def devices_revoke(
-    name: Annotated[str, typer.Argument()], config: Config = None, data: Data = None
+    name: Annotated[str, typer.Argument(help="As it was added.")],
+    config: Config = None,
+    data: Data = None,
 ) -> None:
     """Revoke a credential: its next connection is refused."""
     from tocsin.devices.storage.credentials import CredentialStore
@@ -257,7 +262,9 @@ def devices_revoke(
 
 @users.command("add")
 def users_add(
-    name: Annotated[str, typer.Argument()], config: Config = None, data: Data = None
+    name: Annotated[str, typer.Argument(help="What they log in with.")],
+    config: Config = None,
+    data: Data = None,
 ) -> None:
     """Add a person. The password is asked for, or read from standard input if that is a pipe."""
     from tocsin.dashboard.users.accounts import add_user
@@ -288,7 +295,9 @@ def users_list(config: Config = None, data: Data = None) -> None:
 
 @users.command("remove")
 def users_remove(
-    name: Annotated[str, typer.Argument()], config: Config = None, data: Data = None
+    name: Annotated[str, typer.Argument(help="As it was added.")],
+    config: Config = None,
+    data: Data = None,
 ) -> None:
     """Remove a person; their logins end at once."""
     from tocsin.dashboard.users.accounts import remove_user

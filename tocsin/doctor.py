@@ -1,5 +1,6 @@
 """How things stand, for a person who wonders: versions, disk, what listens where, refusals."""
 
+import contextlib
 import json
 import platform
 import shutil
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tocsin import __version__
-from tocsin.addresses import Address
+from tocsin.addresses import Address, listen
 from tocsin.lock import Holder, is_held, read_holder
+from tocsin.refusal import Refusal
 from tocsin.settings import Settings
 
 PACKAGES = ("numpy", "duckdb", "fastapi", "uvicorn", "uvloop", "msgspec", "paho-mqtt")
@@ -56,15 +58,28 @@ def _version(package: str) -> str:
 
 
 def _disk(folder: Path) -> Iterator[Finding]:
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(there).free
-    used = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    yield Finding("data folder", f"{folder}, {_size(used)}")
+    if not folder.exists():
+        yield Finding("data folder", f"{folder}, not made yet")
+    elif not folder.is_dir():
+        yield Finding("data folder", f"{folder} is a file; choose another with --data", good=False)
+    else:
+        yield Finding("data folder", f"{folder}, {_size(_used(folder))}")
     yield Finding("disk", f"{_size(free)} free", free >= LOW_DISK_BYTES)
 
 
+def _used(folder: Path) -> int:
+    """Bytes in `folder`; a running server may delete files meanwhile."""
+    used = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            used += file.stat().st_size if file.is_file() else 0
+    return used
+
+
 def _listens(what: str, address: str) -> Finding:
-    place = Address.parse(address)
+    place = Address.parse(address).reachable
     try:
         socket.create_connection((place.host, place.port), timeout=2).close()
     except OSError as error:
@@ -74,11 +89,10 @@ def _listens(what: str, address: str) -> Finding:
 
 def _free(what: str, address: Address, flag: str) -> Finding:
     try:
-        socket.create_connection((address.host, address.port), timeout=0.5).close()
-    except OSError:
-        return Finding(what, f"{address} is free")
-    says = f"{address} is taken by another program; choose another with {flag} HOST:PORT"
-    return Finding(what, says, good=False)
+        listen(address, flag).close()
+    except Refusal as refusal:
+        return Finding(what, str(refusal), good=False)
+    return Finding(what, f"{address} is free")
 
 
 def _ask(holder: Holder) -> Iterator[Finding]:
@@ -86,6 +100,11 @@ def _ask(holder: Holder) -> Iterator[Finding]:
     try:
         status = _get(holder, "/api/status")
         broker = _get(holder, "/api/broker")
+    except urllib.error.HTTPError as error:
+        wants_login = error.code == 401
+        says = "only for those who log in to the dashboard" if wants_login else str(error)
+        yield Finding("status", says, wants_login)
+        return
     except (OSError, ValueError) as error:
         yield Finding("status", f"not to be had: {error}", good=False)
         return
@@ -106,13 +125,10 @@ def _ask(holder: Holder) -> Iterator[Finding]:
 
 
 def _get(holder: Holder, path: str) -> Any:
-    try:
-        with urllib.request.urlopen(f"http://{holder.http}{path}", timeout=3) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        if error.code == 401:
-            raise ValueError("the dashboard wants a login") from None
-        raise
+    # No proxy: the server is on this machine, whatever the environment says of other places.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://{Address.parse(holder.http).reachable}{path}", timeout=3) as answer:
+        return json.load(answer)
 
 
 def _size(count: int) -> str:

@@ -25,9 +25,11 @@ class FolderLock:
     when the process ends, however it ends, so a stale file is never in the way."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path = folder / "lock"
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_folder(folder)
+        try:
+            self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unusable(folder, error) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -42,6 +44,8 @@ class FolderLock:
                 f"data folder {folder} is in use by {who};"
                 " stop it or choose another with --data DIR"
             ) from None
+        # What a killed server left says nothing about us.
+        os.truncate(self._file, 0)
 
     def describe(self, holder: Holder) -> None:
         """Write who holds the folder into the lock file."""
@@ -62,6 +66,19 @@ class FolderLock:
         at: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def make_folder(folder: Path) -> None:
+    """Make the data folder if it is not there. Raises Refusal."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, error: OSError) -> Refusal:
+    why = "is a file" if isinstance(error, FileExistsError) else error.strerror or str(error)
+    return Refusal(f"data folder {folder} cannot be used: {why}; choose another with --data DIR")
 
 
 def read_holder(folder: Path) -> Holder | None:

@@ -32,8 +32,10 @@ def read_rules(files: Sequence[Path]) -> list[Rule]:
                 if rule.name in rules:
                     problems.append(f"{file}: rule {rule.name!r} is in another file already")
                 rules[rule.name] = rule
-        except (RuleFileError, OSError) as error:
-            problems.append(str(error))
+        except RuleFileError as error:
+            problems += error.problems
+        except OSError as error:
+            problems.append(f"{file}: cannot be read: {error.strerror or error}")
     if problems:
         raise Refusal("\n  ".join(["rules are not valid:", *problems]))
     return list(rules.values())
@@ -69,9 +71,11 @@ async def _serve(app: App, beside: Beside) -> None:
     finally:
         stopped.cancel()
         companion.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await companion
-        await app.stop()
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await companion
+        finally:
+            await app.stop()
 
 
 async def _until_stopped(app: App) -> None:
@@ -86,7 +90,7 @@ class _Plant:
         self._devices = devices
 
     async def run_beside(self, app: App) -> None:
-        url = f"mqtt://{app.mqtt_address}"
+        url = f"mqtt://{app.mqtt_address.reachable}"
         command = [sys.executable, "-m", "tocsin", "simulate", "plant", "--broker", url]
         plant = await asyncio.create_subprocess_exec(
             *command,
@@ -113,7 +117,7 @@ class _Plant:
 
 def greet(app: App, devices: int) -> None:
     """Tell a person who just started the demo where to look and what to try."""
-    mqtt = app.mqtt_address
+    mqtt = app.mqtt_address.reachable
     payload = shlex.quote('{"temp_c": 21.5}')
     publish = (
         f"mosquitto_pub -h {mqtt.host} -p {mqtt.port} -t devices/my-first/telemetry -m {payload}"
@@ -124,7 +128,7 @@ def greet(app: App, devices: int) -> None:
         f"  [bold]Tocsin is up[/bold]   {devices} simulated devices, first alarm within a minute"
     )
     out.print()
-    out.print(f"  Dashboard    [bold cyan]http://{app.http_address}[/bold cyan]")
+    out.print(f"  Dashboard    [bold cyan]http://{app.http_address.reachable}[/bold cyan]")
     out.print(f"  MQTT         mqtt://{mqtt}")
     out.print("  Your device  ", end="")
     out.print(publish, markup=False)

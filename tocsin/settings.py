@@ -4,19 +4,24 @@ Each package owns its own settings with their defaults; this module only gathers
 wins over the environment, the environment over the file. An unknown key is an error.
 """
 
+import dataclasses
+import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -33,8 +38,22 @@ from tocsin.refusal import Refusal
 
 PREFIX = "TOCSIN_"
 
+# Fields of a section that a setting with a name of its own fills.
+SET_BY = {"broker.listeners": "mqtt", "ingest.profiles": "profile"}
 
-@dataclass(frozen=True)
+# Every other number is more than 0: a pause of 0 s would be a loop, a limit of 0 a refusal of all.
+MAY_BE_ZERO = frozenset(
+    {
+        "dashboard.login_failures_free",
+        "ingest.future_tolerance_s",
+        "ingest.settles_messages",
+        "ingest.settles_s",
+        "profile.allowed_lateness_s",
+    }
+)
+
+
+@dataclass(frozen=True, config={"extra": "forbid"})
 class TopicSetting:
     """A `[[topic]]` table: a pattern that claims topics, and how the device's id is made."""
 
@@ -57,7 +76,9 @@ class Settings(BaseSettings):
     )
     mqtt: str = Field("127.0.0.1:1883", description="HOST:PORT of the MQTT listener")
     http: str = Field("127.0.0.1:8000", description="HOST:PORT of the dashboard")
-    rules: tuple[Path, ...] = Field((), description="TOML files with [[rule]] tables")
+    rules: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="TOML files with [[rule]] tables"
+    )
     topic: tuple[TopicSetting, ...] = Field((), description="patterns that claim other topics")
     profile: tuple[Profile, ...] = Field((), description="what kinds of device there are")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -75,12 +96,50 @@ class Settings(BaseSettings):
     def _is_address(cls, text: str) -> str:
         return str(Address.parse(text))
 
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _are_paths(cls, rules: object) -> object:
+        """The environment names several files as PATH names folders."""
+        return rules.split(os.pathsep) if isinstance(rules, str) else rules
+
+    @field_validator("dashboard", mode="before")
+    @classmethod
+    def _are_hosts(cls, dashboard: Any) -> Any:
+        """The environment names several hosts with commas between."""
+        if isinstance(dashboard, dict) and isinstance(dashboard.get("hosts"), str):
+            hosts = [host.strip() for host in dashboard["hosts"].split(",")]
+            return dashboard | {"hosts": hosts}
+        return dashboard
+
     @field_validator("topic")
     @classmethod
     def _are_patterns(cls, topics: tuple[TopicSetting, ...]) -> tuple[TopicSetting, ...]:
         for topic in topics:
             topic.compile()
         return topics
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_set_by_one_name(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for name, other in SET_BY.items():
+            section, _, key = name.partition(".")
+            keys = given.get(section)
+            if isinstance(keys, dict) and key in keys:
+                raise ValueError(f"{name!r} is not a setting; did you mean {other}?")
+        return given
+
+    @model_validator(mode="after")
+    def _are_sensible_numbers(self) -> "Settings":
+        for name in type(self).model_fields:
+            value: Any = getattr(self, name)
+            parts: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
+            for part in parts:
+                for place, number in _numbers(name, part):
+                    least = 0 if place in MAY_BE_ZERO else math.ulp(0)
+                    if not least <= number < math.inf:
+                        bound = "0 or more" if least == 0 else "more than 0"
+                        raise ValueError(f"{place} is {number}; expected {bound}")
+        return self
 
     @property
     def mqtt_address(self) -> Address:
@@ -124,41 +183,98 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     except ValidationError as error:
         problems = "; ".join(_explain(problem) for problem in error.errors())
         raise Refusal(f"settings: {problems}") from None
-    except ValueError as error:  # TOML syntax, or an environment variable that is not JSON
+    except SettingsError as error:
+        raise Refusal(_explain_variable(str(error))) from None
+    except ValueError as error:  # TOML syntax
         raise Refusal(f"settings: {file}: {error}") from None
 
 
-def setting_names() -> list[str]:
-    """Every setting as `name` or `section.name`, for the documentation test and suggestions."""
-    names: list[str] = []
+def setting_defaults() -> dict[str, Any]:
+    """Every setting as `name` or `section.name` with its default."""
+    found: dict[str, Any] = {}
     for name, field in Settings.model_fields.items():
-        inner = getattr(field.annotation, "__dataclass_fields__", None)
-        names += [f"{name}.{key}" for key in inner] if inner else [name]
-    return names
+        found.update(_flattened(name, field.get_default(call_default_factory=True)))
+    return {name: default for name, default in found.items() if name not in SET_BY}
+
+
+def setting_names() -> list[str]:
+    """Every setting, for the documentation test and suggestions."""
+    return list(setting_defaults())
+
+
+def _flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if not dataclasses.is_dataclass(value):
+        yield name, value
+        return
+    for field in dataclasses.fields(value):
+        yield from _flattened(f"{name}.{field.name}", getattr(value, field.name))
+
+
+def _numbers(name: str, value: Any) -> Iterator[tuple[str, int | float]]:
+    for place, each in _flattened(name, value):
+        if isinstance(each, (int, float)) and not isinstance(each, bool):
+            yield place, each
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = {(PREFIX + name.replace(".", "__")).upper() for name in setting_names()}
-    known |= {(PREFIX + name).upper() for name in Settings.model_fields} | CREDENTIAL_VARIABLES
+    known = {_variable(name) for name in (*setting_names(), *Settings.model_fields)}
+    known |= CREDENTIAL_VARIABLES
     for variable in environment:
-        if variable.startswith(PREFIX) and variable not in known:
-            raise Refusal(
-                f"environment variable {variable} is not a setting{_suggest(variable, known)}"
-            )
+        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
+            near = _suggest(variable.upper(), known)
+            raise Refusal(f"environment variable {variable} is not a setting{near}")
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.replace(".", "__").upper()
 
 
 # Read by `tocsin simulate`: secrets come from the environment, never from the command line.
 CREDENTIAL_VARIABLES = {f"{PREFIX}MQTT_USERNAME", f"{PREFIX}MQTT_PASSWORD"}
 
 
+_KEYS = [
+    f"{name}.{field.name}"
+    for name, table in (("topic", TopicSetting), ("profile", Profile))
+    for field in dataclasses.fields(table)
+]
+
+
 def _explain(problem: Any) -> str:
+    """One thing that is wrong: which setting, its value if that is short, what was expected."""
     place = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{place!r} is not a setting{_suggest(place, setting_names())}"
-    reason = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{place} = {problem['input']!r}: {reason[:1].lower()}{reason[1:]}"
+    name = re.sub(r"\.\d+\.", ".", place)  # profile.0.devices is profile.devices of the first
+    place = re.sub(r"\.(\d+)\b", lambda match: f" {int(match[1]) + 1}", place)
+    reason = str(problem["msg"])
+    match problem["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            return f"{place!r} is not a setting{_suggest(name, _KEYS + setting_names())}"
+        case "missing":
+            return f"{place} is missing"
+        case "value_error":  # one of ours: it says what it is about, and the value
+            reason = reason.removeprefix("Value error, ")
+            return f"{place}: {reason}" if place else reason
+        case "dataclass_type":
+            reason = "expected a table"
+        case "path_type":
+            reason = "expected a path"
+        case _:
+            pass
+        case "tuple_type":
+            tables = place in ("topic", "profile")
+            reason = f"expected [[{place}]] tables" if tables else "expected a list"
+    value = problem["input"]
+    shown = f" = {str(value)[:80]!r}" if isinstance(value, (str, int, float)) else ""
+    return f"{place}{shown}: {reason[:1].lower()}{reason[1:]}"
 
 
-def _suggest(wrong: str, known: Any) -> str:
-    near = get_close_matches(wrong, list(known), n=1)
+def _explain_variable(error: str) -> str:
+    """What pydantic says of a variable that must be JSON and is not; never the variable's value."""
+    named = re.search(r'field "(\w+)"', error)
+    variable = _variable(named[1]) if named else "for a setting"
+    return f"environment variable {variable} is not JSON; expected a list or a table of settings"
+
+
+def _suggest(wrong: str, known: Collection[str]) -> str:
+    near = get_close_matches(wrong, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""
