@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from platformdirs import user_data_path
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -106,10 +106,13 @@ class Settings(BaseSettings):
     @classmethod
     def _are_hosts(cls, dashboard: Any) -> Any:
         """The environment names several hosts with commas between."""
-        if isinstance(dashboard, dict) and isinstance(dashboard.get("hosts"), str):
-            hosts = [host.strip() for host in dashboard["hosts"].split(",")]
-            return dashboard | {"hosts": hosts}
-        return dashboard
+        if not isinstance(dashboard, dict):
+            return dashboard
+        table = cast("dict[str, Any]", dashboard)
+        hosts = table.get("hosts")
+        if isinstance(hosts, str):
+            return {**table, "hosts": [host.strip() for host in hosts.split(",")]}
+        return table
 
     @field_validator("topic")
     @classmethod
@@ -132,7 +135,7 @@ class Settings(BaseSettings):
     def _are_sensible_numbers(self) -> "Settings":
         for name in type(self).model_fields:
             value: Any = getattr(self, name)
-            parts: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
+            parts = cast("tuple[Any, ...]", value if isinstance(value, tuple) else (value,))
             for part in parts:
                 for place, number in _numbers(name, part):
                     least = 0 if place in MAY_BE_ZERO else math.ulp(0)
@@ -258,11 +261,11 @@ def _explain(problem: Any) -> str:
             reason = "expected a table"
         case "path_type":
             reason = "expected a path"
-        case _:
-            pass
         case "tuple_type":
             tables = place in ("topic", "profile")
             reason = f"expected [[{place}]] tables" if tables else "expected a list"
+        case _:
+            pass
     value = problem["input"]
     shown = f" = {str(value)[:80]!r}" if isinstance(value, (str, int, float)) else ""
     return f"{place}{shown}: {reason[:1].lower()}{reason[1:]}"
