@@ -116,11 +116,13 @@ class Workers:
         columns: Sequence[frames.Column] = (),
         lane: Lane = "query",
         deadline_s: float | None = None,
+        retire: bool = False,
     ) -> tuple[T, list[bytes]]:
         """The reply of `task` (a name in `tocsin.ingest.worker.TASKS`) as `reply`, and its columns.
 
         `columns` are C-contiguous arrays that stay unchanged until this returns. A cancelled
-        caller's worker is killed. Raises WorkerError.
+        caller's worker is killed. After a task that needs much memory `retire` ends its worker,
+        which would keep it. Raises WorkerError.
         """
         place = self._lanes[lane]
         if self._closed or place.waiting >= self._settings.waiting:
@@ -135,10 +137,14 @@ class Workers:
         place.running += 1
         try:
             limit_s = place.deadline_s if deadline_s is None else deadline_s
-            return await self._run(place, task, request, reply, columns, limit_s)
+            body, result = await self._run(place, task, request, columns, limit_s, retire)
         finally:
             place.running -= 1
             place.places.release()
+        if body.word == frames.ERROR:
+            self._failed += 1
+            raise WorkerTaskFailed(f"{task}: {msgspec.msgpack.decode(body.value, type=str)}")
+        return msgspec.msgpack.decode(body.value, type=reply), result
 
     def stats(self) -> WorkerStats:
         lanes = self._lanes.values()
@@ -169,10 +175,10 @@ class Workers:
         lane: _Lane,
         task: str,
         request: object,
-        reply: type[T],
         columns: Sequence[frames.Column],
         deadline_s: float,
-    ) -> tuple[T, list[bytes]]:
+        retire: bool,
+    ) -> tuple[frames.Body, list[bytes]]:
         self._tasks += 1
         worker: _Worker | None = None
         try:
@@ -191,11 +197,11 @@ class Workers:
         except BaseException:
             self._kill(worker)
             raise
-        self._give_back(lane, worker)
-        if body.word == frames.ERROR:
-            self._failed += 1
-            raise WorkerTaskFailed(f"{task}: {msgspec.msgpack.decode(body.value, type=str)}")
-        return msgspec.msgpack.decode(body.value, type=reply), result
+        if retire or self._closed:
+            self._end(worker)
+        else:
+            self._give_back(lane, worker)
+        return body, result
 
     async def _take(self, lane: _Lane) -> "_Worker":
         if lane.idle:
@@ -233,9 +239,6 @@ class Workers:
             lane.idle.remove(worker)
             self._end(worker)
 
-        if self._closed:
-            self._end(worker)
-            return
         lane.idle.append(worker)
         worker.doze(self._settings.idle_s, end_idle)
 

@@ -169,6 +169,14 @@ async def test_an_idle_worker_ends() -> None:
     await workers.close()
 
 
+async def test_a_worker_that_retires_answers_and_ends() -> None:
+    workers = Workers()
+    reply, _ = await workers.call("worker.check", {"n": 1}, Reply, retire=True)
+    assert reply["request"] == {"n": 1}
+    assert (workers.stats().processes, workers.stats().crashed) == (0, 0)
+    await workers.close()
+
+
 SERVER = """
 import asyncio, psutil
 from tocsin.ingest.workers import Workers

@@ -39,6 +39,8 @@ __all__ = [
     "Series",
 ]
 
+# A worker that sorted a million rows keeps 190 MB, a new one has 95 and costs 0.4 s.
+_RETIRE_ROWS = 500_000
 _PARQUET = re.compile(r"\.parquet(\.unfinished)?$")
 
 
@@ -120,7 +122,7 @@ class History:
                     "history.store",
                     Store(str(self._folder), suffix, rows.devices, rows.metrics),
                     suffix,
-                    (rows.code, rows.time, rows.value, rows.late),
+                    columns=(rows.code, rows.time, rows.value, rows.late),
                 )
             new = [
                 File("raw", Path(one.path).parent.name, first, through, one, rolled=False)
@@ -226,7 +228,7 @@ class History:
             minute=f"minute/{day}/{suffix}",
             hour=f"hour/{month}/{suffix}",
         )
-        stored = await self._written("history.merge", request, suffix)
+        stored = await self._written("history.merge", request, suffix, rows=_rows(step.files))
         raw = one.stored if alone else stored[0]
         new = [
             File("raw", day, first, last, raw),
@@ -246,7 +248,7 @@ class History:
             inputs=[file.stored.path for file in step.files],
             output=f"{one.level}/{one.partition}/{suffix}",
         )
-        stored = await self._written("history.merge", request, suffix)
+        stored = await self._written("history.merge", request, suffix, rows=_rows(step.files))
         new = File(one.level, one.partition, first, last, stored[0])
         await self._exchange(step.files, [new], serial)
 
@@ -267,12 +269,23 @@ class History:
         )
 
     async def _written(
-        self, task: str, request: Store | MergeFiles, suffix: str, columns: Sequence[Column] = ()
+        self,
+        task: str,
+        request: Store | MergeFiles,
+        suffix: str,
+        *,
+        columns: Sequence[Column] = (),
+        rows: int = 0,
     ) -> list[Stored]:
         """What the worker wrote. When it fails, what there is of it goes: the disk may be full."""
         try:
             stored, _ = await self._workers.call(
-                task, request, list[Stored], columns=columns, lane="write"
+                task,
+                request,
+                list[Stored],
+                columns=columns,
+                lane="write",
+                retire=rows > _RETIRE_ROWS,
             )
         except BaseException:
             for path in self._folder.glob(f"*/*/{suffix}*"):
@@ -354,6 +367,10 @@ class History:
 def _positions(files: Iterable[File]) -> tuple[int, int]:
     files = list(files)
     return min(file.first for file in files), max(file.last for file in files)
+
+
+def _rows(files: Iterable[File]) -> int:
+    return sum(file.stored.rows for file in files)
 
 
 def _suffix(first: int, last: int, serial: int) -> str:

@@ -27,8 +27,9 @@ class HistorySettings:
     bytes: int = 10_000_000_000
     """All files together. Beyond it the oldest raw rows go first while raw is the larger half
     (their rollups stay), else the oldest of all."""
-    merge_rows: int = 4_000_000
-    """Rows of one merge: about 4 s and 400 MB of a worker. Larger files are left alone."""
+    merge_rows: int = 2_000_000
+    """Rows of one merge: about 3 s of one core, in which `store` waits, and 340 MB of a worker
+    at most. Larger files are left alone."""
     fan_in: int = 8
     """So many small files of a partition are merged though it is still growing."""
     unrolled_files: int = 32

@@ -96,6 +96,7 @@ class InProcess(Workers):
         columns: Sequence[frames.Column] = (),
         lane: Lane = "query",
         deadline_s: float | None = None,
+        retire: bool = False,
     ) -> tuple[T, list[bytes]]:
         encoded = msgspec.Raw(msgspec.msgpack.encode(request))
         value, result = find(task)(encoded, [column.tobytes() for column in columns])
@@ -127,7 +128,7 @@ def some_readings(rng: random.Random, now: float, count: int) -> list[Reading]:
 @pytest.mark.parametrize("seed", range(3))
 async def test_buckets_are_those_of_the_oracle(tmp_path: Path, seed: int) -> None:
     """Whatever is rolled up or merged by then, from raw rows, minutes or hours."""
-    rng = random.Random(seed)  # noqa: S311 - a seed that is printed
+    rng = random.Random(seed)
     settings = HistorySettings(FOR_EVER, FOR_EVER, unrolled_files=3, fan_in=3, merge_rows=300)
     history = History(tmp_path, InProcess(), settings)
     now, readings = MIDNIGHT + 5 * HOUR_S, list[Reading]()
@@ -204,7 +205,7 @@ async def test_a_power_cut_at_any_step_loses_nothing_and_counts_nothing_twice(
 
     A restart finds each row once, and nothing else on the disk; then it does the rest.
     """
-    rng = random.Random(7)  # noqa: S311 - the same readings each time
+    rng = random.Random(7)
     midnight, noon = MIDNIGHT, MIDNIGHT + 12 * HOUR_S
     batches = [
         [(n % 4, rng.choice((midnight, noon)) - rng.random() * 600, float(n)) for n in range(40)]
