@@ -73,6 +73,9 @@ class Pipeline:
         """Fire what is due until `now`, then take in `records`, which arrived at `now`."""
         outcome = Outcome(now)
         devices, series = len(self.catalogue.devices), self.catalogue.series_count
+        if records and isinstance(records[0], Started):
+            # Before its timers: it was us who were away, not the devices.
+            outcome.presence += self.presence.started(now)
         self._fire_due(outcome)
         parts: list[Readings] = []
         for is_message, run in groupby(records, lambda record: isinstance(record, Message)):

@@ -25,7 +25,7 @@ class Plausibility:
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self._tolerance_s = settings.future_tolerance_s
         self._catalogue = catalogue
-        self._recent = RecentReadings()
+        self._recent = RecentReadings(settings.caps.recent_bytes)
 
     def judge(self, batch: Batch, now: float) -> Judged:
         """The readings of `batch` that count, with their event times and whether they are late."""
@@ -40,6 +40,9 @@ class Plausibility:
             rows = batch.row[ahead[batch.row]]
             np.add.at(catalogue.future.values, device[rows], 1)
         before = newest_before(device, time, catalogue.watermark.values)
+        # Without a time of its own a reading is the newest there is, also where the device's
+        # other times run ahead of ours: else it would be late, and never ring.
+        time = np.where(stated, time, np.maximum(time, before))
         late = (time < before - catalogue.lateness_s.values[device])[batch.row]
 
         row, series, value = batch.row, batch.series, batch.value
@@ -88,11 +91,15 @@ class Plausibility:
                 )
                 new[later[same]] = False
         remember = stated & new
-        self._recent.add(series[remember], at[remember], value[remember])
+        device = self._catalogue.device.values[series[remember]]
+        needed_from = (
+            self._catalogue.watermark.values[device] - self._catalogue.lateness_s.values[device]
+        )
+        self._recent.add(series[remember], at[remember], value[remember], needed_from)
         return new
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> list[Any]:
         return self._recent.state()
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: list[Any]) -> None:
         self._recent.load(state)

@@ -9,71 +9,169 @@ from tocsin.ingest.growing import Growing
 from tocsin.ingest.order import occurrence
 
 Ids = NDArray[np.int32]
+Places = NDArray[np.intp]
 Floats = NDArray[np.float64]
 
-DEPTH = 64
+DEPTHS = (16, 128, 1024)
+"""Readings that are remembered of a series: the fewest of these that reach back far enough."""
+
+_BYTES = 16  # of one reading: time and value
+
+
+class _Rings:
+    """Rings of one depth. State: `time` and `value` [slot × depth], NaN where nothing was yet, and
+    `next`, how many readings a slot has had: the place of the next one, modulo the depth.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.next = Growing[np.int64](np.int64, 0)
+        self.time = Growing[np.float64](np.float64, np.nan, (depth,))
+        self.value = Growing[np.float64](np.float64, np.nan, (depth,))
+        self._free: list[int] = []
+        self._slots = 0
+
+    @property
+    def bytes(self) -> int:
+        return (self._slots - len(self._free)) * self.depth * _BYTES
+
+    def take(self, count: int) -> Places:
+        """Slots that nothing is in."""
+        reused = [self._free.pop() for _ in range(min(count, len(self._free)))]
+        fresh = range(self._slots, self._slots + count - len(reused))
+        self._slots = fresh.stop
+        for column in (self.next, self.time, self.value):
+            column.reach(self._slots)
+        return np.array([*reused, *fresh], np.intp)
+
+    def give_back(self, slots: Places) -> None:
+        self.next.values[slots] = 0
+        self.time.values[slots] = np.nan
+        self.value.values[slots] = np.nan
+        self._free += slots.tolist()
+
+    def unrolled(self, slots: Places) -> tuple[Floats, Floats]:
+        """Times and values of slots, in order of arrival."""
+        order = (self.next.values[slots][:, None] + np.arange(self.depth)) % self.depth
+        rows = slots[:, None]
+        return self.time.values[rows, order], self.value.values[rows, order]
+
+    def put(self, slots: Places, time: Floats, value: Floats) -> None:
+        """Fill empty slots, the oldest first; NaN are places not used."""
+        width = time.shape[1]
+        self.time.values[slots, :width] = time
+        self.value.values[slots, :width] = value
+        self.next.values[slots] = width
 
 
 class RecentReadings:
-    """State: (event time, value) of the last DEPTH readings of each series that has its own times.
+    """State: (event time, value) of the last readings of each series that states its own times.
 
-    By series and not by time, because what is sent twice is sent twice by a device that was
-    away, however long: after an hour without network it repeats its last messages.
+    By series and not by arrival, because what is sent twice is sent twice by a device that was
+    away, however long: after an hour without network it repeats its last messages. How many are
+    remembered follows from how many fall within the allowed lateness, up to the largest of DEPTHS:
+    repetitions are told exactly up to 17 readings a second of a series within a minute. Beyond
+    that, or when `limit_bytes` are in use, the oldest are forgotten first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._depth_of = Growing[np.int8](np.int8, -1)  # place in DEPTHS
         self._slot_of = Growing[np.int32](np.int32, -1)
-        self._slots = 0
-        self._next = Growing[np.int64](np.int64, 0)
-        self._time = Growing[np.float64](np.float64, np.nan, (DEPTH,))
-        self._value = Growing[np.float64](np.float64, np.nan, (DEPTH,))
+        self._rings = [_Rings(depth) for depth in DEPTHS]
+
+    @property
+    def bytes(self) -> int:
+        """Memory in use for readings."""
+        return sum(rings.bytes for rings in self._rings)
 
     def known(self, series: Ids, time: Floats, value: Floats) -> NDArray[np.bool_]:
         """Whether each reading is among the last of its series."""
-        slot = self._slot_of.values[np.where(series < len(self._slot_of.values) - 1, series, -1)]
-        same = (self._time.values[slot] == time[:, None]) & (
-            self._value.values[slot] == value[:, None]
-        )
-        return same.any(axis=1)
+        series = np.where(series < len(self._slot_of.values), series, -1)
+        found = np.zeros(len(series), np.bool_)
+        for rings, here in self._by_depth(series):
+            slot = self._slot_of.values[series[here]]
+            same = (rings.time.values[slot] == time[here, None]) & (
+                rings.value.values[slot] == value[here, None]
+            )
+            found[here] = same.any(axis=1)
+        return found
 
-    def add(self, series: Ids, time: Floats, value: Floats) -> None:
-        """Remember readings, the oldest first."""
+    def add(self, series: Ids, time: Floats, value: Floats, needed_from: Floats) -> None:
+        """Remember readings, given in order of arrival.
+
+        `needed_from` is the oldest event time that the series of each reading still needs.
+        """
         self._admit(series)
-        slot = self._slot_of.values[series]
-        place = self._next.values[slot]
-        if len(slot) > 1:
-            place = place + occurrence(slot)
-        self._time.values[slot, place % DEPTH] = time
-        self._value.values[slot, place % DEPTH] = value
-        self._next.values[slot] = place + 1
+        nth = occurrence(series) if len(series) > 1 else np.zeros(len(series), np.intp)
+        self._deepen(series, nth, needed_from)
+        for rings, here in self._by_depth(series):
+            slot = self._slot_of.values[series[here]]
+            place = rings.next.values[slot] + nth[here]
+            rings.time.values[slot, place % rings.depth] = time[here]
+            rings.value.values[slot, place % rings.depth] = value[here]
+            rings.next.values[slot] = place + 1
+
+    def _by_depth(self, series: Ids) -> list[tuple[_Rings, Places]]:
+        depth = self._depth_of.values[series]
+        return [
+            (rings, here)
+            for place, rings in enumerate(self._rings)
+            if len(here := np.flatnonzero(depth == place))
+        ]
 
     def _admit(self, series: Ids) -> None:
-        self._slot_of.reach(int(series.max(initial=-1)) + 1)
-        new = np.unique(series[self._slot_of.values[series] < 0])
-        if len(new):
-            slots = self._slots + len(new)
-            for column in (self._next, self._time, self._value):
-                column.reach(slots)
-            self._slot_of.values[new] = np.arange(self._slots, slots)
-            self._slots = slots
+        length = int(series.max(initial=-1)) + 1
+        self._depth_of.reach(length)
+        self._slot_of.reach(length)
+        unknown = series[self._depth_of.values[series] < 0]
+        if len(unknown):
+            new = np.unique(unknown)
+            self._depth_of.values[new] = 0
+            self._slot_of.values[new] = self._rings[0].take(len(new))
 
-    def state(self) -> dict[str, Any]:
-        used = np.flatnonzero(self._slot_of.values >= 0)
-        slot = self._slot_of.values[used]
-        return {
-            "series": used,
-            "next": self._next.values[slot],
-            "time": self._time.values[slot],
-            "value": self._value.values[slot],
-        }
+    def _deepen(self, series: Ids, nth: Places, needed_from: Floats) -> None:
+        """Move to deeper rings the series that would overwrite what they still need."""
+        for place, (shallow, deep) in enumerate(
+            zip(self._rings[:-1], self._rings[1:], strict=True)
+        ):
+            here = np.flatnonzero(self._depth_of.values[series] == place)
+            if not len(here):
+                continue
+            slot = self._slot_of.values[series[here]]
+            victim = (shallow.next.values[slot] + nth[here]) % shallow.depth
+            lost = shallow.time.values[slot, victim] >= needed_from[here]
+            lost |= nth[here] >= shallow.depth
+            if not lost.any():
+                continue
+            moving = np.unique(series[here[lost]])
+            room = (self._limit_bytes - self.bytes) // (deep.depth * _BYTES)
+            moving = moving[: max(room, 0)]
+            if len(moving):
+                source = self._slot_of.values[moving].astype(np.intp)
+                target = deep.take(len(moving))
+                deep.put(target, *shallow.unrolled(source))
+                shallow.give_back(source)
+                self._depth_of.values[moving] = place + 1
+                self._slot_of.values[moving] = target
 
-    def load(self, state: dict[str, Any]) -> None:
+    def state(self) -> list[Any]:
+        """For each depth: the series and their readings in order of arrival."""
+        state: list[Any] = []
+        for place, rings in enumerate(self._rings):
+            series = np.flatnonzero(self._depth_of.values == place)
+            time, value = rings.unrolled(self._slot_of.values[series].astype(np.intp))
+            state.append([series, time, value])
+        return state
+
+    def load(self, state: list[Any]) -> None:
         """Become what `state` was taken from."""
-        self.__init__()
-        used = state["series"]
-        self._slots = len(used)
-        self._slot_of.reach(int(used.max(initial=-1)) + 1)
-        self._slot_of.values[used] = np.arange(len(used))
-        self._next.load(state["next"])
-        self._time.load(state["time"])
-        self._value.load(state["value"])
+        self.__init__(self._limit_bytes)
+        for place, (series, time, value) in enumerate(state):
+            length = int(series.max(initial=-1)) + 1
+            self._depth_of.reach(length)
+            self._slot_of.reach(length)
+            slots = self._rings[place].take(len(series))
+            self._rings[place].put(slots, time, value)
+            self._depth_of.values[series] = place
+            self._slot_of.values[series] = slots

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ingest.scripts import Events, Step, feed, new_pipeline, settle, steps
+from tests.ingest.scripts import Events, Step, begins_anew, feed, new_pipeline, settle, steps
 from tocsin.devices.message import Message
 from tocsin.ingest.settings import Settings
 
@@ -19,12 +19,12 @@ TENTHS = steps((0.0, 0.01, 0.1, 0.3, 0.7), delays=("0s", "0.1s", "0.5s"), count=
 
 
 @given(SECONDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_ticking_every_second_changes_nothing(script: list[Step]) -> None:
     played, without = settle(script, new_pipeline())
     ticked, events, now = new_pipeline(), Events(), played[0][0]
     for at, records in played:
-        while now + 1.0 < at:
+        while now + 1.0 < at and not begins_anew(records):
             now += 1.0
             feed(ticked, [], now, events)
         now = at
@@ -33,12 +33,12 @@ def test_ticking_every_second_changes_nothing(script: list[Step]) -> None:
 
 
 @given(TENTHS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_ticking_every_millisecond_changes_nothing(script: list[Step]) -> None:
     played, without = settle(script, new_pipeline(HASTY))
     ticked, events, now = new_pipeline(HASTY), Events(), played[0][0]
     for at, records in played:
-        while now + 0.001 < at:
+        while now + 0.001 < at and not begins_anew(records):
             now += 0.001
             feed(ticked, [], now, events)
         now = at
@@ -47,19 +47,19 @@ def test_ticking_every_millisecond_changes_nothing(script: list[Step]) -> None:
 
 
 @given(SECONDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_waking_at_next_due_is_enough(script: list[Step]) -> None:
     played, without = settle(script, new_pipeline())
     woken, events = new_pipeline(), Events()
     for at, records in played:
-        while (due := woken.next_due()) is not None and due < at:
+        while (due := woken.next_due()) is not None and due < at and not begins_anew(records):
             feed(woken, [], due, events)
         feed(woken, records, at, events)
     assert events == without
 
 
 @given(SECONDS, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_snapshot_anywhere_and_replay_is_as_if_nothing_had_happened(
     script: list[Step], data: st.DataObject
 ) -> None:
@@ -80,7 +80,7 @@ def test_snapshot_anywhere_and_replay_is_as_if_nothing_had_happened(
 
 
 @given(SECONDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_batch_is_judged_as_its_messages_one_by_one(script: list[Step]) -> None:
     original = new_pipeline()
     played, together = settle(script, original)
@@ -94,7 +94,7 @@ def test_a_batch_is_judged_as_its_messages_one_by_one(script: list[Step]) -> Non
 
 
 @given(SECONDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_message_is_counted_once(script: list[Step]) -> None:
     pipeline = new_pipeline()
     played, events = settle(script, pipeline)

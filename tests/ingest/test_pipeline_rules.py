@@ -97,7 +97,7 @@ trees = conditions(["a", "b", "c"], ["s"])
     st.lists(st.lists(samples, min_size=1, max_size=16), min_size=1, max_size=8),
     st.lists(st.sampled_from((0.0, 0.5, 4.0, 30.0)), min_size=8, max_size=8),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_rules_hold_where_the_interpreter_says_so(
     conditions_of_rules: list[tuple[Expression, Expression | None]],
     batches: list[list[Sample]],

@@ -1,0 +1,278 @@
+"""What devices send, good and bad: what counts, what is refused, and how much is remembered."""
+
+import json
+import tracemalloc
+from dataclasses import replace
+
+import pytest
+
+from tests.ingest.scripts import START, Events, feed, message, new_pipeline
+from tocsin.devices.message import Message
+from tocsin.ingest import snapshot
+from tocsin.ingest.pipeline import Pipeline
+from tocsin.ingest.settings import Caps, Settings
+from tocsin.ingest.views import DeviceView
+
+
+def sent(*payloads: object, pipeline: Pipeline | None = None, gap_s: float = 1.0) -> DeviceView:
+    """Device `d` after it sent these, one in each batch."""
+    pipeline = pipeline or new_pipeline()
+    for index, payload in enumerate(payloads):
+        pipeline.feed([message("d", payload)], START + index * gap_s)
+    device = pipeline.device("d")
+    assert device is not None
+    return device
+
+
+def values(device: DeviceView) -> dict[str, object]:
+    return {name: metric.value for name, metric in device.metrics.items()}
+
+
+BAD = {
+    "empty": (b"", "the payload is empty"),
+    "not JSON": (b"temp=21", "not JSON"),
+    "cut off": (b'{"t": 1', "not JSON"),
+    "not UTF-8": (b'{"t\xff": 1}', "not JSON"),
+    "NaN": (b'{"t": NaN}', "not JSON"),
+    "1e999": (b'{"t": 1e999}', "not JSON"),
+    "nested 10,000 deep": (b"[" * 10_000 + b"]" * 10_000, "nested deeper than 16 levels"),
+    "nested 100 deep": (b'{"a":' * 100 + b"1" + b"}" * 100, "nested deeper than 16 levels"),
+    "300 KiB of text": (b'{"t": "' + b"x" * 300 * 1024 + b'"}', "expected at most 256"),
+    "nothing in it": (b"{}", "no metrics in it"),
+    "a bad time": (b'{"ts": -5, "t": 1}', "ts -5"),
+    "a time far out": (b'{"ts": 1e18, "t": 1}', "ts 1e+18"),
+    "no such place": (b'{"lat": 91, "lon": 0, "t": 1}', "lat is 91"),
+    "a name too long": (json.dumps({"n" * 200: 1}).encode(), "expected 1 to 128"),
+}
+
+
+@pytest.mark.parametrize("before", [[], [{"t": 1.0}, {"t": 2.0}]], ids=["first", "after good ones"])
+@pytest.mark.parametrize(("payload", "reason"), BAD.values(), ids=BAD.keys())
+def test_a_bad_payload_is_counted_and_the_last_one_kept(
+    payload: bytes, reason: str, before: list[object]
+) -> None:
+    # The shapes of the bad ones are known to the fast lane already.
+    known = [{"ts": START, "t": 1}, {"lat": 1, "lon": 2, "t": 1}] if before else []
+    device = sent(*before, *known, payload)
+    assert (device.rejected_total, device.messages_total) == (1, len(before) + len(known) + 1)
+    assert device.readings_total == len(before) + len(known)
+    assert device.last_rejected is not None
+    assert reason in device.last_rejected.reason
+    assert len(device.last_rejected.payload_preview.encode()) <= 3 * 4096
+
+
+def test_a_bad_message_costs_its_neighbours_nothing() -> None:
+    pipeline, events = new_pipeline(), Events()
+    batch = [message(d, p) for d, p in [("a", {"t": 1}), ("b", b"{"), ("a", {"t": 2})]]
+    feed(pipeline, batch * 2, START, events)
+    assert [(device, value) for device, _, _, value, _ in events.readings] == [
+        ("a", 1),
+        ("a", 2),
+    ] * 2
+
+
+def test_values_keep_their_kind() -> None:
+    device = sent({"n": 1, "b": True, "s": "on", "deep": {"x": [1.5, 2]}})
+    assert values(device) == {"n": 1.0, "b": True, "s": "on", "deep.x.0": 1.5, "deep.x.1": 2.0}
+    assert [metric.kind for metric in device.metrics.values()][:3] == ["number", "boolean", "text"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "kept", "rejected"),
+    [
+        ("ERR", 21.5, 21.5, 0),
+        (True, 0.5, 0.5, 0),
+        (21.5, "ERR", 21.5, 1),
+        (21.5, True, 1.0, 0),
+        ("on", True, "on", 1),
+        (True, "on", True, 1),
+    ],
+)
+def test_a_number_is_stronger_than_what_was_before(
+    first: object, then: object, kept: object, rejected: int
+) -> None:
+    device = sent({"t": first}, {"t": then})
+    assert (values(device)["t"], device.rejected_total) == (kept, rejected)
+    assert values(sent({"t": first}, {"t": then}, {"t": 7})) == {"t": 7.0}
+
+
+def test_the_fast_lane_takes_no_number_for_a_text() -> None:
+    pipeline = new_pipeline()
+    device = sent({"s": "on"}, {"n": 1}, {"n": 2}, {"s": 5}, {"s": 6}, pipeline=pipeline)
+    assert values(device) == {"s": 6.0, "n": 2.0}
+
+
+def test_bare_values_and_metric_topics() -> None:
+    pipeline, events = new_pipeline(), Events()
+    topics = {"devices/d/temp_c": b"21.5", "devices/d/telemetry": b"7", "devices/d/door": b"true"}
+    batch = [Message("c", topic, payload) for topic, payload in topics.items()]
+    for round_number in range(3):
+        feed(pipeline, batch, START + round_number, events)
+    device = pipeline.device("d")
+    assert device is not None
+    assert values(device) == {"temp_c": 21.5, "value": 7.0, "door": True}
+    assert device.readings_total == 9
+
+
+def test_commands_are_no_telemetry_and_strangers_are_listed() -> None:
+    pipeline = new_pipeline()
+    pipeline.feed(
+        [
+            Message("op", "devices/d/commands/stop", b"{}"),
+            Message("x", "some/where", b"1"),
+            Message("x", "some/where", b"2"),
+        ],
+        START,
+    )
+    assert pipeline.devices() == []
+    (topic,) = pipeline.refusals.topics()
+    assert (topic.topic, topic.count, topic.last_at, topic.preview) == ("some/where", 2, START, "2")
+
+
+def test_unclaimed_topics_are_bounded_the_least_recent_out() -> None:
+    pipeline = new_pipeline(Settings(caps=replace(Caps(), unclaimed_topics=3)))
+    for name in "abcad":
+        pipeline.feed([Message("x", f"un/{name}", b"")], START)
+    assert [topic.topic for topic in pipeline.refusals.topics()] == ["un/d", "un/a", "un/c"]
+    assert pipeline.stats().unclaimed_total == 5
+
+
+def test_position_is_the_newest_pair() -> None:
+    assert sent({"lat": 1, "lon": 2}, {"lat": 3, "lon": 4, "t": 5}, {"t": 6}).position == (3, 4)
+    assert sent({"lat": 1, "t": 5}).position is None
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e3, 1e6])
+def test_times_in_seconds_milliseconds_and_microseconds(unit: float) -> None:
+    device = sent(*({"ts": (START + index) * unit, "t": index} for index in range(3)))
+    assert device.metrics["t"].time == START + 2
+
+
+def test_a_time_from_the_future_becomes_the_arrival() -> None:
+    device = sent({"t": 1}, {"ts": START + 400, "t": 2, "p": 3})
+    assert (device.future_total, device.metrics["p"].time) == (2, START + 1)
+
+
+def test_without_a_time_a_reading_is_never_late() -> None:
+    device = sent({"ts": START + 299, "t": 1}, {"t": 2}, {"ts": START + 9999, "t": 3})
+    assert (device.late_total, device.metrics["t"].time, values(device)) == (
+        0,
+        START + 299,
+        {"t": 3.0},
+    )
+
+
+def test_what_is_late_is_stored_and_changes_nothing_else() -> None:
+    pipeline, events = new_pipeline(), Events()
+    for ts in (0, -60, -61):
+        feed(pipeline, [message("d", {"ts": START + ts, "t": ts})], START, events)
+    assert [late for *_, late in events.readings] == [False, False, True]
+    device = pipeline.device("d")
+    assert device is not None
+    assert (device.late_total, values(device)) == (1, {"t": 0.0})
+
+
+def test_lateness_is_by_device_a_bad_clock_holds_back_only_itself() -> None:
+    pipeline = new_pipeline()
+    pipeline.feed(
+        [message("good", {"ts": START, "t": 1}), message("bad", {"ts": 9, "t": 1})], START
+    )
+    pipeline.feed([message("good", {"t": 2}), message("bad", {"ts": 10, "t": 2})], START + 1)
+    for device in pipeline.devices():
+        assert (device.late_total, values(device)) == (0, {"t": 2.0})
+
+
+def test_each_metric_has_its_own_newest_reading() -> None:
+    device = sent({"ts": START, "t": 1}, {"ts": START - 5, "p": 2, "t": 0})
+    assert values(device) == {"t": 1.0, "p": 2.0}
+
+
+def test_repetitions_count_once() -> None:
+    first = {"ts": START, "t": 1.0, "p": 2.0}
+    device = sent(first, first, {"ts": START, "t": 1.0}, [first, first])
+    assert (device.readings_total, device.duplicates_total) == (2, 7)
+
+
+def test_of_two_values_at_one_time_the_later_arrival_wins() -> None:
+    device = sent({"ts": START, "t": 1.0}, {"ts": START, "t": 2.0}, {"ts": START, "t": 1.0})
+    assert (values(device), device.readings_total, device.duplicates_total) == ({"t": 2.0}, 2, 1)
+
+
+def test_without_a_time_repetitions_cannot_be_told_apart() -> None:
+    assert sent({"t": 1.0}, {"t": 1.0}, gap_s=0.0).duplicates_total == 0
+
+
+@pytest.mark.parametrize("batch", [1, 7, 600])
+def test_all_repetitions_within_the_lateness_are_found(batch: int) -> None:
+    pipeline = new_pipeline()
+    rows = [{"ts": START + index / 10, "t": index % 3} for index in range(600)]  # 10 a second
+    messages = [message("d", row) for row in [*rows, *rows]]
+    for start in range(0, len(messages), batch):
+        pipeline.feed(messages[start : start + batch], START + 3600.0)
+    stats = pipeline.stats()
+    assert (stats.readings_total, stats.duplicates_total) == (600, 600)
+
+
+def test_memory_for_repetitions_is_bounded() -> None:
+    pipeline = new_pipeline(Settings(caps=replace(Caps(), recent_bytes=64 * 16 * 16)))
+    for index in range(300):
+        batch = [message(f"d{d}", {"ts": START + index / 100, "t": index}) for d in range(50)]
+        pipeline.feed(batch, START + 100)
+    kept = snapshot.decode(pipeline.snapshot())["plausibility"]
+    assert sum(time.nbytes + value.nbytes for _, time, value in kept) <= 64 * 16 * 16
+
+
+def capped(**caps: int) -> Pipeline:
+    return new_pipeline(Settings(caps=replace(Caps(), **caps)))
+
+
+def test_devices_beyond_the_cap_are_refused() -> None:
+    pipeline = capped(devices=2)
+    pipeline.feed([message(name, {"t": 1}) for name in "abcad"], START)
+    assert [device.id for device in pipeline.devices()] == ["a", "b"]
+    assert pipeline.stats().strangers_total == 2
+    assert pipeline.refusals.last_stranger is not None
+    assert pipeline.refusals.last_stranger.reason == "device 'd' is one too many; the cap is 2"
+
+
+def test_metrics_beyond_the_cap_are_refused_and_the_others_taken() -> None:
+    device = sent({"a": 1, "b": 2, "c": 3}, {"c": 4, "a": 5}, pipeline=capped(metrics_per_device=2))
+    assert (values(device), device.rejected_total) == ({"a": 5.0, "b": 2.0}, 2)
+    assert device.last_rejected is not None
+    assert "a device may have 2" in device.last_rejected.reason
+
+
+def test_series_beyond_the_cap_are_refused() -> None:
+    pipeline = capped(series=2)
+    pipeline.feed([message(name, {"t": 1}) for name in "abc"], START)
+    assert [device.rejected_total for device in pipeline.devices()] == [0, 0, 1]
+
+
+def test_texts_beyond_the_cap_are_refused() -> None:
+    device = sent(*({"s": text} for text in "abcab"), pipeline=capped(strings_per_series=2))
+    assert (values(device), device.rejected_total) == ({"s": "b"}, 1)
+
+
+def test_random_metric_names_keep_memory_flat() -> None:
+    pipeline = capped(metrics_per_device=16, shapes=64)
+    sizes: list[int] = []
+    tracemalloc.start()
+    try:
+        for thousand in range(6):
+            for index in range(thousand * 1000, thousand * 1000 + 1000, 100):
+                batch: list[Message] = []
+                for each in range(index, index + 100):
+                    batch.append(message("d", {f"m{each * 3 + part}": 1 for part in range(3)}))
+                    batch.append(message("d", {"m0": 1}))
+                pipeline.feed(batch, START + index)
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert pipeline.stats().series == 16
+    assert max(sizes[1:]) - sizes[1] < 100_000, sizes
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"\xc1", snapshot.encode({})[:-1]])
+def test_what_is_no_snapshot_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="snapshot"):
+        new_pipeline().restore(content)
