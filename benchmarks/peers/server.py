@@ -70,7 +70,8 @@ class Server(ABC):
         deadline = time.monotonic() + START_S
         while not listens(port):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{name} does not listen on {port}:\n{log.read_text()[-2000:]}")
+                last = (log.read_text().strip() or "it said nothing").splitlines()[-1]
+                raise RuntimeError(f"{name} does not listen on {port}: {last}")
             time.sleep(0.05)
 
     def __enter__(self) -> "Server":
