@@ -32,6 +32,7 @@ from tocsin.dashboard.users.logins import Logins
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.engine import Engine
 from tocsin.ingest.storage.group_commit import JournalUnavailable
+from tocsin.ingest.workers import WorkerError
 
 STATIC = Path(__file__).parent / "static"
 
@@ -114,10 +115,15 @@ def create_app(
     app.add_route("/openapi.json", get_document, include_in_schema=False)
     app.router.default = Page(static)  # whatever no route takes
     app.add_exception_handler(JournalUnavailable, _not_stored)
+    app.add_exception_handler(WorkerError, _not_read)
     app.add_middleware(
         Guards, settings=settings, about=about, find_user=logins.user, refused=refused
     )
     return app
+
+
+async def _not_read(_: Request, error: Exception) -> Response:
+    return Json(Problem(f"history cannot be read just now: {error}"), 503)
 
 
 async def _not_stored(_: Request, error: Exception) -> Response:

@@ -90,7 +90,9 @@ class Devices:
         router = APIRouter(prefix="/api/devices", tags=["devices"], default_response_class=Response)
         router.get("", responses=answers(list[Device]))(self.list_devices)
         router.get("/{device_id}", responses=answers(Device, 404))(self.get_device)
-        router.get("/{device_id}/series", responses=answers(SeriesView, 404, 422))(self.get_series)
+        router.get("/{device_id}/series", responses=answers(SeriesView, 404, 422, 503))(
+            self.get_series
+        )
         return router
 
 

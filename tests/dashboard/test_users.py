@@ -35,10 +35,10 @@ def database(tmp_path: Path):
 
 
 @pytest.fixture
-async def guarded(tmp_path: Path) -> AsyncIterator[Site]:
+async def guarded(tmp_path: Path, password_hash: str) -> AsyncIterator[Site]:
     """A site where everybody logs in, and ann can."""
     async with running_site(tmp_path, with_settings(require_login=True)) as site:
-        add_user(site.database, "ann", PASSWORD, 0.0)
+        UserStore(site.database).add("ann", password_hash, 0.0)
         yield site
 
 
@@ -90,10 +90,10 @@ async def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(guarded:
     assert wrong.status_code == 401
 
 
-async def test_guessing_is_slowed_down(tmp_path: Path):
+async def test_guessing_is_slowed_down(tmp_path: Path, password_hash: str):
     settings = with_settings(require_login=True, login_failures_free=1)
     async with running_site(tmp_path, settings) as site:
-        add_user(site.database, "ann", PASSWORD, 0.0)
+        UserStore(site.database).add("ann", password_hash, 0.0)
         assert (await login(site, "wrong 1")).status_code == 401
         assert (await login(site, "wrong 2")).status_code == 401
         refused = await login(site)
@@ -107,10 +107,10 @@ async def test_a_removed_user_is_out_at_once(guarded: Site):
     assert (await guarded.client.get("/api/devices")).status_code == 401
 
 
-async def test_a_stream_ends_when_its_login_must_be_seen_again(tmp_path: Path):
+async def test_a_stream_ends_when_its_login_must_be_seen_again(tmp_path: Path, password_hash: str):
     settings = with_settings(require_login=True, login_check_s=0.2)
     async with running_site(tmp_path, settings) as site:
-        add_user(site.database, "ann", PASSWORD, 0.0)
+        UserStore(site.database).add("ann", password_hash, 0.0)
         await login(site)
         async with site.watch() as page:
             await page.opened()
