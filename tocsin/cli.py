@@ -1,6 +1,7 @@
 """The command line. Every command is a thin layer: read settings, call a part, print."""
 
 import sys
+import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -164,6 +165,9 @@ def simulate(
     truth: Annotated[
         Path | None, typer.Option("--truth", help="Write every hazard here, as JSON lines.")
     ] = None,
+    with_stdin: Annotated[
+        bool, typer.Option("--with-stdin", help="End when standard input closes.")
+    ] = False,
 ) -> None:
     """Run devices that are not there, over real MQTT.
 
@@ -182,10 +186,23 @@ def simulate(
             speed=speed,
             qos=qos,
             truth=truth,
+            stop=_when_stdin_closes() if with_stdin else None,
         )
     except (ValueError, OSError) as error:
         raise Refusal(str(error)) from None
     raise typer.Exit(status)
+
+
+def _when_stdin_closes() -> threading.Event:
+    """Set when whoever holds the other end of standard input is gone, however it went."""
+    closed = threading.Event()
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        closed.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return closed
 
 
 @rules.command("check")

@@ -92,10 +92,12 @@ class _Plant:
     async def run_beside(self, app: App) -> None:
         url = f"mqtt://{app.mqtt_address.reachable}"
         command = [sys.executable, "-m", "tocsin", "simulate", "plant", "--broker", url]
+        command += ["--with-stdin"]
         plant = await asyncio.create_subprocess_exec(
             *command,
             *self._arguments,
-            stdin=asyncio.subprocess.DEVNULL,
+            # The plant ends when this closes: it does not outlive us, not even a kill -9.
+            stdin=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             # Ctrl-C in the terminal is for us; we end the plant ourselves.
             start_new_session=True,
