@@ -83,7 +83,7 @@ def resident_kib() -> int:
 )
 async def test_the_broker_stays_up_and_small(rounds: int) -> None:
     print(f"TEST_FUZZ_SEED={SEED}")
-    chance = random.Random(SEED)  # noqa: S311 (a test's dice)
+    chance = random.Random(SEED)
     async with running() as broker:
         async with broker.client("healthy-pub") as pub, broker.client("healthy-sub") as sub:
             await sub.subscribe("healthy/t")

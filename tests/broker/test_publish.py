@@ -111,6 +111,23 @@ async def test_unsubscribe_ends_delivery(broker: Running) -> None:
         await peer.round_trip()
 
 
+async def test_a_subscription_holds_from_its_place_among_the_packets(broker: Running) -> None:
+    async with broker.client() as peer:
+        await peer.send(
+            Publish("t", b"before", retain=True),
+            Subscribe(1, (("t", 0),)),
+            Publish("t", b"within"),
+            Unsubscribe(2, ("t",)),
+            Publish("t", b"after"),
+        )
+        assert await peer.receive() == Suback(1, (0,))
+        # Not live: it was published before. As the retained message it is sent once.
+        assert await peer.receive() == Publish("t", b"before", retain=True)
+        assert await peer.receive() == Publish("t", b"within")
+        assert await peer.receive() == Unsuback(2)
+        await peer.round_trip()
+
+
 async def test_a_wildcard_at_the_start_does_not_see_dollar_topics(broker: Running) -> None:
     async with broker.client() as peer:
         await peer.subscribe("#")
