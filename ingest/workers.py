@@ -192,7 +192,8 @@ class Workers:
             if worker is None:
                 raise WorkerCrashed(f"{task}: no worker process: {error}") from error
             self._crashed += 1
-            await self._end(worker, kill=True)
+            # Not killed: Popen.kill polls, which takes the exit status from under asyncio.
+            await self._end(worker)
             raise WorkerCrashed(f"{task}: its worker ended: {worker.last_words()}") from error
         except BaseException:
             self._kill(worker)
@@ -229,7 +230,7 @@ class Workers:
             if worker in lane.idle:
                 lane.idle.remove(worker)
                 self._crashed += 1
-                self._end(worker, kill=True)
+                self._end(worker)
 
         worker.on_end(died)
         return worker
