@@ -129,24 +129,20 @@ class Connection(Delivery):
         gathering = intake.messages
         published = 0
         for packet in packets:
-            if type(packet) is Message:
-                qos = packet.qos
-                if qos == 2:
-                    self._receive_once(packet)
-                else:
-                    gathering.append(packet)
-                    if qos:
-                        acks = self._acks
-                        if acks is None:
-                            acks = self._acks = bytearray()
-                            intake.acking.append(self)
-                        acks += ack(PUBACK, packet.packet_id)
+            if type(packet) is Message and packet.qos < 2:
+                gathering.append(packet)
                 published += 1
-            else:
-                if published:
-                    self._published(published, wire_bytes)
-                    published = wire_bytes = 0
-                self._handle(packet)
+                if packet.qos:
+                    acks = self._acks
+                    if acks is None:
+                        acks = self._acks = bytearray()
+                        intake.acking.append(self)
+                    acks += ack(PUBACK, packet.packet_id)
+                continue
+            if published:
+                self._published(published, wire_bytes)
+                published = wire_bytes = 0
+            self._handle(packet)
             if self.closed:
                 return
             # With another connection that ended meanwhile the batch has left.
@@ -170,6 +166,8 @@ class Connection(Delivery):
                 self._opened().session.release(packet.packet_id)
                 # [MQTT-4.3.3-2] Also for an id we do not know: our PUBCOMP may have been lost.
                 self.send(ack(PUBCOMP, packet.packet_id))
+            case Message():
+                self._receive_once(packet)
             case RefusedPublish():
                 self._refused_publish(packet)
             case Pingreq():
@@ -332,6 +330,7 @@ class Connection(Delivery):
         if kind is Arrival.NEW:
             intake.messages.append(message)
         intake.receipts.append(Receipt(self, session, message.packet_id, kind is Arrival.NEW))
+        self._published(1, len(message.payload))
 
     # -- subscriptions -----------------------------------------------------------------------
 

@@ -207,10 +207,15 @@ async def test_stop_lets_a_commit_under_way_be_acked() -> None:
             await peer.send(Publish("t", b"v", 1, packet_id=1))
             await broker.until("the sink has it", lambda: broker.sink.messages)
             stopping = asyncio.create_task(broker.broker.stop())
-            await asyncio.sleep(0)
+            await broker.until("nobody is accepted", lambda: not broker.broker.addresses)
+            await peer.send(Publish("t", b"too late", 1, packet_id=2))
+            for _ in range(20):
+                await asyncio.sleep(0)
             broker.sink.store()
             assert await peer.receive() == Puback(1)
+            await peer.closed()
             await stopping
+        assert broker.sink.payloads == [b"v"]
 
 
 async def test_messages_reach_the_sink_before_the_end_of_their_connection() -> None:
