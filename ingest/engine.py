@@ -64,6 +64,10 @@ class EngineSettings:
     """A checkpoint comes earlier when this many readings wait: about 10 MB."""
     unsaved_readings: int = 4_000_000
     """What may wait while history cannot be written (about 85 MB); then the oldest are dropped."""
+    pace_s: float = 0.003
+    """Batches follow each other at this distance at least: what comes sooner after one is gathered
+    for the next. An idle server adds nothing; a busy one has larger batches, which cost a
+    fraction per message (docs/decisions/0002-pace.md)."""
     patience_s: float = 2.0
     """How long an alert's effects wait for its commit; then they go out marked not durable."""
     tick_s: float = 0.01
@@ -100,6 +104,22 @@ class EngineStatus:
     history: HistoryStats
 
 
+def pass_on(done: "asyncio.Future[int]", waiting: "asyncio.Future[int]") -> None:
+    """Give `waiting` what `done` gets."""
+
+    def settle(done: "asyncio.Future[int]") -> None:
+        if waiting.done():
+            return
+        if done.cancelled():
+            waiting.cancel()
+        elif error := done.exception():
+            waiting.set_exception(error)
+        else:
+            waiting.set_result(done.result())
+
+    done.add_done_callback(settle)
+
+
 class Engine:
     """State: the pipeline, the journal's newest commit, the wake-up armed, background tasks."""
 
@@ -110,12 +130,12 @@ class Engine:
         decoder: Decoder,
         database: Database,
         *,
-        shell: EngineSettings | None = None,
+        engine: EngineSettings | None = None,
         journal: JournalSettings | None = None,
         history: HistorySettings | None = None,
         state: StateSettings | None = None,
     ) -> None:
-        self._settings = shell or EngineSettings()
+        self._settings = engine or EngineSettings()
         self.pipeline = Pipeline(settings, decoder)
         self._journal = Journal.open(folder / "journal", journal)
         self._workers = Workers()
@@ -127,6 +147,8 @@ class Engine:
             self.pipeline, self.unsaved, self._journal, self.history, self._snapshots, self.state
         )
         self._effects = Effects(self._tell_committed, self._settings.patience_s)
+        self._gathered: list[Message] = []
+        self._gathered_at = self._last_batch_at = float("-inf")
         self.on_outcome: list[Listener] = []
         self.on_committed: list[Listener] = []
         self.failures_total = 0
@@ -162,6 +184,7 @@ class Engine:
 
         Without it nothing is lost: the next start replays a little more.
         """
+        self._take_gathered()
         if self._wake:
             self._wake.cancel()
         for task in self._tasks:
@@ -203,15 +226,42 @@ class Engine:
     # -- the flow -------------------------------------------------------------------------
 
     def submit(self, messages: list[Message], at: float) -> "asyncio.Future[int]":
-        """Journal and judge one batch of messages. The future is done when it is on disk.
+        """Journal and judge messages that arrived at `at`. The future is done when they are on
+        disk, and raises JournalUnavailable if they are not and never will be; judged they were.
 
-        It raises JournalUnavailable if it is not and never will be; the batch was judged.
+        Messages that come within `pace_s` of the batch before are gathered for the next one.
         """
-        return self._take(messages, at)[1]
+        if self._gathered:
+            self._gathered += messages
+            return self._gathering
+        wait_s = self._last_batch_at + self._settings.pace_s - at
+        if wait_s <= 0:
+            return self._take_batch(messages, at)
+        loop = asyncio.get_running_loop()
+        self._gathered, self._gathered_at = list(messages), at
+        self._gathering: asyncio.Future[int] = loop.create_future()
+        loop.call_later(wait_s, self._take_gathered, self._gathering)
+        return self._gathering
 
     def record(self, fact: Fact) -> "asyncio.Future[int]":
-        """Journal and apply one fact, as `submit`."""
-        return self._take([fact], self.clock.now())[1]
+        """Journal and apply one fact, as `submit`, at once."""
+        return self._take([fact], self._now())[1]
+
+    def _take_batch(self, messages: list[Message], at: float) -> "asyncio.Future[int]":
+        self._last_batch_at = self.clock.now()
+        return self._take(messages, at)[1]
+
+    def _take_gathered(self, gathering: "asyncio.Future[int] | None" = None) -> None:
+        """Take in what was gathered, unless that was done already for something that follows it."""
+        if not self._gathered or (gathering and gathering is not self._gathering):
+            return
+        messages, self._gathered = self._gathered, []
+        pass_on(self._take_batch(messages, self._gathered_at), self._gathering)
+
+    def _now(self) -> float:
+        """The time, for something that comes after all that arrived so far."""
+        self._take_gathered()
+        return self.clock.now()
 
     def _take(
         self, records: Sequence[Record], at: float
@@ -260,7 +310,7 @@ class Engine:
 
     def _tick(self) -> None:
         self._wake, self._wake_due = None, float("inf")
-        if outcome := self._feed((), self.clock.now()):
+        if outcome := self._feed((), self._now()):
             # Its cause is everything before it.
             self._tell(outcome, self._newest)
         self._set_alarm_clock()
@@ -296,7 +346,7 @@ class Engine:
 
     async def _apply(self, fact: Fact) -> str | None:
         """Record `fact`, wait for the disk, and say why it changed nothing, if so."""
-        outcome, committed = self._take([fact], self.clock.now())
+        outcome, committed = self._take([fact], self._now())
         await committed
         return "; ".join(outcome.problems) if outcome else "the pipeline failed; see the log"
 

@@ -91,7 +91,7 @@ class App:
             ingest,
             decoder,
             database,
-            shell=settings.engine,
+            engine=settings.engine,
             journal=settings.journal,
             history=settings.history,
         )

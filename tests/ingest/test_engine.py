@@ -1,0 +1,96 @@
+"""The shell around the pipeline, on a real disk."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tocsin.devices.formats import Decoder
+from tocsin.devices.message import Message
+from tocsin.devices.storage.database import Database
+from tocsin.ingest.engine import Engine, EngineSettings
+from tocsin.ingest.facts import RulePut
+from tocsin.ingest.outcome import Outcome
+from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.settings import Settings
+from tocsin.ingest.storage.journal import Journal
+
+PACE_S = 0.2
+HOT = Rule(name="hot", when="temp_c > 80")
+
+
+@asynccontextmanager
+async def running(folder: Path, pace_s: float = PACE_S) -> AsyncGenerator[Engine]:
+    database = Database.open(folder)
+    engine = Engine(folder, Settings(), Decoder(), database, engine=EngineSettings(pace_s=pace_s))
+    try:
+        await engine.start("test")
+        yield engine
+    finally:
+        await engine.stop()
+        database.close()
+
+
+def message(value: float) -> Message:
+    return Message("c", "devices/d/telemetry", b'{"temp_c": %f}' % value)
+
+
+async def test_an_idle_engine_adds_no_delay(tmp_path: Path):
+    async with running(tmp_path) as engine:
+        seen: list[Outcome] = []
+        engine.on_outcome.append(seen.append)
+        engine.submit([message(1)], engine.clock.now())
+        assert len(seen) == 1, "judged in the turn in which it arrived"
+
+
+async def test_what_follows_closely_is_gathered_in_order(tmp_path: Path):
+    async with running(tmp_path) as engine:
+        batches: list[list[float]] = []
+        engine.on_outcome.append(
+            lambda o: batches.append(o.readings.value.tolist()) if o.readings else None
+        )
+        commits = [engine.submit([message(n)], engine.clock.now()) for n in range(5)]
+        assert batches == [[0.0]]
+        positions = await asyncio.gather(*commits)
+        assert batches == [[0.0], [1.0, 2.0, 3.0, 4.0]]
+        assert positions == [positions[0], *[positions[0] + 1] * 4]
+
+
+async def test_a_fact_comes_after_all_messages_before_it(tmp_path: Path):
+    async with running(tmp_path) as engine:
+        engine.submit([message(1)], engine.clock.now())
+        engine.submit([message(95)], engine.clock.now())
+        await engine.record(RulePut(HOT, "ada"))
+        assert engine.pipeline.stats().readings_total == 2
+        assert engine.pipeline.alerts.open() == [], "the rule judges from the next reading on"
+        await engine.submit([message(96)], engine.clock.now())
+        assert len(engine.pipeline.alerts.open()) == 1
+    entries = list(Journal.open(tmp_path / "journal").replay(0))
+    kinds = ["".join(type(r).__name__[0] for r in entry.records) for entry in entries]
+    assert kinds == ["S", "M", "M", "R", "M"]
+
+
+async def test_arrival_counts_from_the_oldest_that_was_gathered(tmp_path: Path):
+    async with running(tmp_path, pace_s=0.05) as engine:
+        seen: list[Outcome] = []
+        engine.on_outcome.append(seen.append)
+        at = engine.clock.now()
+        first = engine.submit([message(1)], at)
+        second = engine.submit([message(2)], at + 0.001)
+        await asyncio.gather(first, second)
+        assert seen[1].at == at + 0.001
+
+
+async def test_a_stop_loses_nothing_and_a_start_has_it_all(tmp_path: Path):
+    async with running(tmp_path, pace_s=30) as engine:
+        await engine.put_rule(HOT, "ada")
+        engine.submit([message(95)], engine.clock.now())
+        engine.submit([message(96)], engine.clock.now())
+    async with running(tmp_path) as engine:
+        assert engine.pipeline.stats().readings_total == 2
+        [alert] = engine.pipeline.alerts.open()
+        assert (alert.rule, alert.revision) == ("hot", 1)
+        stored = await engine.series(
+            "d", "temp_c", engine.clock.now() - 60, engine.clock.now() + 1, 10
+        )
+        assert stored.count.sum() == 2
