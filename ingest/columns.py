@@ -11,7 +11,7 @@ Anything else takes the long way once per message: decode, admit each metric, fi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -60,18 +60,47 @@ class Batch:
 class Judged:
     """A batch with times settled and repetitions gone.
 
-    Rows: `device`, `row_time`. Readings: `row` intp ascending, `series`, `value`, `time` float64,
-    `late`, and `current`: at least as new as everything of its series before it.
+    Rows: `device`, `row_time`, and `nth`: how many rows of the device were before it.
+    Readings: `row` intp ascending, `series`, `value`, `time` float64, `late`, and `current`: at
+    least as new as everything of its series before it.
     """
 
     device: Ids
     row_time: Floats
+    nth: NDArray[np.intp]
     row: NDArray[np.intp]
     series: Ids
     value: Floats
     time: Floats
     late: NDArray[np.bool_]
     current: NDArray[np.bool_]
+
+    def without(self, readings: NDArray[np.bool_]) -> "Judged":
+        """The same rows without some readings."""
+        kept = ~readings
+        return replace(
+            self,
+            row=self.row[kept],
+            series=self.series[kept],
+            value=self.value[kept],
+            time=self.time[kept],
+            late=self.late[kept],
+            current=self.current[kept],
+        )
+
+    def only(self, rows: NDArray[np.intp], readings: NDArray[np.intp]) -> "Judged":
+        """These rows, and these readings, which are of them; `row` goes on to count all rows."""
+        return Judged(
+            self.device[rows],
+            self.row_time[rows],
+            self.nth[rows],
+            self.row[readings],
+            self.series[readings],
+            self.value[readings],
+            self.time[readings],
+            self.late[readings],
+            self.current[readings],
+        )
 
 
 class _Gathered:
@@ -291,46 +320,50 @@ class Intake:
         shape = np.array(gathered.shapes, np.intp)
         value = np.array(gathered.values, np.float64)
         device, length = self._device.values[shape], self._length.values[shape]
-        rows = len(shape)
-        row = np.repeat(np.arange(rows), length)
-        first = np.cumsum(length) - length
-        series = self._pool.values[np.arange(len(row)) + (self._start.values[shape] - first)[row]]
-        ts = np.full(rows, np.nan)
-        latitude, longitude = np.full(rows, np.nan), np.full(rows, np.nan)
-        if self._special.values[shape].any():
-            for column, special in ((ts, _TS), (latitude, _LAT), (longitude, _LON)):
-                here = series == special
-                column[row[here]] = value[here]
-            metric = series >= 0
-            row, series, value = row[metric], series[metric], value[metric]
-            bad = ~((ts >= 0) & (ts < 1e17) | np.isnan(ts))
-            bad |= (np.abs(latitude) > 90) | (np.abs(longitude) > 180)
-            ts = np.where(ts >= 1e14, ts / 1e6, np.where(ts >= 1e11, ts / 1e3, ts))
-        else:
-            bad = np.zeros(rows, np.bool_)
-        for index, at in gathered.times:
-            ts[index] = at
-        for index, lat, lon in gathered.positions:
-            latitude[index], longitude[index] = lat, lon
+        row = np.repeat(np.arange(len(shape)), length)
+        first = self._start.values[shape] - (np.cumsum(length) - length)
+        series = self._pool.values[first[row] + np.arange(len(row))]
+        ts = np.full(len(shape), np.nan)
         fast = np.array(gathered.origin, np.intp) >= 0
         np.add.at(self._catalogue.messages.values, device[fast], 1)
-        if bad.any():
-            for index in np.flatnonzero(bad).tolist():
-                message = messages[gathered.origin[index]]
-                found = self._decoder(message.topic, message.payload)
-                reason = found.reason if isinstance(found, Rejected) else "out of range"
-                self._reject(int(device[index]), message, reason, gathered.now)
-            good = ~bad
-            kept = good[row]
-            row, series, value = (np.cumsum(good) - 1)[row[kept]], series[kept], value[kept]
-            device, ts, latitude, longitude = (
-                device[good],
-                ts[good],
-                latitude[good],
-                longitude[good],
-            )
-        located = ~np.isnan(latitude) & ~np.isnan(longitude)
-        if located.any():
-            self._catalogue.latitude.values[device[located]] = latitude[located]
-            self._catalogue.longitude.values[device[located]] = longitude[located]
-        return Batch(device, ts, row, series, value)
+        for index, at in gathered.times:
+            ts[index] = at
+        batch = Batch(device, ts, row, series, value)
+        if gathered.positions or self._special.values[shape].any():
+            return self._take_out_special(batch, messages, gathered)
+        return batch
+
+    def _take_out_special(
+        self, batch: Batch, messages: Sequence[Message], gathered: _Gathered
+    ) -> Batch:
+        """The batch with the times and positions of the fast lane in their places.
+
+        Rows where these are out of range are dropped; the decoder says what is wrong with them.
+        """
+        device, ts, row, series, value = (
+            batch.device, batch.ts, batch.row, batch.series, batch.value,
+        )  # fmt: skip
+        bad = np.zeros(len(device), np.bool_)
+        stated = series == _TS
+        time = value[stated]
+        bad[row[stated]] = ~((time >= 0) & (time < 1e17))
+        time = np.where(time >= 1e14, time / 1e6, np.where(time >= 1e11, time / 1e3, time))
+        ts[row[stated]] = time
+        position = np.full((2, len(device)), np.nan)
+        for index, latitude, longitude in gathered.positions:
+            position[:, index] = latitude, longitude
+        for axis, special, limit in ((0, _LAT, 90.0), (1, _LON, 180.0)):
+            here = series == special
+            position[axis, row[here]] = value[here]
+            bad |= np.abs(position[axis]) > limit
+        for index in np.flatnonzero(bad).tolist():
+            message = messages[gathered.origin[index]]
+            found = self._decoder(message.topic, message.payload)
+            reason = found.reason if isinstance(found, Rejected) else "out of range"
+            self._reject(device.item(index), message, reason, gathered.now)
+        located = ~bad & ~np.isnan(position).any(axis=0)
+        self._catalogue.latitude.values[device[located]] = position[0, located]
+        self._catalogue.longitude.values[device[located]] = position[1, located]
+        metric = (series >= 0) & ~bad[row]
+        place = np.cumsum(~bad) - 1
+        return Batch(device[~bad], ts[~bad], place[row[metric]], series[metric], value[metric])

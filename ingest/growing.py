@@ -28,9 +28,7 @@ class Growing(Generic[Scalar]):
         have = len(self.values)
         if length < have:
             return
-        wanted = have
-        while wanted <= length:
-            wanted *= 2
+        wanted = max(length + 1, have + have // 4)
         grown: NDArray[Any] = np.full(
             (wanted, *self.values.shape[1:]), self.fill, self.values.dtype
         )

@@ -16,7 +16,6 @@ from tocsin.devices.formats.row import Value
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.columns import Judged
 from tocsin.ingest.growing import Growing
-from tocsin.ingest.order import occurrence
 from tocsin.ingest.rules import compiled
 from tocsin.ingest.rules.device_glob import DeviceGlob
 from tocsin.ingest.rules.group import RuleForm, RuleGroup
@@ -30,7 +29,9 @@ Ids = NDArray[np.int32]
 Places = NDArray[np.intp]
 Floats = NDArray[np.float64]
 
-_SMALL_ROUND = 4  # rows up to which the scalar form is faster (benchmarks/engine.py)
+# Where the two forms cost the same (benchmarks/engine.py).
+_SMALL_ROUND = 8  # rows up to which the scalar form is faster
+_FEW_RULES = 24  # rules of one group on one device up to which it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,45 +130,41 @@ class Judge:
         catalogue = self._catalogue
         self._reach(len(catalogue.devices))
         self._watched.reach(len(catalogue.metrics))
-        counts = ~judged.late
-        row, series = judged.row[counts], judged.series[counts]
-        time, value, current = judged.time[counts], judged.value[counts], judged.current[counts]
-        device = judged.device
-        if not len(device):
-            return []
+        if judged.late.any():
+            judged = judged.without(judged.late)
+        series = judged.series
         watched = self._watched.values[catalogue.metric.values[series]]
         if not watched.any() and not self._clocked:
-            np.maximum.at(catalogue.watermark.values, device, judged.row_time)
-            catalogue.newest_time.values[series[current]] = time[current]
-            catalogue.newest_value.values[series[current]] = value[current]
+            current = judged.current
+            np.maximum.at(catalogue.watermark.values, judged.device, judged.row_time)
+            catalogue.newest_time.values[series[current]] = judged.time[current]
+            catalogue.newest_value.values[series[current]] = judged.value[current]
             return []
-        turns: list[tuple[int, int, Turn]] = []
-        nth = occurrence(device)
-        rounds = int(nth.max()) + 1
-        of_reading = nth[row]
-        for number in range(rounds):
-            if rounds == 1:
-                rows, now, local = np.arange(len(device)), slice(None), row
-            else:
-                rows, now = np.flatnonzero(nth == number), np.flatnonzero(of_reading == number)
-                local = np.searchsorted(rows, row[now])
-            here = _Rows(rows, device[rows], judged.row_time[rows], turns)
-            part = _Part(local, series[now], time[now], value[now], current[now])
-            if len(rows) <= _SMALL_ROUND:
-                self._small_round(here, part)
-            else:
-                self._round(here, part)
-        turns.sort(key=lambda each: each[:2])
-        return [turn for _, _, turn in turns]
+        turns: list[_Placed] = []
+        sizes = np.bincount(judged.nth)  # never growing: round n has the devices with n rows more
+        large = int((sizes > _SMALL_ROUND).sum())
+        if large == len(sizes) == 1:
+            self._round(_Round(np.arange(len(judged.device)), judged.row, judged), turns)
+            return _in_order(turns)
+        of_reading = judged.nth[judged.row]
+        for number in range(large):
+            rows = np.flatnonzero(judged.nth == number)
+            readings = np.flatnonzero(of_reading == number)
+            row = np.searchsorted(rows, judged.row[readings])
+            self._round(_Round(rows, row, judged.only(rows, readings)), turns)
+        self._one_by_one(
+            judged, np.flatnonzero(judged.nth >= large), np.flatnonzero(of_reading >= large), turns
+        )
+        return _in_order(turns)
 
-    def _round(self, rows: "_Rows", part: "_Part") -> None:
+    def _round(self, of: "_Round", turns: "list[_Placed]") -> None:
         """Rows of as many devices, all at once."""
-        catalogue = self._catalogue
+        catalogue, judged = self._catalogue, of.judged
         watermark = catalogue.watermark.values
-        watermark[rows.device] = np.maximum(watermark[rows.device], rows.time)
-        row, series, current = part.row, part.series, part.current
-        catalogue.newest_time.values[series[current]] = part.time[current]
-        catalogue.newest_value.values[series[current]] = part.value[current]
+        watermark[judged.device] = np.maximum(watermark[judged.device], judged.row_time)
+        row, series, current = of.row, judged.series, judged.current
+        catalogue.newest_time.values[series[current]] = judged.time[current]
+        catalogue.newest_value.values[series[current]] = judged.value[current]
         concerned = {place: [row[current]] for place in self._clocked}
         metric = catalogue.metric.values[series]
         watched = np.flatnonzero(self._watched.values[metric])
@@ -176,96 +173,130 @@ class Judge:
             here = watched[metric[watched] == each]
             name = catalogue.metrics[each]
             if name in self._windowed:
-                self._windows.update(name, series[here], part.time[here], part.value[here])
+                self._windows.update(name, series[here], judged.time[here], judged.value[here])
             now = row[here][current[here]]
             if len(now):
                 for place in self._of_metric[each]:
                     concerned.setdefault(place, []).append(now)
-        of = RoundSight(catalogue, self._windows, rows.device)
+        sight = RoundSight(catalogue, self._windows, judged.device)
         with np.errstate(all="ignore"):  # what overflows is infinite, what makes no sense unknown
             for place, parts in concerned.items():
                 some = parts[0] if len(parts) == 1 else np.concatenate(parts)
                 if len(parts) > 1 or place in self._clocked:
                     some = np.unique(some)
-                self._judge_at_once(self._groups[place], some, of, rows)
+                group = self._groups[place]
+                for at, pair in self._judge_at_once(group, some, sight):
+                    time = judged.row_time.item(at)
+                    turn = self._turn(group, pair, judged.device.item(at), time)
+                    turns.append((of.rows.item(at), *turn))
 
-    def _judge_at_once(self, group: RuleGroup, row: Places, of: RoundSight, rows: "_Rows") -> None:
-        device = rows.device[row]
+    def _judge_at_once(
+        self, group: RuleGroup, row: Places, sight: RoundSight
+    ) -> Iterable[tuple[int, int]]:
+        """The rows, among those given, where a rule turns, and the pair of rule and device."""
+        device = sight.device[row]
         number = group.number.values[device]
-        pairs_of = np.repeat(np.arange(len(row)), number)
-        if not len(pairs_of):
-            return
-        first = group.start.values[device] - (np.cumsum(number) - number)
-        pair = first[pairs_of] + np.arange(len(pairs_of))
-        row = row[pairs_of]
-        pairs = PairSight(of, row, group.constants, group.rule.values[pair])
+        if len(group.forms) > 1:
+            pairs_of = np.repeat(np.arange(len(row)), number)
+            first = group.start.values[device] - (np.cumsum(number) - number)
+            pair = first[pairs_of] + np.arange(len(pairs_of))
+            row = row[pairs_of]
+        else:
+            if not number.all():
+                covered = number > 0
+                row, device = row[covered], device[covered]
+            pair = group.start.values[device]
+        if not len(row):
+            return ()
+        pairs = PairSight(sight, row, group.constants, group.rule.values[pair])
         true, false = group.when(pairs)
         holds = group.holds.values[pair]
         clears = group.clear(pairs)[0] & ~true if group.clear and holds.any() else false
         turned = np.flatnonzero(np.where(holds, clears, true))
-        for at in turned.tolist():
-            form = group.forms[group.rule.values.item(pair[at])]
-            self._turn(group, pair.item(at), form, row.item(at), rows)
+        return zip(row[turned].tolist(), pair[turned].tolist(), strict=True)
 
-    def _small_round(self, rows: "_Rows", part: "_Part") -> None:
-        """As `_round`, but reading by reading and rule by rule."""
+    def _one_by_one(
+        self, judged: Judged, rows: Places, readings: Places, turns: "list[_Placed]"
+    ) -> None:
+        """The rows of devices that have many more than the others, row by row."""
         catalogue = self._catalogue
-        watermark = catalogue.watermark.values
-        for device, at in zip(rows.device.tolist(), rows.time.tolist(), strict=True):
-            if at > watermark.item(device):
-                watermark[device] = at
-        concerned: dict[int, set[int]] = {}
-        for row, series, time, value, current in zip(
-            part.row.tolist(),
-            part.series.tolist(),
-            part.time.tolist(),
-            part.value.tolist(),
-            part.current.tolist(),
+        watermark, metrics = catalogue.watermark.values, catalogue.metric.values
+        newest_time, newest_value = catalogue.newest_time.values, catalogue.newest_value.values
+        clocked, of_metric = frozenset(self._clocked), self._of_metric
+        of_readings = zip(
+            judged.row[readings].tolist(),
+            judged.series[readings].tolist(),
+            judged.time[readings].tolist(),
+            judged.value[readings].tolist(),
+            judged.current[readings].tolist(),
+            strict=True,
+        )
+        reading = next(of_readings, None)
+        for row, device, row_time in zip(
+            rows.tolist(),
+            judged.device[rows].tolist(),
+            judged.row_time[rows].tolist(),
             strict=True,
         ):
-            if current:
-                catalogue.newest_time.values[series] = time
-                catalogue.newest_value.values[series] = value
-            metric = catalogue.metric.values.item(series)
-            if current and (places := self._of_metric.get(metric)):
-                concerned.setdefault(row, set(self._clocked)).update(places)
-            elif current and self._clocked:
-                concerned.setdefault(row, set(self._clocked))
-            name = catalogue.metrics[metric]
-            if name in self._windowed:
-                self._windows.update_one(name, series, time, value)
-        for row, places in concerned.items():
-            here = DeviceSight(catalogue, self._windows, rows.device.item(row))
-            for place in places:
-                self._judge_one(self._groups[place], row, here, rows)
+            if row_time > watermark.item(device):
+                watermark[device] = row_time
+            concerned: set[int] = set()
+            while reading and reading[0] == row:
+                _, series, time, value, current = reading
+                metric = metrics.item(series)
+                if current:
+                    newest_time[series] = time
+                    newest_value[series] = value
+                    concerned |= clocked
+                    concerned.update(of_metric.get(metric, ()))
+                name = catalogue.metrics[metric]
+                if name in self._windowed:
+                    self._windows.update_one(name, series, time, value)
+                reading = next(of_readings, None)
+            if concerned:
+                for group, pair in self._judge_one(concerned, device):
+                    turns.append((row, *self._turn(group, pair, device, row_time)))
 
-    def _judge_one(self, group: RuleGroup, row: int, here: DeviceSight, rows: "_Rows") -> None:
-        device = rows.device.item(row)
-        start = group.start.values.item(device)
-        for pair in range(start, start + group.number.values.item(device)):
-            form = group.forms[group.rule.values.item(pair)]
-            true = form.when(here)
-            if not group.holds.values.item(pair):
-                turned = true is True
-            elif form.clear is None:
-                turned = true is False
-            else:
-                turned = true is not True and form.clear(here) is True
-            if turned:
-                self._turn(group, pair, form, row, rows)
+    def _judge_one(self, concerned: Iterable[int], device: int) -> list[tuple[RuleGroup, int]]:
+        """The rules, among groups given, that turn for a device."""
+        here = DeviceSight(self._catalogue, self._windows, device)
+        turned: list[tuple[RuleGroup, int]] = []
+        for place in concerned:
+            group = self._groups[place]
+            number = group.number.values.item(device)
+            if number > _FEW_RULES:
+                sight = RoundSight(self._catalogue, self._windows, np.array([device], np.int32))
+                with np.errstate(all="ignore"):
+                    found = self._judge_at_once(group, np.zeros(1, np.intp), sight)
+                turned += [(group, pair) for _, pair in found]
+                continue
+            start = group.start.values.item(device)
+            for pair in range(start, start + number):
+                form = group.forms[group.rule.values.item(pair)]
+                true = form.when(here)
+                if not group.holds.values.item(pair):
+                    turns = true is True
+                elif form.clear is None:
+                    turns = true is False
+                else:
+                    turns = true is not True and form.clear(here) is True
+                if turns:
+                    turned.append((group, pair))
+        return turned
 
-    def _turn(self, group: RuleGroup, pair: int, form: RuleForm, row: int, rows: "_Rows") -> None:
-        truth = not group.holds.values[pair]
+    def _turn(self, group: RuleGroup, pair: int, device: int, time: float) -> tuple[int, Turn]:
+        """Turn a pair over: the place of its rule among all, and the turn."""
+        form = group.forms[group.rule.values.item(pair)]
+        truth = not group.holds.values.item(pair)
         group.holds.values[pair] = truth
-        device, catalogue = rows.device.item(row), self._catalogue
+        catalogue = self._catalogue
         known = catalogue.series_of(device)
         values = {
             name: catalogue.newest(known[name])[1]
             for name in form.checked.shown
             if name in known and np.isfinite(catalogue.newest_time.values[known[name]])
         }
-        turn = Turn(form.checked.rule, device, truth, rows.time.item(row), values)
-        rows.turns.append((int(rows.row[row]), form.order, turn))
+        return form.order, Turn(form.checked.rule, device, truth, time, values)
 
     # -- snapshots
 
@@ -280,22 +311,21 @@ class Judge:
         self._compile(rules, state["held"])
 
 
+_Placed = tuple[int, int, Turn]
+"""A turn with its row in the batch and the place of its rule."""
+
+
+def _in_order(turns: list[_Placed]) -> list[Turn]:
+    turns.sort(key=lambda each: each[:2])
+    return [turn for _, _, turn in turns]
+
+
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """The rows of one round: place in the batch, device, event time; and all turns so far."""
+class _Round:
+    """Rows of different devices: `rows` are their places in the batch, `row` that of each reading
+    among them.
+    """
 
+    rows: Places
     row: Places
-    device: Ids
-    time: Floats
-    turns: list[tuple[int, int, Turn]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The readings of one round: `row` is the place among the round's rows."""
-
-    row: Places
-    series: Ids
-    time: Floats
-    value: Floats
-    current: NDArray[np.bool_]
+    judged: Judged

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 def occurrence(keys: Ids) -> NDArray[np.intp]:
     """How often the key of each element came before it: 0 for its first."""
     count = len(keys)
+    if count <= 1:
+        return np.zeros(count, np.intp)
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))

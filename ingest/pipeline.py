@@ -12,11 +12,9 @@ it, and a snapshot with the records after it gives what all records would have g
 """
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from typing import Any, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
@@ -44,8 +42,6 @@ from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import RuleChange, RuleSet
 from tocsin.ingest.settings import Settings
 from tocsin.ingest.views import DeviceView, PipelineStats, view_device, view_totals
-
-Ids = NDArray[np.int32]
 
 _RULE_FILE = "rules.toml"
 
@@ -78,13 +74,15 @@ class Pipeline:
             outcome.presence += self.presence.started(now)
         self._fire_due(outcome)
         parts: list[Readings] = []
-        for is_message, run in groupby(records, lambda record: isinstance(record, Message)):
-            if is_message:
-                parts += self._messages([r for r in run if isinstance(r, Message)], outcome)
+        messages: list[Message] = []
+        for record in records:
+            if isinstance(record, Message):
+                messages.append(record)
             else:
-                for fact in run:
-                    if not isinstance(fact, Message):
-                        self._fact(fact, outcome)
+                parts += self._messages(messages, outcome)
+                messages.clear()
+                self._fact(record, outcome)
+        parts += self._messages(messages, outcome)
         outcome.readings = _joined(parts)
         outcome.new_devices = self.catalogue.devices[devices:]
         outcome.new_series = list(range(series, self.catalogue.series_count))
@@ -92,11 +90,16 @@ class Pipeline:
 
     def next_due(self) -> float | None:
         """When `feed` should be called at the latest, also if nothing arrives."""
-        return min(filter(None, (self.presence.next_due(), self.alerts.next_due())), default=None)
+        presence, alerts = self.presence.next_due(), self.alerts.next_due()
+        if presence is None or alerts is None:
+            return alerts if presence is None else presence
+        return min(presence, alerts)
 
     # -- stages
 
     def _messages(self, messages: Sequence[Message], outcome: Outcome) -> list[Readings]:
+        if not messages:
+            return []
         now = outcome.at
         self._messages_total += len(messages)
         batch, presence = self._intake.gather(messages, now)
@@ -107,7 +110,7 @@ class Pipeline:
             outcome.alerts += self.alerts.signal(
                 turn.rule, name, name, turn.truth, turn.time, now, turn.values
             )
-        outcome.presence += self.presence.reported(_each_once(batch.device), now)
+        outcome.presence += self.presence.reported(judged.device[judged.nth == 0], now)
         if not len(judged.series):
             return []
         return [Readings(judged.series, judged.time, judged.value, judged.late)]
@@ -163,6 +166,7 @@ class Pipeline:
         self._judge.use(rules, anew)
 
     def _fire_due(self, outcome: Outcome) -> None:
+        self.presence.look_ahead(outcome.at)
         while (due := self.next_due()) is not None and due <= outcome.at:
             if self.presence.next_due() == due:
                 outcome.presence += self.presence.fire_next()[1]
@@ -219,12 +223,6 @@ class Pipeline:
 def _asks(rule: Rule) -> tuple[str, str | None, str]:
     """What makes a rule the same question as before, whatever else about it changed."""
     return rule.when, rule.clear, rule.devices
-
-
-def _each_once(devices: Ids) -> Ids:
-    """The devices, each once, in order of first appearance."""
-    found, first = np.unique(devices, return_index=True)
-    return found[np.argsort(first)]
 
 
 def _joined(parts: Sequence[Readings]) -> Readings | None:

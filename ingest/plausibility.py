@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.columns import Batch, Judged
-from tocsin.ingest.order import newest_before
+from tocsin.ingest.order import newest_before, occurrence
 from tocsin.ingest.recent import RecentReadings
 from tocsin.ingest.settings import Settings
 
@@ -30,36 +30,38 @@ class Plausibility:
     def judge(self, batch: Batch, now: float) -> Judged:
         """The readings of `batch` that count, with their event times and whether they are late."""
         catalogue = self._catalogue
-        device = batch.device
+        device, row, series, value = batch.device, batch.row, batch.series, batch.value
         stated = ~np.isnan(batch.ts)
         time = np.where(stated, batch.ts, now)
         ahead = time > now + self._tolerance_s
         if ahead.any():
             time[ahead] = now
             stated &= ~ahead
-            rows = batch.row[ahead[batch.row]]
-            np.add.at(catalogue.future.values, device[rows], 1)
-        before = newest_before(device, time, catalogue.watermark.values)
+            np.add.at(catalogue.future.values, device[row[ahead[row]]], 1)
+        nth = occurrence(device)
+        before = catalogue.watermark.values[device]
+        if nth.any():
+            before = newest_before(device, time, catalogue.watermark.values)
         # Without a time of its own a reading is the newest there is, also where the device's
         # other times run ahead of ours: else it would be late, and never ring.
         time = np.where(stated, time, np.maximum(time, before))
-        late = (time < before - catalogue.lateness_s.values[device])[batch.row]
-
-        row, series, value = batch.row, batch.series, batch.value
         at = time[row]
         if stated.any():
+            late = (time < before - catalogue.lateness_s.values[device])[row]
             new = self._new(series, at, value, late, stated[row])
             if not new.all():
                 np.add.at(catalogue.duplicates.values, device[row[~new]], 1)
                 row, series, value = row[new], series[new], value[new]
                 at, late = at[new], late[new]
+            np.add.at(catalogue.late.values, device[row[late]], 1)
+            timely = np.where(late, -np.inf, at)
+            newest = newest_before(series, timely, catalogue.newest_time.values)
+            current = ~late & (at >= newest)
+        else:
+            late, current = np.zeros(len(row), np.bool_), np.ones(len(row), np.bool_)
         np.add.at(catalogue.readings.values, device[row], 1)
         np.add.at(catalogue.count.values, series, 1)
-        if late.any():
-            np.add.at(catalogue.late.values, device[row[late]], 1)
-        judged_at = np.where(late, -np.inf, at)
-        current = ~late & (at >= newest_before(series, judged_at, catalogue.newest_time.values))
-        return Judged(device, time, row, series, value, at, late, current)
+        return Judged(device, time, nth, row, series, value, at, late, current)
 
     def _new(
         self,

@@ -91,19 +91,26 @@ class PairSight:
 
 
 class DeviceSight:
-    """What the scalar form reads: one device at one row."""
+    """What the scalar form reads: one device at one row; found once for all rules."""
 
-    __slots__ = ("_catalogue", "_device", "_windows")
+    __slots__ = ("_catalogue", "_device", "_known", "_windows")
 
     def __init__(self, catalogue: Catalogue, windows: SharedWindows, device: int) -> None:
         self._catalogue = catalogue
         self._windows = windows
         self._device = device
+        self._known: dict[str | Use, float] = {}
 
     def number(self, metric: str) -> float:
-        catalogue = self._catalogue
-        series = catalogue.by_device(metric).values.item(self._device)
-        return nan if self._is_text(metric, series) else catalogue.newest_value.values.item(series)
+        found = self._known.get(metric)
+        if found is None:
+            catalogue = self._catalogue
+            series = catalogue.by_device(metric).values.item(self._device)
+            text = self._is_text(metric, series)
+            found = self._known[metric] = (
+                nan if text else catalogue.newest_value.values.item(series)
+            )
+        return found
 
     def code(self, metric: str) -> float:
         catalogue = self._catalogue
@@ -117,11 +124,13 @@ class DeviceSight:
         return age if isfinite(time) else nan
 
     def window(self, use: Use) -> float:
-        metric, _, function = use
-        series = self._catalogue.by_device(metric).values.item(self._device)
-        if function != "count" and self._is_text(metric, series):
-            return nan
-        return self._windows.query_one(use, series)
+        found = self._known.get(use)
+        if found is None:
+            metric, _, function = use
+            series = self._catalogue.by_device(metric).values.item(self._device)
+            text = function != "count" and self._is_text(metric, series)
+            found = self._known[use] = nan if text else self._windows.query_one(use, series)
+        return found
 
     def _is_text(self, metric: str, series: int) -> bool:
         catalogue = self._catalogue
