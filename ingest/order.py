@@ -24,24 +24,27 @@ def occurrence(keys: Ids) -> NDArray[np.intp]:
     return nth
 
 
-def newest_before(keys: Ids, times: Floats, newest: Floats) -> Floats:
-    """The newest time of each element's key just before it, in `newest` (by key) or the batch."""
+def newest_before(keys: Ids, times: Floats, newest: Floats, again: bool) -> Floats:
+    """The newest time of each element's key just before it, in `newest` (by key) or the batch.
+
+    `again` is whether keys may come twice.
+    """
     before = newest[keys]
-    count = len(keys)
-    if count < 2:
+    if not again:
         return before
+    count = len(keys)
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
-    again = ordered[1:] == ordered[:-1]
-    if not again.any():
+    same = ordered[1:] == ordered[:-1]
+    if not same.any():
         return before
     # A running maximum that starts anew with each key, of ranks so that it is exact.
     by_time = np.argsort(times, kind="stable")
     rank = np.empty(count, np.int64)
     rank[by_time] = np.arange(count)
-    base = np.concatenate(([0], np.cumsum(~again))) * count
+    base = np.concatenate(([0], np.cumsum(~same))) * count
     top = np.maximum.accumulate(base + rank[order]) - base
     so_far = times[by_time[top]]
-    later = order[1:][again]
-    before[later] = np.maximum(before[later], so_far[:-1][again])
+    later = order[1:][same]
+    before[later] = np.maximum(before[later], so_far[:-1][same])
     return before

@@ -39,23 +39,22 @@ class Plausibility:
             stated &= ~ahead
             np.add.at(catalogue.future.values, device[row[ahead[row]]], 1)
         nth = occurrence(device)
-        before = catalogue.watermark.values[device]
-        if nth.any():
-            before = newest_before(device, time, catalogue.watermark.values)
+        again = bool(nth.any())
+        before = newest_before(device, time, catalogue.watermark.values, again)
         # Without a time of its own a reading is the newest there is, also where the device's
         # other times run ahead of ours: else it would be late, and never ring.
         time = np.where(stated, time, np.maximum(time, before))
         at = time[row]
         if stated.any():
             late = (time < before - catalogue.lateness_s.values[device])[row]
-            new = self._new(series, at, value, late, stated[row])
+            new = self._new(series, at, value, late, stated[row], again)
             if not new.all():
                 np.add.at(catalogue.duplicates.values, device[row[~new]], 1)
                 row, series, value = row[new], series[new], value[new]
                 at, late = at[new], late[new]
             np.add.at(catalogue.late.values, device[row[late]], 1)
             timely = np.where(late, -np.inf, at)
-            newest = newest_before(series, timely, catalogue.newest_time.values)
+            newest = newest_before(series, timely, catalogue.newest_time.values, again)
             current = ~late & (at >= newest)
         else:
             late, current = np.zeros(len(row), np.bool_), np.ones(len(row), np.bool_)
@@ -70,6 +69,7 @@ class Plausibility:
         value: Floats,
         late: Mask,
         stated: Mask,
+        again: bool,
     ) -> Mask:
         """Which readings are not repetitions; those with a time of their own are remembered.
 
@@ -77,22 +77,15 @@ class Plausibility:
         cannot be told from a new reading, and counts.
         """
         new = np.ones(len(series), np.bool_)
-        newest = newest_before(series, at, self._catalogue.newest_time.values)
+        newest = newest_before(series, at, self._catalogue.newest_time.values, again)
         doubtful = np.flatnonzero(stated & ((at <= newest) | late))
         if len(doubtful):
             new[doubtful] = ~self._recent.known(series[doubtful], at[doubtful], value[doubtful])
-            if len(series) > 1:
-                candidates = np.flatnonzero(stated)
-                key = (value[candidates], at[candidates], series[candidates])
-                order = candidates[np.lexsort(key)]
-                earlier, later = order[:-1], order[1:]
-                same = (
-                    (series[earlier] == series[later])
-                    & (at[earlier] == at[later])
-                    & (value[earlier] == value[later])
-                )
-                new[later[same]] = False
+            if again:
+                new[_repeated(np.flatnonzero(stated), series, at, value)] = False
         remember = stated & new
+        if remember.all():
+            remember = slice(None)
         device = self._catalogue.device.values[series[remember]]
         needed_from = (
             self._catalogue.watermark.values[device] - self._catalogue.lateness_s.values[device]
@@ -105,3 +98,17 @@ class Plausibility:
 
     def load(self, state: list[Any]) -> None:
         self._recent.load(state)
+
+
+def _repeated(
+    among: NDArray[np.intp], series: NDArray[np.int32], at: Floats, value: Floats
+) -> NDArray[np.intp]:
+    """The readings `among` the given ones that are equal to one before them."""
+    order = among[np.lexsort((value[among], at[among], series[among]))]
+    earlier, later = order[:-1], order[1:]
+    same = (
+        (series[earlier] == series[later])
+        & (at[earlier] == at[later])
+        & (value[earlier] == value[later])
+    )
+    return later[same]

@@ -103,8 +103,9 @@ class RecentReadings:
         `needed_from` is the oldest event time that the series of each reading still needs.
         """
         self._admit(series)
-        nth = occurrence(series) if len(series) > 1 else np.zeros(len(series), np.intp)
-        self._deepen(series, nth, needed_from)
+        nth = occurrence(series)
+        while self._deepen(series, nth, needed_from):
+            pass
         for rings, here in self._by_depth(series):
             slot = self._slot_of.values[series[here]]
             place = rings.next.values[slot] + nth[here]
@@ -113,11 +114,11 @@ class RecentReadings:
             rings.next.values[slot] = place + 1
 
     def _by_depth(self, series: Ids) -> list[tuple[_Rings, Places]]:
+        """The readings by the depth at which their series is; those of no depth are left out."""
         depth = self._depth_of.values[series]
         return [
-            (rings, here)
-            for place, rings in enumerate(self._rings)
-            if len(here := np.flatnonzero(depth == place))
+            (self._rings[place], np.flatnonzero(depth == place))
+            for place in np.flatnonzero(np.bincount(depth + 1)[1:]).tolist()
         ]
 
     def _admit(self, series: Ids) -> None:
@@ -130,30 +131,32 @@ class RecentReadings:
             self._depth_of.values[new] = 0
             self._slot_of.values[new] = self._rings[0].take(len(new))
 
-    def _deepen(self, series: Ids, nth: Places, needed_from: Floats) -> None:
-        """Move to deeper rings the series that would overwrite what they still need."""
-        for place, (shallow, deep) in enumerate(
-            zip(self._rings[:-1], self._rings[1:], strict=True)
-        ):
-            here = np.flatnonzero(self._depth_of.values[series] == place)
-            if not len(here):
+    def _deepen(self, series: Ids, nth: Places, needed_from: Floats) -> bool:
+        """Move series one ring deeper that would overwrite what they still need, if there are."""
+        moved = False
+        for rings, here in self._by_depth(series):
+            if rings is self._rings[-1]:
                 continue
             slot = self._slot_of.values[series[here]]
-            victim = (shallow.next.values[slot] + nth[here]) % shallow.depth
-            lost = shallow.time.values[slot, victim] >= needed_from[here]
-            lost |= nth[here] >= shallow.depth
-            if not lost.any():
-                continue
-            moving = np.unique(series[here[lost]])
-            room = (self._limit_bytes - self.bytes) // (deep.depth * _BYTES)
-            moving = moving[: max(room, 0)]
-            if len(moving):
-                source = self._slot_of.values[moving].astype(np.intp)
-                target = deep.take(len(moving))
-                deep.put(target, *shallow.unrolled(source))
-                shallow.give_back(source)
-                self._depth_of.values[moving] = place + 1
-                self._slot_of.values[moving] = target
+            victim = (rings.next.values[slot] + nth[here]) % rings.depth
+            lost = rings.time.values[slot, victim] >= needed_from[here]
+            lost |= nth[here] >= rings.depth
+            if lost.any():
+                moved |= self._move(np.unique(series[here[lost]]), self._rings.index(rings) + 1)
+        return moved
+
+    def _move(self, series: Ids, place: int) -> bool:
+        """As many of `series` as there is memory for, from the ring before this one."""
+        shallow, deep = self._rings[place - 1], self._rings[place]
+        room = (self._limit_bytes - self.bytes) // (deep.depth * _BYTES)
+        series = series[: max(room, 0)]
+        source = self._slot_of.values[series].astype(np.intp)
+        target = deep.take(len(series))
+        deep.put(target, *shallow.unrolled(source))
+        shallow.give_back(source)
+        self._depth_of.values[series] = place
+        self._slot_of.values[series] = target
+        return len(series) > 0
 
     def state(self) -> list[Any]:
         """For each depth: the series and their readings in order of arrival."""
