@@ -132,6 +132,8 @@ class App:
             database=database,
             about=about,
         )
+        # Whoever comes between here and the web server's first turn waits, and is not refused.
+        http.listen()
         web = WebServer(dashboard, http)
         serving = asyncio.create_task(web.run_until_stopped(), name="web")
 

@@ -224,7 +224,8 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     known |= CREDENTIAL_VARIABLES
     for variable in environment:
         if variable.upper().startswith(PREFIX) and variable.upper() not in known:
-            near = _suggest(variable.upper(), known)
+            names = [name.removeprefix(PREFIX) for name in known]
+            near = _suggest(variable.upper().removeprefix(PREFIX), names, PREFIX)
             raise Refusal(f"environment variable {variable} is not a setting{near}")
 
 
@@ -236,7 +237,7 @@ def _variable(name: str) -> str:
 CREDENTIAL_VARIABLES = {f"{PREFIX}MQTT_USERNAME", f"{PREFIX}MQTT_PASSWORD"}
 
 
-_KEYS = [
+_KEYS = [*setting_names(), *Settings.model_fields] + [
     f"{name}.{field.name}"
     for name, table in (("topic", TopicSetting), ("profile", Profile))
     for field in dataclasses.fields(table)
@@ -251,7 +252,7 @@ def _explain(problem: Any) -> str:
     reason = str(problem["msg"])
     match problem["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            return f"{place!r} is not a setting{_suggest(name, _KEYS + setting_names())}"
+            return f"{place!r} is not a setting{_suggest(name, _KEYS)}"
         case "missing":
             return f"{place} is missing"
         case "value_error":  # one of ours: it says what it is about, and the value
@@ -278,6 +279,6 @@ def _explain_variable(error: str) -> str:
     return f"environment variable {variable} is not JSON; expected a list or a table of settings"
 
 
-def _suggest(wrong: str, known: Collection[str]) -> str:
+def _suggest(wrong: str, known: Collection[str], prefix: str = "") -> str:
     near = get_close_matches(wrong, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {prefix}{near[0]}?" if near else ""
