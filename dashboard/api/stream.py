@@ -97,3 +97,6 @@ class ViewerResponse(EventSourceResponse):
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
             scope["state"]["transport"].abort()
+            # Until uvicorn knows: it logs a response that ends early on an open connection.
+            while (await receive())["type"] != "http.disconnect":
+                pass

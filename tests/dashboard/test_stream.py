@@ -127,6 +127,23 @@ async def test_counters_follow_also_when_a_message_is_refused(tmp_path: Path):
             assert event["devices"][0]["last_rejected"]["topic"] == "devices/a/telemetry"
 
 
+async def test_the_counters_of_a_large_fleet_follow_over_several_frames(tmp_path: Path):
+    # 100 devices a frame, ten frames a second; with the once-a-second status it would take 3 s.
+    async with running_site(tmp_path, with_settings(device_refresh_s=0.1)) as site:
+        names = [f"d{number}" for number in range(350)]
+        await site.publish_all(names, {"v": 1.0})
+        async with site.watch() as page:
+            await page.opened()
+            await site.publish_all(names, {"v": 2.0})
+
+            def told() -> set[str]:
+                devices = [d for event in page.all("devices") for d in event["devices"]]
+                return {d["id"] for d in devices if d["messages_total"] == 2}
+
+            await until(lambda: told() == set(names))
+            assert len(page.all("status")) <= 3
+
+
 async def test_an_alert_is_told_at_once_and_whole(site: Site):
     await site.engine.put_rule(HOT, "ann")
     async with site.watch() as page:
@@ -290,7 +307,9 @@ async def test_a_viewer_that_takes_nothing_is_cut_and_the_others_notice_nothing(
         stuck.close()
 
 
-async def test_a_viewer_that_is_stuck_for_long_is_cut_without_news(tmp_path: Path):
+async def test_a_viewer_that_is_stuck_for_long_is_cut_without_news(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     settings = with_settings(send_timeout_s=0.2)
     async with running_site(tmp_path, settings, send_buffer_bytes=16_384) as site:
         # More state than the buffers between us hold, so that its opening never ends.
@@ -301,6 +320,7 @@ async def test_a_viewer_that_is_stuck_for_long_is_cut_without_news(tmp_path: Pat
         await until(lambda: site.hub.stats().opened_total == 1)
         await until(lambda: site.hub.stats().viewers == 0)
         stuck.close()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_too_many_viewers_are_refused(tmp_path: Path):
@@ -332,6 +352,20 @@ async def test_without_viewers_no_timer_runs(site: Site):
         assert site.hub.busy
     await until(lambda: site.hub.stats().viewers == 0)
     await until(lambda: not site.hub.busy)
+
+
+async def test_readings_nobody_waited_for_are_not_shown_later(tmp_path: Path):
+    async with running_site(tmp_path, with_settings(frame_ms=200)) as site:
+        await site.publish("a", {"v": 1.0})
+        async with site.watch() as page:
+            await page.opened()
+            await site.publish("a", {"v": 2.0})
+        await until(lambda: not site.hub.busy)
+        async with site.watch() as page:
+            await page.opened()
+            await site.publish("b", {"v": 3.0})
+            await page.first("readings", shows("b"))
+            assert values(page.all("readings"), "a", "v") == []
 
 
 async def test_latency_counts_every_reading_written_to_a_viewer(site: Site):
