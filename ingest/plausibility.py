@@ -90,7 +90,7 @@ class Plausibility:
         needed_from = (
             self._catalogue.watermark.values[device] - self._catalogue.lateness_s.values[device]
         )
-        self._recent.add(series[remember], at[remember], value[remember], needed_from)
+        self._recent.add(series[remember], at[remember], value[remember], needed_from, again)
         return new
 
     def state(self) -> list[Any]:

@@ -96,8 +96,9 @@ class _Link:
 class PresenceBook:
     """Owns both axes of every device, the open connections, and the timers.
 
-    Timers are lazy: a device has one entry in the heap and looks, when that is due, whether it
-    was heard of since. So a reading costs no heap operation, and firing more often changes nothing.
+    Timers are lazy: a device has one entry in the heap, and when that is due it is looked up
+    whether it was heard of since. So a reading costs no heap operation, and looking more often
+    changes nothing.
     """
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
@@ -302,7 +303,7 @@ class PresenceBook:
     def look_ahead(self, now: float) -> None:
         """Put off, all at once, timers due until `now` of devices that were heard of since.
 
-        `fire_next` would do the same one by one; here a busy fleet costs a third of that.
+        Those still due until `now` after that are overdue, and are for `fire_next`.
         """
         if not self._timers or self._timers[0][0] > now:
             return
@@ -325,7 +326,10 @@ class PresenceBook:
             heappush(self._timers, (due, 0, each))
 
     def fire_next(self) -> tuple[float, list[Presence]]:
-        """Fires the timer that is due first: its due time, and what changed."""
+        """Fires the timer that is due first: its due time, and what changed.
+
+        `look_ahead` comes before, up to that time or later.
+        """
         due, kind, number = heappop(self._timers)
         return due, self._link_of_age(number) if kind else self._look_at(number, due)
 
@@ -345,10 +349,6 @@ class PresenceBook:
         if self._scheduled.values[device] != due:  # a sooner one took its place
             return []
         self._scheduled.values[device] = np.inf
-        overdue_at = self._overdue_at(device)
-        if overdue_at > due:  # it was heard of since
-            self._wait(device, overdue_at)
-            return []
         cause = _OVERDUE[self._freshness.values.item(device)]
         changes = self._freshness_turns(device, cause)
         self._wait_for_next(device)

@@ -97,13 +97,15 @@ class RecentReadings:
             found[here] = same.any(axis=1)
         return found
 
-    def add(self, series: Ids, time: Floats, value: Floats, needed_from: Floats) -> None:
-        """Remember readings, given in order of arrival.
+    def add(
+        self, series: Ids, time: Floats, value: Floats, needed_from: Floats, again: bool
+    ) -> None:
+        """Remember readings, given in order of arrival; `again` is whether a series may come twice.
 
         `needed_from` is the oldest event time that the series of each reading still needs.
         """
         self._admit(series)
-        nth = occurrence(series)
+        nth = occurrence(series) if again else np.zeros(len(series), np.intp)
         while self._deepen(series, nth, needed_from):
             pass
         for rings, here in self._by_depth(series):
