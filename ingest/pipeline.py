@@ -55,6 +55,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings, decoder: Decoder) -> None:
         self.settings = settings
+        self._decoder = decoder
         self.catalogue = Catalogue(settings)
         self.rules = RuleSet()
         self.alerts = AlertBook()
@@ -207,17 +208,24 @@ class Pipeline:
         )
 
     def restore(self, data: bytes) -> None:
-        """Become what `data` was taken from. Raises ValueError for another format."""
-        state: dict[str, Any] = snapshot.decode(data)
-        self._messages_total = state["messages_total"]
-        self.catalogue.load(state["catalogue"])
-        self.presence.load(state["presence"])
-        self.refusals.load(state["refusals"])
-        self._plausibility.load(state["plausibility"])
-        self.rules.restore(state["rules"])
-        self.alerts.restore(state["alerts"])
-        self._judge.load(state["judge"], self.rules.enabled())
-        self._intake.forget()
+        """Become what `data` was taken from.
+
+        Raises ValueError for what is not a snapshot of this format; the pipeline is empty then.
+        """
+        try:
+            state: dict[str, Any] = snapshot.decode(data)
+            self._messages_total = state["messages_total"]
+            self.catalogue.load(state["catalogue"])
+            self.presence.load(state["presence"])
+            self.refusals.load(state["refusals"])
+            self._plausibility.load(state["plausibility"])
+            self.rules.restore(state["rules"])
+            self.alerts.restore(state["alerts"])
+            self._judge.load(state["judge"], self.rules.enabled())
+            self._intake.forget()
+        except (LookupError, TypeError, ValueError) as error:
+            self.__init__(self.settings, self._decoder)
+            raise ValueError(f"the snapshot cannot be restored: {error!r}") from error
 
 
 def _asks(rule: Rule) -> tuple[str, str | None, str]:

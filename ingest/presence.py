@@ -133,11 +133,20 @@ class PresenceBook:
             self._via.append(None)
             self._revision.append(0)
             self.settled.append(None)
-            for column in self._columns().values():
+            for column in (*self._columns().values(), self._expected, self._learns):
                 column.reach(device + 1)
-            expected_s = self._catalogue.profiles[device].expected_interval_s
-            self._expected.values[device] = expected_s or self._settings.default_interval_s
-            self._learns.values[device] = expected_s is None
+            self._expect(device)
+
+    def _expect(self, device: int) -> None:
+        """Settle how often a device should report: its profile says, or what was learned."""
+        expected_s = self._catalogue.profiles[device].expected_interval_s
+        self._learns.values[device] = expected_s is None
+        if expected_s is None:
+            expected_s = self._settings.default_interval_s
+            if self._gaps.values[device] >= 2:
+                interval = self._interval.values.item(device)
+                expected_s = max(interval, self._settings.min_interval_s)
+        self._expected.values[device] = expected_s
 
     def view(self, device: int) -> Presence:
         seen = self.last_seen.values.item(device)
@@ -377,8 +386,6 @@ class PresenceBook:
             "sampled": self._sampled,
             "interval": self._interval,
             "gaps": self._gaps,
-            "expected": self._expected,
-            "learns": self._learns,
             "scheduled": self._scheduled,
         }
 
@@ -400,7 +407,10 @@ class PresenceBook:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Become what `state` was taken from. The catalogue is loaded before."""
+        """Become what `state` was taken from; profiles are those of the settings of today.
+
+        The catalogue is loaded before.
+        """
         self.__init__(self._settings, self._catalogue)
         self._connection = [Connection(each) for each in state["connection"]]
         self._reason = list(state["reason"])
@@ -417,3 +427,7 @@ class PresenceBook:
         heapify(self._timers)
         for name, column in self._columns().items():
             column.load(state["by_device"][name])
+        for device in range(len(self._via)):
+            for column in (self._expected, self._learns):
+                column.reach(device + 1)
+            self._expect(device)

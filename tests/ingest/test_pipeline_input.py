@@ -8,6 +8,7 @@ import pytest
 
 from tests.ingest.scripts import START, Events, feed, message, new_pipeline
 from tocsin.devices.message import Message
+from tocsin.devices.profile import Profile
 from tocsin.ingest import snapshot
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.settings import Caps, Settings
@@ -272,7 +273,37 @@ def test_random_metric_names_keep_memory_flat() -> None:
     assert max(sizes[1:]) - sizes[1] < 100_000, sizes
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80", b"\xc1", snapshot.encode({})[:-1]])
-def test_what_is_no_snapshot_is_refused(content: bytes) -> None:
+DAMAGED = {
+    "nothing": b"",
+    "half a map": b"\x80",
+    "not msgpack": b"\xc1",
+    "cut off": snapshot.encode({})[:-1],
+    "of another format": b"\x81\xa6format\x00",
+    "without its parts": snapshot.encode({}),
+    "of a part only": snapshot.encode(
+        {"messages_total": 7, "catalogue": snapshot.decode(new_pipeline().snapshot())["catalogue"]}
+    ),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
+def test_what_is_no_snapshot_is_refused_and_leaves_nothing_behind(content: bytes) -> None:
+    pipeline = new_pipeline()
+    pipeline.feed([message("d", {"t": 1})], START)
     with pytest.raises(ValueError, match="snapshot"):
-        new_pipeline().restore(content)
+        pipeline.restore(content)
+    assert pipeline.snapshot() == new_pipeline().snapshot()
+
+
+def test_a_snapshot_takes_the_profiles_of_today() -> None:
+    before = new_pipeline()
+    before.feed([message("d", {"ts": START - index, "t": index}) for index in range(3)], START)
+    after = new_pipeline(
+        Settings(profiles=(Profile(expected_interval_s=5.0, allowed_lateness_s=1.0),))
+    )
+    after.restore(before.snapshot())
+    after.feed([message("d", {"ts": START - 2.5, "t": 9})], START)
+    after.feed([], START + 15.0)
+    device = after.device("d")
+    assert device is not None
+    assert (device.late_total, device.freshness) == (1, "stale")
