@@ -45,6 +45,7 @@ SET_BY = {"broker.listeners": "mqtt", "ingest.profiles": "profile"}
 MAY_BE_ZERO = frozenset(
     {
         "dashboard.login_failures_free",
+        "engine.pace_s",
         "ingest.future_tolerance_s",
         "ingest.settles_messages",
         "ingest.settles_s",
