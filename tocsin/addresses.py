@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from tocsin.refusal import Refusal
 
+BACKLOG = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -64,7 +66,10 @@ class Address:
 
 
 def listen(address: Address, flag: str) -> socket.socket:
-    """A bound TCP socket. Raises Refusal, naming the port and the flag that changes it."""
+    """A TCP socket that listens already: a client that comes before the server is up waits.
+
+    Raises Refusal, naming the port and the flag that changes it.
+    """
     try:
         found = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -76,6 +81,7 @@ def listen(address: Address, flag: str) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind(place)
+        sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         raise Refusal(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import resource
 import shlex
 import signal
 import sys
@@ -57,6 +58,7 @@ def run_demo(settings: Settings, *, devices: int, seed: int) -> None:
 
 async def _serve(app: App, beside: Beside) -> None:
     stop = asyncio.Event()
+    allow_open_files()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -76,6 +78,15 @@ async def _serve(app: App, beside: Beside) -> None:
                 await companion
         finally:
             await app.stop()
+
+
+def allow_open_files() -> None:
+    """Take as many sockets as the system allows: the usual soft limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        # macOS refuses "unlimited" for this one; the limit it has is then what it is.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _until_stopped(app: App) -> None:
