@@ -210,7 +210,7 @@ def rules_check(
     files: Annotated[list[Path], typer.Argument(help="TOML files of [[rule]] tables.")],
 ) -> None:
     """Check rule files; name every mistake with its place."""
-    from tocsin.running import read_rules
+    from tocsin.rule_files import read_rules
 
     found = read_rules(files)
     for rule in found:

@@ -7,39 +7,18 @@ import resource
 import shlex
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 from rich.console import Console
 
 from tocsin.app import App
-from tocsin.ingest.rules.loading import RuleFileError, load_rules
-from tocsin.ingest.rules.rule import Rule
 from tocsin.logs import set_up_logs
 from tocsin.refusal import Refusal
+from tocsin.rule_files import read_rules
 from tocsin.settings import Settings
 from tocsin.simulators.default_rules import rules_file
 
 Beside = Callable[[App], Awaitable[None]]
-
-
-def read_rules(files: Sequence[Path]) -> list[Rule]:
-    """The rules of several files. Raises Refusal with every mistake found, a line each."""
-    rules: dict[str, Rule] = {}
-    problems: list[str] = []
-    for file in files:
-        try:
-            for rule in load_rules(file):
-                if rule.name in rules:
-                    problems.append(f"{file}: rule {rule.name!r} is in another file already")
-                rules[rule.name] = rule
-        except RuleFileError as error:
-            problems += error.problems
-        except OSError as error:
-            problems.append(f"{file}: cannot be read: {error.strerror or error}")
-    if problems:
-        raise Refusal("\n  ".join(["rules are not valid:", *problems]))
-    return list(rules.values())
 
 
 def run_server(settings: Settings) -> None:
