@@ -63,12 +63,17 @@ async def test_what_waits_is_told_at_the_end():
 
 async def test_patience_ends():
     told: list[Outcome] = []
-    effects = Effects(told.append, patience_s=0.02)
-    committed = asyncio.get_running_loop().create_future()
+    first = asyncio.Event()
+
+    def tell(outcome: Outcome) -> None:
+        told.append(outcome)
+        first.set()
+
+    effects = Effects(tell, patience_s=0.02)
+    committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     effects.hold(outcome(1), committed)
     async with asyncio.timeout(5):
-        while not told:
-            await asyncio.sleep(0.005)
+        await first.wait()
     assert not told[0].alerts[0].durable
     committed.set_result(1)
     await asyncio.sleep(0)
