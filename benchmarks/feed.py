@@ -31,7 +31,7 @@ class Stream:
     """Messages of all devices in turn. State: whose turn it is."""
 
     def __init__(self) -> None:
-        self._chance = Random(1)  # noqa: S311 - readings, not secrets
+        self._chance = Random(1)
         self._turn = 0
 
     def batch(self, size: int, at: float) -> list[Message]:

@@ -53,7 +53,7 @@ class Publications:
     __slots__ = ("_qos", "_turn", "_variants")
 
     def __init__(self, device: str, metrics: int, qos: int, temp_c: float = NORMAL[0]) -> None:
-        chance = Random(device)  # noqa: S311 - readings, not secrets
+        chance = Random(device)
         self._qos = qos
         self._turn = 0
         self._variants = [
