@@ -144,9 +144,13 @@ def test_a_token_logs_its_device_in_until_it_is_revoked(server: Server, tmp_path
     client, answer = connect(server, "boiler-1", token)
     client.loop_stop()
     assert answer == "Bad user name or password"
-    assert " revoked " in run(tmp_path, "devices", "list", *data).out
-    again = run(tmp_path, "devices", "revoke", "boiler-1", *data)
-    assert again.refusal() == "no credential 'boiler-1' to revoke; `tocsin devices list` shows all"
+    listing = start(tmp_path, "devices", "list", *data)
+    again = start(tmp_path, "devices", "revoke", "boiler-1", *data)
+    assert " revoked " in finish(listing).out
+    assert (
+        finish(again).refusal()
+        == "no credential 'boiler-1' to revoke; `tocsin devices list` shows all"
+    )
 
     renewed = run(tmp_path, "devices", "add", "boiler-1", *data).out.split()[4]
     assert renewed != token

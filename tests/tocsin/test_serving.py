@@ -4,9 +4,9 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ import pytest
 
 from tests.server import Events, Server, wait_for
 from tests.tocsin.command import finish, run, start
+from tocsin.devices.credentials import Credential, Role, hash_token
+from tocsin.devices.storage.credentials import CredentialStore
 from tocsin.devices.storage.database import Database
+from tocsin.ingest.storage.state import StateStore
 
 SERVE = ("serve", "--data", "data", "--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0")
 
@@ -34,15 +37,27 @@ def test_strangers_are_not_let_in_by_accident(tmp_path: Path):
     )
 
 
+@contextmanager
+def credentials(folder: Path) -> Generator[CredentialStore]:
+    database = Database.open(folder)
+    yield CredentialStore(database)
+    database.close()
+
+
+BOILER = Credential("boiler-1", Role.DEVICE, hash_token(b"token"), 1.0)
+
+
 def test_a_revoked_credential_is_none(tmp_path: Path):
-    for arguments in (("add", "boiler-1"), ("revoke", "boiler-1")):
-        assert run(tmp_path, "devices", *arguments, "--data", "data").status == 0
+    with credentials(tmp_path / "data") as store:
+        store.put(BOILER)
+        assert store.revoke("boiler-1", 2.0)
     refusal = run(tmp_path, *SERVE, "--mqtt", "0.0.0.0:0").refusal()
     assert "no device has a credential" in refusal
 
 
 def test_with_a_credential_it_listens_beyond_this_machine_and_trusts_nobody(tmp_path: Path):
-    assert run(tmp_path, "devices", "add", "boiler-1", "--data", "data").status == 0
+    with credentials(tmp_path / "data") as store:
+        store.put(BOILER)
     server = Server(tmp_path / "data", "--mqtt", "0.0.0.0:0").start()
     try:
         assert server.mqtt[0] == "0.0.0.0"
@@ -73,10 +88,13 @@ def test_a_second_server_on_one_data_folder_is_refused(server: Server, tmp_path:
 
 
 def test_a_data_folder_of_a_newer_version_is_refused(tmp_path: Path):
-    server = Server(tmp_path / "data").start()
-    server.stop()
-    with sqlite3.connect(tmp_path / "data" / "state.db") as database:
-        database.execute("UPDATE schema_versions SET version = 99 WHERE package = 'ingest'")
+    database = Database.open(tmp_path / "data")
+    StateStore(database)
+    database.run_now(
+        lambda connection: connection.execute(
+            "UPDATE schema_versions SET version = 99 WHERE package = 'ingest'"
+        )
+    )
     database.close()
     refusal = run(tmp_path, *SERVE).refusal()
     assert "holds version 99 of the tables of 'ingest'" in refusal
