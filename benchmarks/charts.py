@@ -1,6 +1,6 @@
-"""Bar charts as SVG text: legible on light and dark pages, no library."""
+"""Charts as SVG text: legible on light and dark pages, no library."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -42,6 +42,44 @@ def bar_chart(title: str, unit: str, bars: Sequence[Bar]) -> str:
             f"{number(bar.value)} {escape(unit)}</text>",
         ]
     return "\n".join([*lines, "</svg>", ""])
+
+
+def line_chart(
+    title: str, unit: str, points: Sequence[str], lines: Mapping[str, Sequence[float | None]]
+) -> str:
+    """A line for each server over named points at equal distances; from zero; None is a gap."""
+    height, left, top, bottom = 260, 70, 34, 206
+    step = (WIDTH - left - 40) / max(1, len(points) - 1)
+    highest = max((value for line in lines.values() for value in line if value), default=1.0)
+    drawn = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        f'font-family="sans-serif" font-size="13" role="img" aria-label="{escape(title)}">',
+        "<style>text{fill:#333}@media(prefers-color-scheme:dark){text{fill:#ddd}}</style>",
+        f'<text x="0" y="16" font-weight="bold">{escape(title)}, {escape(unit)}</text>',
+        f'<path d="M{left} {bottom}H{WIDTH - 40}" stroke="#888"/>',
+        f'<text x="{left - 8}" y="{top + 5}" text-anchor="end">{number(highest)}</text>',
+        f'<text x="{left - 8}" y="{bottom + 4}" text-anchor="end">0</text>',
+    ]
+    for i, point in enumerate(points):
+        drawn.append(
+            f'<text x="{left + i * step:.1f}" y="{bottom + 20}" text-anchor="middle">'
+            f"{escape(point)}</text>"
+        )
+    for n, (name, values) in enumerate(lines.items()):
+        colour = COLOURS[min(n, len(COLOURS) - 1)]
+        places = [
+            (left + i * step, bottom - value / highest * (bottom - top))
+            for i, value in enumerate(values)
+            if value is not None
+        ]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        drawn += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>' for x, y in places]
+        drawn.append(
+            f'<text x="{left + n * 190}" y="{bottom + 44}" style="fill:{colour}">'
+            f"{escape(name)}</text>"
+        )
+    return "\n".join([*drawn, "</svg>", ""])
 
 
 def number(value: float) -> str:

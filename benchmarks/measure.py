@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,11 @@ class Snapshot:
         """The part of the machine's time that the hypervisor gave to others, 0 to 1."""
         spent = [now - before for now, before in zip(self.machine, earlier.machine, strict=True)]
         return spent[7] / max(1, sum(spent[:8]))
+
+    def others_since(self, earlier: "Snapshot", ours_s: float) -> float:
+        """The part of the machine's time that went to processes that are not of the trial."""
+        elapsed_s = (self.at - earlier.at) * (os.cpu_count() or 1)
+        return max(0.0, self.busy_since(earlier) - ours_s / elapsed_s)
 
     def busy_since(self, earlier: "Snapshot") -> float:
         """The part of the machine's time that was not idle, 0 to 1."""
@@ -75,22 +80,6 @@ def machine() -> dict[str, str | int]:
         "memory_mib": int(memory) // 1024,
         "kernel": os.uname().release,
     }
-
-
-def percentiles(values_s: Sequence[float]) -> dict[str, float | int]:
-    """Milliseconds at the percentiles that this many samples can support, and the count.
-
-    A percentile is given when at least ten samples lie beyond it.
-    """
-    ordered = sorted(values_s)
-    count = len(ordered)
-    figures: dict[str, float | int] = {"count": count}
-    for name, part in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("p99.999", 0.99999)):
-        if count * (1.0 - part) >= 10.0:
-            figures[name] = round(ordered[int(count * part)] * 1e3, 3)
-    if ordered:
-        figures["max"] = round(ordered[-1] * 1e3, 3)
-    return figures
 
 
 def _resident_bytes(pid: int) -> int:

@@ -9,8 +9,13 @@ from functools import partial
 from benchmarks.peers import MosquittoWithConsumer, NodeRed, Tocsin
 from benchmarks.trial import Build, Workload
 
-RATE = 4_000.0
-"""Offered load of the comparison; every peer's slowest process stays below one core."""
+RATES = {0: 8_000.0, 1: 4_000.0}
+"""Messages a second that are offered in the comparison, by QoS. Every peer keeps up with them."""
+SECONDS = 3.0
+CLAIM_RATE = 10_000.0
+CLAIM_MESSAGES = 1_000_000
+LADDER = (5_000, 10_000, 15_000, 20_000, 30_000, 40_000, 60_000)
+"""Messages a second that are offered until Tocsin does not keep up."""
 
 OURS: dict[str, Build] = {"tocsin": Tocsin}
 
@@ -26,13 +31,33 @@ def products(qos: int) -> dict[str, Build]:
 
 def headlines(quick: bool) -> list[Workload]:
     """The targets, against all products."""
-    seconds = 4.0 if quick else 6.0
     return [
         Workload(
             f"product-qos{qos}",
-            f"1,000 devices, 4 metrics a message, {RATE:,.0f} a second at QoS {qos}, one viewer",
-            {"connections": 1000, "rate": RATE, "seconds": seconds, "qos": qos},
+            f"the whole product: 1,000 devices, {rate:,.0f} messages a second, QoS {qos},"
+            " one viewer",
+            {
+                "connections": 1000,
+                "rate": rate,
+                "seconds": 2.5 if quick else SECONDS,
+                "qos": qos,
+            },
             viewers=1,
+        )
+        for qos, rate in RATES.items()
+    ]
+
+
+def saturation() -> list[Workload]:
+    """A relay takes what it is given; the figure is what the part behind it takes in."""
+    return [
+        Workload(
+            f"product-saturated-qos{qos}",
+            f"the whole product at saturation: 1,000 devices, QoS {qos}, 500 messages under way,"
+            " one viewer",
+            {"connections": 1000, "credit": 500, "seconds": SECONDS, "qos": qos},
+            viewers=1,
+            figure="rate",
         )
         for qos in (0, 1)
     ]
@@ -41,72 +66,93 @@ def headlines(quick: bool) -> list[Workload]:
 def storm() -> Workload:
     return Workload(
         "product-storm",
-        "100 of 1,000 devices cross a limit in the same half second, QoS 1, one viewer",
-        {"connections": 1000, "rate": 2000.0, "seconds": 6.0, "qos": 1, "storm": 0.1},
+        "alarm storm: 100 of 1,000 devices cross a limit in the same half second, QoS 1,"
+        " one viewer",
+        {"connections": 1000, "rate": 2000.0, "seconds": 4.0, "qos": 1, "storm": 0.1},
         viewers=1,
     )
 
 
-def growth() -> list[Workload]:
-    """Against Mosquitto with the consumer: how cost and delay grow with the load."""
-    return [
-        Workload(
-            f"growth-{rate}",
-            f"1,000 devices, 4 metrics a message, {rate:,} a second at QoS 1, one viewer",
-            {"connections": 1000, "qos": 1, "rate": float(rate), "seconds": 5.0},
-            viewers=1,
-        )
-        for rate in (1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000)
-    ]
-
-
-def sizes() -> list[Workload]:
-    """Tocsin alone: devices and viewers."""
+def sizes() -> list[tuple[Workload, dict[str, Build]]]:
+    """Tocsin alone, with ever more devices, viewers and rules."""
     devices = [
         Workload(
             f"devices-{count}",
-            f"{count:,} devices, 2,000 messages a second at QoS 1, one viewer",
-            {"connections": count, "qos": 1, "rate": 2000.0, "seconds": 5.0},
+            f"{count:,} devices",
+            {"connections": count, "qos": 1, "rate": 2000.0, "seconds": SECONDS},
             viewers=1,
+            group="growth in devices: 2,000 messages a second in all, QoS 1, one viewer",
+            size=count,
         )
         for count in (100, 1_000, 10_000)
     ]
     viewers = [
         Workload(
             f"viewers-{count}",
-            f"100 devices, 500 messages a second at QoS 1, {count} viewers",
-            {"connections": 100, "qos": 1, "rate": 500.0, "seconds": 5.0},
+            f"{count} viewers" if count > 1 else "1 viewer",
+            {"connections": 100, "qos": 1, "rate": 500.0, "seconds": SECONDS},
             viewers=count,
+            group="growth in viewers: 100 devices, 500 messages a second in all, QoS 1",
+            size=count,
         )
         for count in (1, 4, 16)
     ]
-    return [*devices, *viewers]
-
-
-def rules() -> list[tuple[Workload, dict[str, Build]]]:
-    """Tocsin alone, with ever more rules."""
-    return [
-        (
-            Workload(
-                f"rules-{count}",
-                f"{count} rules, 1,000 devices, 2,000 messages a second at QoS 1",
-                {"connections": 1000, "qos": 1, "rate": 2000.0, "seconds": 5.0},
-                viewers=1,
-            ),
-            {"tocsin": partial(Tocsin, count)},
+    rules = [
+        Workload(
+            f"rules-{count}",
+            f"{count} rules",
+            {"connections": 1000, "qos": 1, "rate": 2000.0, "seconds": SECONDS},
+            viewers=1,
+            group="growth in rules: 1,000 devices, 2,000 messages a second in all, QoS 1,"
+            " one viewer",
+            size=count,
         )
         for count in (0, 20, 200)
     ]
+    return [
+        *((workload, OURS) for workload in (*devices, *viewers)),
+        *((workload, {"tocsin": partial(Tocsin, int(workload.size))}) for workload in rules),
+    ]
 
 
-def claim() -> Workload:
-    """The promise of the product, with a viewer and a subscriber that do not read present."""
-    return Workload(
+def ladder() -> list[Workload]:
+    """Ever more messages a second, under the conditions of the claim."""
+    return [
+        _disturbed(
+            f"load-{rate}",
+            f"{rate:,} a second",
+            rate=float(rate),
+            seconds=4.0,
+            group="growth in load: 1,000 devices, QoS 1, one metric a message, and all that"
+            " disturbs the claim",
+            size=rate,
+        )
+        for rate in LADDER
+    ]
+
+
+def claim(quick: bool) -> Workload:
+    """The promise of the product, with everyone present who could disturb it."""
+    messages = CLAIM_MESSAGES // 10 if quick else CLAIM_MESSAGES
+    return _disturbed(
         "claim",
-        "1,000,000 messages at 10,000 a second, QoS 1, with one viewer that reads, and a viewer"
-        " and an MQTT subscriber that do not",
-        {"connections": 1000, "qos": 1, "metrics": 1, "rate": 10_000.0, "seconds": 100.0},
+        f"the claim: {messages:,} messages of one metric at {CLAIM_RATE:,.0f} a second, QoS 1",
+        rate=CLAIM_RATE,
+        seconds=messages / CLAIM_RATE,
+    )
+
+
+def _disturbed(
+    name: str, title: str, *, rate: float, seconds: float, group: str = "", size: float = 0.0
+) -> Workload:
+    return Workload(
+        name,
+        title,
+        {"connections": 1000, "qos": 1, "metrics": 1, "rate": rate, "seconds": seconds},
         viewers=1,
         slow_viewers=1,
         slow_subscribers=1,
+        queries=True,
+        group=group,
+        size=size,
     )

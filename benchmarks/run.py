@@ -1,83 +1,167 @@
 """All benchmarks in one go: `scripts/bench [--quick] [--only NAME]…`.
 
-Writes docs/benchmarks.json, and docs/benchmarks.md with its charts from it. With `--page` it only
-writes the page anew from the JSON.
+Writes benchmarks.json into the folder docs, and benchmarks.md with its charts from it. With
+`--page` it only writes the page anew from the JSON.
 """
 
 import argparse
 import json
 import platform
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-from benchmarks import broker, product
-from benchmarks.measure import Snapshot, machine
+from benchmarks import broker, peers, product
+from benchmarks.measure import machine
 from benchmarks.page import OURS, write_page
 from benchmarks.peers import Missing, Server
 from benchmarks.peers.installed import install
-from benchmarks.series import Series, measure
+from benchmarks.series import Series, keeps_up, measure
 from benchmarks.trial import Build, Workload
 
 DOCS = Path(__file__).parents[1] / "docs"
 ROUNDS = 5
-"""Rounds of the headline comparisons in a whole run; everything else runs once."""
+"""Rounds of the comparisons that the targets are about."""
+FEWER_ROUNDS = 3
+"""Rounds of the other comparisons that a short run makes too. Everything else runs once."""
+COMPARED_OFTEN = ("tocsin", "mosquitto", "mosquitto+paho")
+"""Who takes part in all rounds; the others take part in the first."""
 
-Plan = list[tuple[Workload, Mapping[str, Build], int]]
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A workload, against which servers, how often. `climbs`: a step of the ladder of loads."""
+
+    workload: Workload
+    builds: Mapping[str, Build]
+    rounds: int = 1
+    climbs: bool = False
+
+    @property
+    def rounds_by_server(self) -> dict[str, int]:
+        return {name: self.rounds if name in COMPARED_OFTEN else 1 for name in self.builds}
 
 
-def plan(quick: bool, rounds: int) -> Plan:
-    """What is run, against which servers, how often."""
-    found: Plan = [
-        (workload, product.products(int(str(workload.load["qos"]))), rounds)
-        for workload in product.headlines(quick)
+def plan(quick: bool, rounds: int | None) -> list[Step]:
+    most, fewer = (rounds or 1,) * 2 if quick else (rounds or ROUNDS, rounds or FEWER_ROUNDS)
+    steps = [
+        Step(workload, product.products(qos), most)
+        for qos, workload in enumerate(product.headlines(quick))
     ]
-    found += [(workload, broker.BROKERS, rounds) for workload in broker.headlines(quick)]
+    steps += [Step(workload, broker.BROKERS, fewer) for workload in broker.headlines(quick)]
+    steps.append(Step(product.claim(quick), product.OURS))
     if quick:
-        return found
-    found += [(workload, broker.BROKERS, 1) for workload in broker.details()]
-    found.append((product.storm(), product.products(1), 1))
-    found += [(workload, product.with_consumer(1), 1) for workload in product.growth()]
-    found += [(workload, product.OURS, 1) for workload in product.sizes()]
-    found += [(workload, builds, 1) for workload, builds in product.rules()]
-    found.append((product.claim(), product.OURS, 1))
-    return found
+        return steps
+    steps += [Step(workload, product.OURS, climbs=True) for workload in product.ladder()]
+    steps += [
+        Step(workload, product.with_consumer(qos))
+        for qos, workload in enumerate(product.saturation())
+    ]
+    steps.append(Step(product.storm(), product.with_consumer(1)))
+    steps += [Step(workload, builds) for workload, builds in product.sizes()]
+    steps += [Step(workload, broker.RELAYS) for workload in broker.large()]
+    steps += [Step(workload, broker.BROKERS) for workload in broker.details()]
+    return steps
+
+
+class Run:
+    """State: what was measured so far, and the report made of it."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+        self._began = time.monotonic()
+        self._series: list[Series] = []
+        missing = install()
+        self._servers, self._missing = _servers(missing)
+        self._steps = [
+            step
+            for step in plan(args.quick, args.rounds)
+            if not args.only or any(step.workload.name.startswith(name) for name in args.only)
+        ]
+        self._trials = sum(
+            count
+            for step in self._steps
+            for name, count in step.rounds_by_server.items()
+            if name in self._servers
+        )
+        self._done = 0
+        self._complete = False
+
+    def carry_out(self, keep: Callable[[dict[str, Any]], None]) -> None:
+        """Runs all steps; `keep` gets the report after each, so that nothing measured is lost."""
+        for missing in self._missing:
+            _say(f"missing: {missing}")
+        broken = False
+        for step in self._steps:
+            present = {name: b for name, b in step.builds.items() if name in self._servers}
+            if step.climbs and broken:
+                self._trials -= len(present)
+                continue
+            series = measure(step.workload, present, step.rounds_by_server, self._progress)
+            self._series.append(series)
+            broken |= step.climbs and _is_broken(series)
+            keep(self.report())
+        self._complete = not self._args.only
+        keep(self.report())
+
+    def report(self) -> dict[str, Any]:
+        trials = [run for one in self._series for runs in one.runs.values() for run in runs if run]
+        return {
+            "at": datetime.now(UTC).isoformat(timespec="minutes"),
+            "commit": _commit(),
+            "quick": self._args.quick,
+            "took_s": round(time.monotonic() - self._began),
+            "complete": self._complete,
+            "python": platform.python_version(),
+            "machine": machine(),
+            "others": round(median(run["others"] for run in trials), 3) if trials else 0.0,
+            "servers": self._servers,
+            "missing": self._missing,
+            "series": [one.as_json(OURS) for one in self._series],
+        }
+
+    def _progress(self, line: str) -> None:
+        self._done += 1
+        passed = int(time.monotonic() - self._began)
+        _say(f"[{self._done}/{self._trials}, {passed // 60}:{passed % 60:02}] {line}")
+
+
+def _is_broken(series: Series) -> bool:
+    """Whether Tocsin did not keep up; a trial that gave no figure says nothing about that."""
+    offered = float(str(series.workload.load["rate"]))
+    return any(not keeps_up(figures, offered) for figures in series.usable(OURS))
 
 
 def main() -> int:
     args = _arguments()
-    results = DOCS / "benchmarks.json"
+    args.into.mkdir(parents=True, exist_ok=True)
+    results, page = args.into / "benchmarks.json", args.into / "benchmarks.md"
     if args.page:
-        write_page(json.loads(results.read_text()), DOCS / "benchmarks.md")
+        if not results.exists():
+            _say(f"{results} does not exist; expected the results of a run")
+            return 2
+        write_page(json.loads(results.read_text()), page)
         return 0
-    missing = install()
-    servers, absent = _servers(missing)
-    busy = _busy_before()
-    series: list[Series] = []
-    rounds = args.rounds or (1 if args.quick else ROUNDS)
-    for workload, builds, times in plan(args.quick, rounds):
-        if args.only and not any(workload.name.startswith(name) for name in args.only):
-            continue
-        present = {name: build for name, build in builds.items() if name in servers}
-        series.append(measure(workload, present, times, _say))
-    report = {
-        "at": datetime.now(UTC).isoformat(timespec="minutes"),
-        "commit": _commit(),
-        "quick": args.quick,
-        "rounds": rounds,
-        "python": platform.python_version(),
-        "machine": machine(),
-        "busy_before": round(busy, 3),
-        "servers": servers,
-        "missing": absent,
-        "series": [one.as_json(OURS) for one in series],
-    }
-    results.write_text(json.dumps(report, indent=1) + "\n")
-    write_page(report, DOCS / "benchmarks.md")
-    _say(f"wrote {results} and {DOCS / 'benchmarks.md'}")
+    # So that whatever was started is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def keep(report: dict[str, Any]) -> None:
+        results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        write_page(report, page)
+
+    try:
+        Run(args).carry_out(keep)
+    except KeyboardInterrupt:
+        _say("stopped; the page holds what was measured until then")
+        return 130
+    _say(f"wrote {results} and {page}")
     return 0
 
 
@@ -88,14 +172,12 @@ def _servers(problems: list[str]) -> tuple[dict[str, dict[str, str]], list[str]]
     for kind in _kinds():
         try:
             present[kind.name] = {"version": kind.version(), "configuration": kind.configuration}
-        except Missing as reason:
-            absent.append(str(reason))
+        except (Missing, OSError) as reason:
+            absent.append(f"{kind.name}: {reason}")
     return present, absent
 
 
 def _kinds() -> list[type[Server]]:
-    from benchmarks import peers
-
     return [
         peers.Tocsin,
         peers.Mosquitto,
@@ -103,13 +185,6 @@ def _kinds() -> list[type[Server]]:
         peers.NodeRed,
         peers.Amqtt,
     ]
-
-
-def _busy_before() -> float:
-    """How busy others keep the machine while we do nothing."""
-    before = Snapshot.take({})
-    time.sleep(2.0)
-    return Snapshot.take({}).busy_since(before)
 
 
 def _commit() -> str:
@@ -124,12 +199,15 @@ def _say(line: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the headline comparisons, one round")
+    parser.add_argument("--quick", action="store_true", help="the headlines once, a short claim")
     parser.add_argument("--only", action="append", help="workloads whose name begins so")
     parser.add_argument(
-        "--rounds", type=int, help="rounds of the headline comparisons (5; quick: 1)"
+        "--rounds", type=int, help=f"rounds of the comparisons ({ROUNDS} and {FEWER_ROUNDS})"
     )
     parser.add_argument("--page", action="store_true", help="only write the page from the JSON")
+    parser.add_argument(
+        "--into", type=Path, default=DOCS, metavar="FOLDER", help="where to write (docs)"
+    )
     return parser.parse_args()
 
 

@@ -8,6 +8,9 @@ from typing import Any, TypeGuard
 from benchmarks.trial import Build, Figures, Workload, run
 
 COMPARED = ("cpu_us", "rate", "connect_cpu_us", "connection_kib", "resident_mib")
+KEPT_UP = 0.95
+"""The part of an offered load that must have come through by the end of the load."""
+PROMISE_MS = 250.0
 
 
 @dataclass(slots=True)
@@ -22,15 +25,14 @@ class Series:
         values = [run[figure] for run in self.usable(server) if run[figure] is not None]
         return median(values) if values else None
 
-    def ratio(self, ours: str, peer: str, figure: str) -> float | None:
-        """The median of `ours / peer` over the rounds in which both gave a figure."""
+    def ratios(self, ours: str, peer: str, figure: str) -> list[float]:
+        """`ours / peer` of each round in which both gave a figure."""
         pairs = zip(self.runs.get(ours, []), self.runs.get(peer, []), strict=False)
-        ratios: list[float] = [
+        return [
             one[figure] / other[figure]
             for one, other in pairs
             if _is_usable(one) and _is_usable(other) and other[figure]
         ]
-        return median(ratios) if ratios else None
 
     def usable(self, server: str) -> list[Figures]:
         return [run for run in self.runs.get(server, []) if _is_usable(run)]
@@ -46,7 +48,7 @@ class Series:
                 for server, runs in self.runs.items()
             },
             "ratios": {
-                peer: {name: self.ratio(ours, peer, name) for name in ("cpu_us", "rate")}
+                peer: {name: self.ratios(ours, peer, name) for name in ("cpu_us", "rate")}
                 for peer in self.runs
                 if peer != ours
             },
@@ -57,28 +59,42 @@ class Series:
 def measure(
     workload: Workload,
     servers: Mapping[str, Build],
-    rounds: int,
+    rounds: Mapping[str, int],
     say: Callable[[str], None],
 ) -> Series:
-    """Runs the servers in turns, in another order each round, so that no one is always first."""
+    """Runs the servers in turns, in another order each round, so that no one is always first.
+
+    A server takes part in the first of the rounds, as many as it is given. A trial that fails is
+    told in `problems`; it ends neither the series nor the run.
+    """
     series = Series(workload, {name: [] for name in servers})
-    for number in range(rounds):
-        for name in _turned(list(servers), number):
+    for number in range(max((rounds[name] for name in servers), default=0)):
+        taking_part = [name for name in servers if number < rounds[name]]
+        for name in _turned(taking_part, number):
+            what = f"{workload.name} {number + 1}/{rounds[name]} {name}"
             try:
                 figures = run(servers[name], workload)
-            except (RuntimeError, OSError) as error:
-                series.problems.append(f"{name}, round {number + 1}: {error}")
+            except Exception as error:
+                reason = str(error) or repr(error)
+                series.problems.append(f"{name}, round {number + 1}: {reason}")
                 series.runs[name].append(None)
-                say(f"{workload.name}: {name} gave no figure: {error}")
+                say(f"{what}: FAILED: {reason}")
                 continue
             series.runs[name].append(figures)
-            if figures["refused"]:
-                series.problems.append(f"{name}, round {number + 1}: {figures['refused']}")
+            refused = figures["refused"]
+            if refused:
+                series.problems.append(f"{name}, round {number + 1}: {refused}")
             say(
-                f"{workload.name} {number + 1}/{rounds} {name}: {figures['cpu_us']} µs,"
-                f" {figures['rate']:,}/s{' REFUSED' if figures['refused'] else ''}"
+                f"{what}: {figures['cpu_us']} µs a message, {figures['rate']:,}/s"
+                f"{f', REFUSED: {refused}' if refused else ''}"
             )
     return series
+
+
+def keeps_up(figures: Mapping[str, Any], offered: float) -> bool:
+    """Nothing lost, all through when the load ends, and 99 % at the viewer within 250 ms."""
+    late = figures["seen"]["viewer"]["latency_ms"].get("p99", float("inf"))
+    return not figures["lost"] and figures["rate"] > KEPT_UP * offered and late <= PROMISE_MS
 
 
 def _turned(names: Sequence[str], by: int) -> list[str]:

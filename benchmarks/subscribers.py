@@ -3,7 +3,8 @@
     python -m benchmarks.subscribers --port 1883 --count 100 --filter 'devices/#' --qos 0 [--slow]
 
 Prints {"ready": …} when all are subscribed. Each line on stdin is answered with {"seen": …}, the
-deliveries since the line before. At QoS 1 it acknowledges. With `--slow` it reads nothing more.
+deliveries since the line before. At QoS 1 it acknowledges. With `--slow` each takes 1 KiB every
+half second, connects again when it is cut off, and {"seen": {"cut": …}} counts how often that was.
 """
 
 import argparse
@@ -12,7 +13,10 @@ import selectors
 import socket
 import sys
 
-from benchmarks.packets import CONNACK_ACCEPTED, DISCONNECT, connect, puback, subscribe
+from tocsin.simulators.bench.packets import CONNACK_ACCEPTED, DISCONNECT, connect, puback, subscribe
+
+SLOW_BYTES = 1024
+SLOW_EVERY_S = 0.5
 
 
 class Subscriber:
@@ -27,6 +31,7 @@ class Subscriber:
         self.sock.connect(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.sendall(connect(name) + subscribe(topic_filter, qos))
+        # Retained messages may follow at once, so no more than CONNACK and SUBACK are taken.
         answer = self.sock.recv(9, socket.MSG_WAITALL)
         if answer[:4] != CONNACK_ACCEPTED or answer[8] == 0x80:
             raise RuntimeError(f"{name} got {answer.hex()}; expected CONNACK and SUBACK")
@@ -63,6 +68,19 @@ class Subscriber:
             self.sock.sendall(b"".join(acknowledgements))
         return bool(received)
 
+    def trickle(self) -> bool:
+        """Takes very little and looks at none of it; whether the connection goes on."""
+        self.sock.setblocking(False)
+        try:
+            going_on = bool(self.sock.recv(SLOW_BYTES))
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            going_on = False
+        if not going_on:
+            self.sock.close()
+        return going_on
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.subscribers")
@@ -72,15 +90,15 @@ def main() -> int:
     parser.add_argument("--qos", type=int, choices=(0, 1), default=0)
     parser.add_argument("--slow", action="store_true")
     args = parser.parse_args()
-    subscribers = [
-        Subscriber(f"subscriber-{n}", args.port, args.filter, args.qos, args.slow)
-        for n in range(args.count)
-    ]
+    names = [f"subscriber-{n}" for n in range(args.count)]
+    if args.slow:
+        return _read_slowly(names, args)
+    subscribers = [Subscriber(name, args.port, args.filter, args.qos, False) for name in names]
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)
-    for subscriber in subscribers if not args.slow else []:
+    for subscriber in subscribers:
         selector.register(subscriber.sock, selectors.EVENT_READ, subscriber)
-    print(json.dumps({"ready": {}}), flush=True)
+    _say("ready", {})
     closed = 0
     while True:
         for key, _ in selector.select():
@@ -89,15 +107,39 @@ def main() -> int:
                     selector.unregister(key.fileobj)
                     closed += 1
             elif sys.stdin.readline():
-                seen = {"deliveries": sum(s.deliveries for s in subscribers), "closed": closed}
-                print(json.dumps({"seen": seen}), flush=True)
+                deliveries = sum(subscriber.deliveries for subscriber in subscribers)
+                _say("seen", {"deliveries": deliveries, "closed": closed})
                 for subscriber in subscribers:
                     subscriber.deliveries = 0
             else:
-                if not args.slow:
-                    for subscriber in subscribers:
-                        subscriber.sock.sendall(DISCONNECT)
+                for subscriber in subscribers:
+                    subscriber.sock.sendall(DISCONNECT)
                 return 0
+
+
+def _read_slowly(names: list[str], args: argparse.Namespace) -> int:
+    def subscriber(name: str) -> Subscriber:
+        return Subscriber(f"slow-{name}", args.port, args.filter, args.qos, True)
+
+    subscribers = [subscriber(name) for name in names]
+    selector = selectors.DefaultSelector()
+    selector.register(sys.stdin, selectors.EVENT_READ)
+    cut = 0
+    _say("ready", {})
+    while True:
+        if selector.select(SLOW_EVERY_S):
+            if not sys.stdin.readline():
+                return 0
+            _say("seen", {"cut": cut})
+            cut = 0
+        for place, name in enumerate(names):
+            if not subscribers[place].trickle():
+                cut += 1
+                subscribers[place] = subscriber(name)
+
+
+def _say(key: str, value: object) -> None:
+    print(json.dumps({key: value}), flush=True)
 
 
 if __name__ == "__main__":

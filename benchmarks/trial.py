@@ -1,5 +1,6 @@
 """One trial: a fresh server, its clients, a load, and what the operating system accounted."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,9 +11,13 @@ from benchmarks.child import Child
 from benchmarks.measure import Snapshot, resident_bytes
 from benchmarks.peers import Server
 
+QUIET_S = 0.5
+"""Before the load, for what the connections left to do."""
 SETTLE_S = 1.0
-"""Quiet before and after the load, so that what the server defers is paid for inside the figure."""
-ARRIVAL_S = 10.0
+"""After the load, so that what the server defers is paid for inside the figure."""
+ARRIVAL_S = 15.0
+"""How long the part behind a broker may take for what the broker has taken in."""
+ANSWER_S = 60.0
 FEWEST_CONNECTIONS = 1000
 MOST_STEAL = 0.02
 MOST_GENERATOR_CPU = 0.9
@@ -33,8 +38,14 @@ class Workload:
     subscribers: dict[str, object] = field(default_factory=dict[str, object])
     slow_viewers: int = 0
     slow_subscribers: int = 0
+    queries: bool = False
+    """Whether series are asked for all the time."""
     figure: str = "cpu_us"
     """The figure that is compared: `cpu_us` or `rate`."""
+    group: str = ""
+    """Workloads of one group are rows of one table, and points of one chart."""
+    size: float = 0.0
+    """Where the workload stands in its group."""
 
 
 def run(build: Build, workload: Workload) -> Figures:
@@ -44,73 +55,91 @@ def run(build: Build, workload: Workload) -> Figures:
         pids = server.pids
 
         def child(module: str, **options: object) -> Child:
-            started = stack.enter_context(Child(module, **options))
-            if module != "benchmarks.load":
-                started.receive("ready")
-            return started
+            return stack.enter_context(Child(module, **options))
 
-        viewers = _viewers(server, workload, child)
-        watching = (
-            child("benchmarks.subscribers", port=server.port, **workload.subscribers)
-            if workload.subscribers
-            else None
-        )
-        if workload.slow_subscribers:
-            count = workload.slow_subscribers
-            child("benchmarks.subscribers", port=server.port, count=count, slow=True)
-        time.sleep(SETTLE_S)
+        watchers = _watchers(server, workload, child)
         idle_bytes, before_connect = resident_bytes(pids.values()), Snapshot.take(pids)
         load = child("benchmarks.load", port=server.port, **workload.load)
-        connect_s = load.receive("connected")["connect_s"]
+        connect_s = load.receive("connected", ANSWER_S)["connect_s"]
         connected = Snapshot.take(pids)
         grown_bytes = resident_bytes(pids.values()) - idle_bytes
-        load.ask("ready")
-        time.sleep(SETTLE_S)
-        for watcher in (*viewers, *filter(None, (watching,))):
+        load.ask("ready", ANSWER_S)
+        time.sleep(QUIET_S)
+        for watcher in watchers.values():
             watcher.ask("seen")
         taken_in = server.received()
-        before = Snapshot.take(pids)
-        result = load.ask("result")
-        received = _arrived(server, taken_in, result["sent"])
+        # The harness itself stands for all processes of the trial, living or ended.
+        roots = {**pids, "": os.getpid()}
+        before = Snapshot.take(roots)
+        seconds = float(str(workload.load.get("seconds", 0.0)))
+        result = load.ask("result", seconds + ANSWER_S)
+        received, waited_s = _arrived(server, taken_in, result["sent"])
         time.sleep(SETTLE_S)
-        after = Snapshot.take(pids)
+        after = Snapshot.take(roots)
+        cpu_s = after.cpu_since(before)
+        ours_s = cpu_s.pop("")
+        steal = after.steal_since(before)
+        elapsed_s = result["elapsed_s"] + waited_s
         return {
-            **_costs(after.cpu_since(before), result["sent"]),
+            **_costs(cpu_s, result["sent"]),
             **_connections(workload, connected.cpu_since(before_connect), grown_bytes),
             "connect_s": connect_s,
             "resident_mib": resident_bytes(pids.values()) / 2**20,
-            "rate": result["messages_per_s"],
+            "rate": round((result["sent"] if received is None else received) / elapsed_s),
             "sent": result["sent"],
             "lost": None if received is None else result["sent"] - received,
+            "behind_s": round(waited_s, 2),
             "latency_ms": result["latency_ms"],
             "lateness_ms": result["lateness_ms"],
             "generator_cpu": result["generator_cpu"],
-            "steal": round(after.steal_since(before), 4),
+            "steal": round(steal, 4),
             "machine_busy": round(after.busy_since(before), 3),
-            "viewers": [viewer.ask("seen") for viewer in viewers],
-            "subscribers": watching.ask("seen") if watching else None,
-            "refused": _spoiled(workload, result, after.steal_since(before)),
+            "others": round(after.others_since(before, ours_s), 3),
+            "seen": {name: watcher.ask("seen") for name, watcher in watchers.items()},
+            "refused": _spoiled(workload, result, steal),
         }
 
 
-def _viewers(server: Server, workload: Workload, child: Callable[..., Child]) -> list[Child]:
-    if workload.viewers and server.stream_url is None:
-        raise ValueError(f"{server.name} has no stream; expected a server with viewers")
-    for _ in range(workload.slow_viewers):
-        child("benchmarks.viewer", url=server.stream_url, slow=True)
-    return [child("benchmarks.viewer", url=server.stream_url) for _ in range(workload.viewers)]
+def _watchers(server: Server, workload: Workload, child: Callable[..., Child]) -> dict[str, Child]:
+    """Everyone besides the devices, ready, by name: who reads, who hardly reads, who asks."""
+    started: dict[str, Child] = {}
+    if workload.viewers or workload.slow_viewers:
+        url = server.stream_url
+        if url is None:
+            raise ValueError(f"{server.name} has no stream; expected a server with viewers")
+        viewer = "tocsin.simulators.bench.viewer"
+        if workload.slow_viewers:
+            started["slow viewer"] = child(viewer, url=url, count=workload.slow_viewers, slow=True)
+        if workload.viewers:
+            started["viewer"] = child(viewer, url=url, count=workload.viewers)
+    subscribers = "benchmarks.subscribers"
+    if workload.slow_subscribers:
+        count = workload.slow_subscribers
+        started["slow subscriber"] = child(subscribers, port=server.port, count=count, slow=True)
+    if workload.subscribers:
+        started["subscribers"] = child(subscribers, port=server.port, **workload.subscribers)
+    if workload.queries:
+        address = f"127.0.0.1:{server.http_port}"
+        devices = workload.load["connections"]
+        started["queries"] = child("benchmarks.queries", http=address, devices=devices)
+    for watcher in started.values():
+        watcher.receive("ready", ANSWER_S)
+    return started
 
 
-def _arrived(server: Server, before: int | None, sent: int) -> int | None:
-    """Messages the part behind the broker took in; waits until it has them all, or a while."""
-    deadline = time.monotonic() + ARRIVAL_S
+def _arrived(server: Server, before: int | None, sent: int) -> tuple[int | None, float]:
+    """Messages the part behind the broker took in, and how long that took after the load ended.
+
+    Waits until it has them all, or a while. None where the server does not count.
+    """
+    began = time.monotonic()
     while True:
-        now = server.received()
+        now, waited_s = server.received(), time.monotonic() - began
         if now is None or before is None:
-            return None
-        if now - before >= sent or time.monotonic() > deadline:
-            return now - before
-        time.sleep(0.2)
+            return None, 0.0
+        if now - before >= sent or waited_s > ARRIVAL_S:
+            return now - before, waited_s
+        time.sleep(0.05)
 
 
 def _costs(cpu_s: dict[str, float], messages: int) -> Figures:
@@ -135,9 +164,15 @@ def _spoiled(workload: Workload, result: dict[str, Any], steal: float) -> str | 
     """Why these figures must not be used, or None."""
     if steal > MOST_STEAL:
         return f"steal {steal:.1%}, at most {MOST_STEAL:.0%} is allowed"
-    if result["generator_cpu"] > MOST_GENERATOR_CPU and workload.figure == "rate":
-        return f"the load generator was busy {result['generator_cpu']:.0%} of the time"
+    if result["generator_cpu"] > MOST_GENERATOR_CPU:
+        return (
+            f"the load generator was busy {result['generator_cpu']:.0%} of the time,"
+            f" at most {MOST_GENERATOR_CPU:.0%} is allowed"
+        )
     lateness = result["lateness_ms"].get("p99", 0.0)
     if lateness > MOST_LATENESS_MS:
-        return f"the load generator was late by {lateness:.0f} ms (p99)"
+        return (
+            f"the load generator was late by {lateness:.0f} ms (p99),"
+            f" at most {MOST_LATENESS_MS:.0f} ms is allowed"
+        )
     return None

@@ -1,10 +1,13 @@
 """What the harness needs of a server under test."""
 
+import os
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
@@ -64,7 +67,11 @@ class Server(ABC):
         log = self.folder / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [str(part) for part in command], stdout=output, stderr=output, cwd=cwd
+                [str(part) for part in command],
+                stdout=output,
+                stderr=output,
+                cwd=cwd,
+                start_new_session=True,
             )
         self.processes[name] = process
         deadline = time.monotonic() + START_S
@@ -99,7 +106,14 @@ class Server(ABC):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            _end_group(process.pid)
         self._folder.cleanup()
+
+
+def _end_group(leader: int) -> None:
+    """Ends what a process started in its session and left behind."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def free_port() -> int:

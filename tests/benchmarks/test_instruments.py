@@ -9,77 +9,17 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from benchmarks.charts import Bar, bar_chart
-from benchmarks.measure import cpu_seconds, percentiles, tree
-from benchmarks.packets import METRICS, Publications, length, packet_ids
-from benchmarks.page import write_page
+from benchmarks.charts import Bar, bar_chart, line_chart
+from benchmarks.measure import cpu_seconds, tree
+from benchmarks.page import TARGET_PEER, TARGETS, write_page
+from benchmarks.peers import Server
 from benchmarks.peers.tocsin_server import rules_file
-from benchmarks.series import Series
+from benchmarks.run import plan
+from benchmarks.series import Series, measure
 from benchmarks.trial import Figures, Workload
-from benchmarks.viewer import Body
-from tocsin.devices.formats import Decoded, Decoder
 from tocsin.ingest.rules.loading import read_rules
-
-
-@given(size=st.integers(0, 268_435_455))
-def test_remaining_lengths_are_variable_byte_integers(size: int) -> None:
-    encoded = length(size)
-    assert 1 <= len(encoded) <= 4
-    assert sum((byte & 127) << 7 * i for i, byte in enumerate(encoded)) == size
-    assert [byte >> 7 for byte in encoded] == [1] * (len(encoded) - 1) + [0]
-
-
-@pytest.mark.parametrize("qos", [0, 1])
-@pytest.mark.parametrize("metrics", [1, 4])
-def test_prebuilt_packets_are_messages_the_server_reads(qos: int, metrics: int) -> None:
-    publications = Publications("bench-7", metrics, qos)
-    packet_id = packet_ids()[513] if qos else b""
-    for _ in range(8):
-        packet = publications.next(packet_id, b"1700000000123")
-        assert packet[0] == 0x30 | qos << 1
-        assert packet[1] == len(packet) - 2
-        topic = b"devices/bench-7/telemetry"
-        assert packet[2 : 4 + len(topic)] == len(topic).to_bytes(2) + topic
-        rest = packet[4 + len(topic) :]
-        assert rest[: 2 * qos] == b"\x02\x01"[: 2 * qos]
-        decoded = Decoder().decode(topic.decode(), rest[2 * qos :])
-        assert isinstance(decoded, Decoded)
-        assert decoded.device == "bench-7"
-        assert decoded.rows[0].ts == 1_700_000_000.123
-        assert tuple(decoded.rows[0].values) == METRICS[:metrics]
-
-
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=3000))
-def test_a_percentile_is_given_only_where_ten_samples_lie_beyond_it(values: list[float]) -> None:
-    figures = percentiles(values)
-    assert figures["count"] == len(values)
-    assert figures["max"] == pytest.approx(max(values) * 1e3, abs=1e-3)
-    for name, part in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)):
-        assert (name in figures) == (len(values) * (1 - part) >= 10)
-        if name in figures:
-            at_most = sum(value * 1e3 <= figures[name] + 1e-3 for value in values)
-            assert at_most >= len(values) * part
-    assert "p99.999" not in figures
-
-
-@given(
-    chunks=st.lists(st.binary(min_size=1, max_size=40), max_size=10),
-    cuts=st.lists(st.integers(1, 30), min_size=1),
-)
-def test_a_chunked_body_is_read_however_the_socket_cuts_it(
-    chunks: list[bytes], cuts: list[int]
-) -> None:
-    wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    wire += b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
-    body, received, at = Body(), b"", 0
-    for turn in range(len(wire)):
-        size = cuts[turn % len(cuts)]
-        received += body.feed(wire[at : at + size])
-        at += size
-    assert received == b"".join(chunks)
+from tocsin.simulators.bench.percentiles import percentiles
 
 
 def test_cpu_time_counts_descendants_that_live_and_children_that_ended() -> None:
@@ -122,8 +62,10 @@ def figures(cpu_us: float, refused: str | None = None) -> Figures:
         "resident_mib": 50.0,
         "connection_kib": None,
         "connect_cpu_us": None,
-        "viewers": [],
-        "subscribers": None,
+        "generator_cpu": 0.1,
+        "machine_busy": 0.5,
+        "steal": 0.0,
+        "seen": {},
         "refused": refused,
     }
 
@@ -135,7 +77,7 @@ def test_ratios_are_of_pairs_and_refused_trials_count_for_nothing() -> None:
         "peer": [figures(20), figures(48), figures(10), None],
     }
     assert series.median_of("tocsin", "cpu_us") == 11
-    assert series.ratio("tocsin", "peer", "cpu_us") == pytest.approx((10 / 20 + 12 / 48) / 2)
+    assert series.ratios("tocsin", "peer", "cpu_us") == [10 / 20, 12 / 48]
 
 
 def test_the_page_states_medians_spread_ratios_and_what_was_refused(tmp_path: Path) -> None:
@@ -149,11 +91,12 @@ def test_the_page_states_medians_spread_ratios_and_what_was_refused(tmp_path: Pa
     report = {
         "at": "2026-01-01T00:00+00:00",
         "commit": "abc",
-        "rounds": 2,
+        "took_s": 61,
+        "complete": True,
         "quick": False,
         "machine": {"processor": "P", "cores": 2, "memory_mib": 1024, "kernel": "6"},
         "python": "3.11",
-        "busy_before": 0.5,
+        "others": 0.5,
         "servers": {"tocsin": {"version": "1", "configuration": "defaults"}},
         "missing": ["node-red is not installed"],
         "series": [json.loads(json.dumps(series.as_json("tocsin")))],
@@ -162,7 +105,7 @@ def test_the_page_states_medians_spread_ratios_and_what_was_refused(tmp_path: Pa
     write_page(report, page)
     text = page.read_text()
     assert "| 11.0 [10.0 – 12.0] | 63.0 [60.0 – 66.0] |" in text
-    assert "| 1/5 | 1/5.7 | reached |" in text
+    assert "| at most 1/5 | 0.17 (2 rounds) | reached |" in text
     assert "Not counted: amqtt, round 1: steal 9%." in text
     assert "Provisional" in text
     assert "node-red is not installed" in text
@@ -171,11 +114,172 @@ def test_the_page_states_medians_spread_ratios_and_what_was_refused(tmp_path: Pa
     assert chart.read_text().count("<rect") == 2
 
 
+def seen(readings: int = 4000, late: int = 0, p99: float = 100.0) -> dict[str, object]:
+    viewer = {
+        "readings": readings,
+        "received_late": late,
+        "over_250ms": late,
+        "alerts": 0,
+        "latency_ms": {"count": readings, "p99": p99},
+        "alert_latency_ms": {"count": 0},
+    }
+    queries = {"queries": 7, "failed": 0, "took_ms": {"count": 7, "max": 9.0}}
+    return {
+        "viewer": viewer,
+        "slow viewer": {"cut": 2},
+        "slow subscriber": {"cut": 0},
+        "queries": queries,
+    }
+
+
+def report_of(*series: Series) -> dict[str, object]:
+    return {
+        "at": "2026-01-01T00:00+00:00",
+        "commit": "abc",
+        "took_s": 61,
+        "complete": True,
+        "quick": False,
+        "machine": {"processor": "P", "cores": 2, "memory_mib": 1024, "kernel": "6"},
+        "python": "3.11",
+        "others": 0.0,
+        "servers": {"tocsin": {"version": "1", "configuration": "defaults"}},
+        "missing": [],
+        "series": [json.loads(json.dumps(one.as_json("tocsin"))) for one in series],
+    }
+
+
+@pytest.mark.parametrize(
+    ("sent", "lost", "late", "verdict"),
+    [
+        (1_000_000, 0, 10, "reached"),
+        (1_000_000, 0, 11, "missed"),
+        (1_000_000, 1, 0, "missed"),
+        (999_999, 0, 0, "too few for the claim"),
+        (1000, 1, 0, "missed"),
+    ],
+)
+def test_the_claim_is_made_of_a_million_messages_or_not_at_all(
+    tmp_path: Path, sent: int, lost: int, late: int, verdict: str
+) -> None:
+    run = figures(10) | {"sent": sent, "lost": lost, "seen": seen(sent, late)}
+    claim = Series(Workload("claim", "The claim", {"connections": 1000}), {"tocsin": [run]})
+    write_page(report_of(claim), tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| The claim"))
+    assert row.endswith(f"| {verdict} |")
+    assert "the slow viewer was cut off 2 times" in text
+
+
+def test_the_page_says_where_it_breaks_and_what_is_not_known(tmp_path: Path) -> None:
+    def step(rate: int, came: int, p99: float, refused: str | None = None) -> Series:
+        workload = Workload(
+            f"load-{rate}", f"{rate} a second", {"rate": rate}, group="growth", size=rate
+        )
+        run = figures(10, refused) | {"rate": came, "seen": seen(p99=p99)}
+        return Series(workload, {"tocsin": [run]}, [f"round 1: {refused}"] if refused else [])
+
+    def page(*steps: Series) -> str:
+        write_page(report_of(*steps), tmp_path / "page.md")
+        return (tmp_path / "page.md").read_text()
+
+    kept, slow, late = step(1000, 990, 99), step(2000, 1800, 99), step(2000, 2000, 300)
+    refused = step(2000, 1, 9999, "steal 9%")
+    for broken in (slow, late):
+        assert "keeps up with 1,000 messages a second and breaks at 2,000" in page(kept, broken)
+    assert "breaks at 1,000" in page(step(1000, 10, 99))
+    assert "keeps up with all loads tried, up to 1,000 a second" in page(kept)
+    text = page(kept, refused)
+    assert "Where it breaks is not known: no figure for 2,000 a second" in text
+    assert "Not counted: 2000 a second, round 1: steal 9%." in text
+    assert text.count("## Growth") == 1
+
+
+class Unable(Server):
+    """A server that cannot be started."""
+
+    name = "unable"
+    configuration = ""
+
+    @classmethod
+    def version(cls) -> str:
+        return "1"
+
+    def start(self) -> None:
+        self.run("unable", sys.executable, "-c", "print('no licence')", port=self.port)
+
+
+def test_a_trial_that_fails_is_told_and_the_series_goes_on() -> None:
+    said: list[str] = []
+    series = measure(
+        Workload("w", "A workload", {"connections": 1}),
+        {"unable": Unable},
+        {"unable": 2},
+        said.append,
+    )
+    assert series.runs == {"unable": [None, None]}
+    assert len(series.problems) == len(said) == 2
+    assert series.problems[0].startswith("unable, round 1: unable does not listen on ")
+    assert all("no licence" in line for line in said)
+
+
+def test_a_server_leaves_no_process_and_no_folder() -> None:
+    class Parent(Server):
+        """Starts a process of its own, and does not end it."""
+
+        name = "parent"
+        configuration = ""
+
+        @classmethod
+        def version(cls) -> str:
+            return "1"
+
+        def start(self) -> None:
+            child = "import time; time.sleep(60)"
+            program = (
+                "import socket, subprocess, sys\n"
+                f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+                f"open('pid', 'w').write(str(child.pid))\n"
+                f"listener = socket.create_server(('127.0.0.1', {self.port}))\n"
+                "listener.accept()\n"
+                "while True: listener.accept()\n"
+            )
+            self.run("parent", sys.executable, "-c", program, cwd=self.folder, port=self.port)
+
+    with Parent() as server:
+        child = int((server.folder / "pid").read_text())
+        folder = server.folder
+        assert len(tree(server.pids["parent"])) == 2
+    assert not folder.exists()
+    # Killed, and waited for by nobody until init does: it runs no more.
+    deadline = time.monotonic() + 10.0
+    while (stat := Path(f"/proc/{child}/stat")).exists() and " Z " not in stat.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_plan_compares_the_targets_in_five_rounds_and_has_a_name_for_each_workload() -> None:
+    steps = plan(quick=False, rounds=None)
+    names = [step.workload.name for step in steps]
+    assert len(set(names)) == len(names)
+    rounds = {step.workload.name: step.rounds_by_server for step in steps}
+    for name in TARGETS:
+        assert min(rounds[name]["tocsin"], rounds[name][TARGET_PEER]) >= 5
+    assert {step.workload.name for step in plan(quick=True, rounds=None)} <= set(names)
+    claim = next(step.workload for step in steps if step.workload.name == "claim")
+    assert float(str(claim.load["rate"])) * float(str(claim.load["seconds"])) >= 1_000_000
+
+
 def test_a_chart_draws_bars_in_proportion() -> None:
     chart = bar_chart("t", "µs", [Bar("a<b", 10, 9, 20), Bar("c", 5, 5, 5)])
     widths = [float(width) for width in re.findall(r'<rect[^>]* width="([\d.]+)"', chart)]
     assert widths[0] == pytest.approx(2 * widths[1], rel=0.01)
     assert "a&lt;b" in chart
+
+
+def test_a_line_chart_draws_what_is_known() -> None:
+    chart = line_chart("t", "µs", ["100", "1,000", "<"], {"a": [10.0, None, 20.0]})
+    assert chart.count("<circle") == 2
+    assert "&lt;" in chart
 
 
 def test_the_load_generator_and_viewer_refuse_to_guess() -> None:

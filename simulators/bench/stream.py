@@ -1,26 +1,18 @@
-"""A viewer: reads a Server-Sent Events stream as a browser does, and measures how late things are.
+"""A viewer's side of a stream of Server-Sent Events: how much comes, and how late it is."""
 
-    python -m benchmarks.viewer --url http://127.0.0.1:8000/api/stream [--slow]
-
-Understands the `readings` and `alert` events of Tocsin's stream; the peers of these benchmarks
-speak the same. Latency counts from the event time in the message, which the load generator sets
-as it sends, to the moment at which the event was read from the socket. Millisecond resolution.
-
-Prints {"ready": …} at the first event. Each line on stdin is answered with {"seen": …}, what came
-since the line before. With `--slow` it reads nothing at all after the headers.
-"""
-
-import argparse
 import json
-import selectors
 import socket
-import sys
 import time
 from array import array
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.measure import percentiles
+from tocsin.simulators.bench.percentiles import percentiles
+
+PROMISE_MS = 250.0
+SLOW_BUFFER_BYTES = 4096
+CONNECT_S = 10.0
 
 
 class Body:
@@ -38,8 +30,10 @@ class Body:
             headers, end, rest = self._raw.partition(b"\r\n\r\n")
             if not end:
                 return b""
-            if b" 200 " not in headers.split(b"\r\n")[0]:
-                raise ValueError(f"stream answered {headers[:80]!r}; expected status 200")
+            status = headers.split(b"\r\n")[0]
+            if b" 200 " not in status:
+                said = status.decode("ascii", "replace")
+                raise ValueError(f"the stream answered {said[:80]!r}; expected status 200")
             self._chunked = b"transfer-encoding: chunked" in headers.lower()
             self._raw = rest
         if not self._chunked:
@@ -59,23 +53,34 @@ class Body:
         return b"".join(parts)
 
 
-class Viewer:
-    """State: the stream's unread bytes, and what came since the last report."""
+def open_stream(url: str, *, slow: bool = False) -> socket.socket:
+    """A socket that has asked for the stream. `slow`: with the smallest buffer there is."""
+    parts = urlsplit(url)
+    sock = socket.socket(socket.AF_INET6 if ":" in (parts.hostname or "") else socket.AF_INET)
+    sock.settimeout(CONNECT_S)
+    if slow:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER_BYTES)
+    sock.connect((parts.hostname or "127.0.0.1", parts.port or 80))
+    request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: text/event-stream"
+    sock.sendall(request.encode() + b"\r\n\r\n")
+    return sock
 
-    def __init__(self, url: str, slow: bool) -> None:
-        parts = urlsplit(url)
-        self.sock = socket.socket()
-        if slow:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.sock.connect((parts.hostname or "127.0.0.1", parts.port or 80))
-        request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: text/event-stream"
-        self.sock.sendall(request.encode() + b"\r\n\r\n")
+
+class Viewer:
+    """State: the stream's unread bytes, and what came since the last report.
+
+    Latency counts from the event time in the message, which the load generator sets as it sends,
+    to the moment at which the event was read from the socket. Millisecond resolution.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.sock = open_stream(url)
         self._body = Body()
         self._unread = b""
         self._forget()
 
     def read(self) -> bool:
-        """Takes what the socket has; whether the stream goes on."""
+        """Takes what the socket has; whether the stream goes on. Raises ValueError, OSError."""
         data = self.sock.recv(1 << 20)
         now_ms = time.time_ns() / 1e6
         self.bytes += len(data)
@@ -87,12 +92,22 @@ class Viewer:
         return bool(data)
 
     def report(self) -> dict[str, object]:
+        """What came since the report before:
+
+        latency_ms        publish → read, of the newest reading of each series in each frame
+        over_250ms        how many of those took longer than 250 ms
+        readings          all readings that those stand for
+        received_late     of all readings, those in a frame that was read more than 250 ms after
+                          the server had received the oldest of them; 0 where it does not say
+        alert_latency_ms  event time of the reading that rings → read
+        """
         seen: dict[str, object] = {
             "bytes": self.bytes,
             "events": self.events,
             "readings": self.readings,
+            "received_late": self.received_late,
             "latency_ms": percentiles(self.latency_s),
-            "over_250ms": sum(late > 0.25 for late in self.latency_s),
+            "over_250ms": sum(late > PROMISE_MS / 1e3 for late in self.latency_s),
             "alerts": self.alerts,
             "alert_latency_ms": percentiles(self.alert_latency_s),
         }
@@ -100,7 +115,7 @@ class Viewer:
         return seen
 
     def _forget(self) -> None:
-        self.bytes = self.events = self.readings = self.alerts = 0
+        self.bytes = self.events = self.readings = self.received_late = self.alerts = 0
         self.latency_s = array("d")
         self.alert_latency_s = array("d")
 
@@ -110,40 +125,15 @@ class Viewer:
         name = next((line[6:].strip() for line in lines if line.startswith(b"event:")), b"")
         if name not in (b"readings", b"alert"):
             return
-        body = json.loads(b"".join(line[5:] for line in lines if line.startswith(b"data:")))
+        body: Any = json.loads(b"".join(line[5:] for line in lines if line.startswith(b"data:")))
         if name == b"readings":
-            for _device, _metric, time_ms, *_rest in body["readings"]:
-                self.latency_s.append((now_ms - time_ms) / 1e3)
-            self.readings += sum(row[6] if len(row) > 6 else 1 for row in body["readings"])
+            rows: list[list[Any]] = body["readings"]
+            self.latency_s.extend([(now_ms - row[2]) / 1e3 for row in rows])
+            count = sum(row[6] if len(row) > 6 else 1 for row in rows)
+            self.readings += count
+            if now_ms - body.get("received_at", now_ms) > PROMISE_MS:
+                self.received_late += count
         elif body["state"] == "active":
             began = datetime.fromisoformat(body["began_at"]).timestamp()
             self.alerts += 1
             self.alert_latency_s.append(now_ms / 1e3 - began)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="benchmarks.viewer")
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--slow", action="store_true")
-    args = parser.parse_args()
-    viewer = Viewer(args.url, args.slow)
-    selector = selectors.DefaultSelector()
-    selector.register(sys.stdin, selectors.EVENT_READ)
-    if not args.slow:
-        viewer.read()
-        selector.register(viewer.sock, selectors.EVENT_READ)
-    print(json.dumps({"ready": {}}), flush=True)
-    while True:
-        for key, _ in selector.select():
-            if key.fileobj is viewer.sock:
-                if not viewer.read():
-                    print(json.dumps({"error": "the stream ended"}), flush=True)
-                    return 1
-            elif sys.stdin.readline():
-                print(json.dumps({"seen": viewer.report()}), flush=True)
-            else:
-                return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
