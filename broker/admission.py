@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable
 from tocsin.broker.access import AccessControl, Permit
 from tocsin.broker.clients import Client, Clients
 from tocsin.broker.connection import TAKEN_OVER, Connection
-from tocsin.broker.packets import Connect, ConnectCode
+from tocsin.broker.packets import LEVEL_5, Connect
+from tocsin.broker.properties import Properties
+from tocsin.broker.reasons import Reason
 from tocsin.broker.settings import Settings
+from tocsin.broker.wills import Wills
 from tocsin.devices.credentials import Identity
 
 Authenticate = Callable[[str, str | None, bytes | None], Awaitable[Identity | None]]
@@ -24,6 +27,7 @@ class Admission:
         self,
         settings: Settings,
         clients: Clients,
+        wills: Wills,
         access: AccessControl,
         authenticate: Authenticate,
         on_connection: OnConnection,
@@ -31,6 +35,7 @@ class Admission:
     ) -> None:
         self._settings = settings
         self._clients = clients
+        self._wills = wills
         self._access = access
         self._authenticate = authenticate
         self._on_connection = on_connection
@@ -46,18 +51,28 @@ class Admission:
 
     async def _answer(self, connection: Connection, packet: Connect) -> None:
         client = packet.client
+        if packet.properties.authentication_method is not None:  # [MQTT-4.12.0-1]
+            connection.refuse(
+                packet,
+                Reason.BAD_AUTHENTICATION_METHOD,
+                "authentication method not supported: "
+                f"{packet.properties.authentication_method[:64]!r}",
+            )
+            return
         size = len(client.encode())
         if size > self._settings.client_id_bytes:
             limit = self._settings.client_id_bytes
             connection.refuse(
-                ConnectCode.IDENTIFIER_REJECTED,
+                packet,
+                Reason.CLIENT_IDENTIFIER_NOT_VALID,
                 f"client id too long: {size} bytes; expected at most {limit}",
             )
             return
         if not client:
-            if not packet.clean:  # [MQTT-3.1.3-8]
+            if not packet.clean and packet.level < LEVEL_5:  # 3.1.1: [MQTT-3.1.3-8]
                 connection.refuse(
-                    ConnectCode.IDENTIFIER_REJECTED,
+                    packet,
+                    Reason.CLIENT_IDENTIFIER_NOT_VALID,
                     "client id is empty: expected one, or clean session",
                 )
                 return
@@ -65,28 +80,30 @@ class Admission:
         try:
             identity = await self._authenticate(client, packet.username, packet.password)
         except Exception as error:
-            connection.refuse(ConnectCode.SERVER_UNAVAILABLE, f"login failed: {error!r}")
+            connection.refuse(packet, Reason.SERVER_UNAVAILABLE, f"login failed: {error!r}")
             return
         if connection.closed:
             return
         if identity is None:
             named = packet.username is not None
             connection.refuse(
-                ConnectCode.BAD_CREDENTIALS if named else ConnectCode.NOT_AUTHORIZED,
+                packet,
+                Reason.BAD_USER_NAME_OR_PASSWORD if named else Reason.NOT_AUTHORIZED,
                 f"wrong credentials: client {client[:64]!r}, user {(packet.username or '')[:64]!r}",
             )
             return
         permit = self._access.permit(identity)
         if packet.will is not None and not permit.may_publish(packet.will.topic):
             connection.refuse(
-                ConnectCode.NOT_AUTHORIZED, f"not allowed: will on {packet.will.topic[:64]!r}"
+                packet, Reason.NOT_AUTHORIZED, f"not allowed: will on {packet.will.topic[:64]!r}"
             )
             return
         present = self._clients.get(client)
         if present is not None and present.identity != identity:
             # A client id with a session belongs to who opened it: nobody else takes it over.
             connection.refuse(
-                ConnectCode.IDENTIFIER_REJECTED,
+                packet,
+                Reason.CLIENT_IDENTIFIER_NOT_VALID,
                 f"client id in use: {client[:64]!r} by another user",
             )
             return
@@ -102,17 +119,52 @@ class Admission:
         present: Client | None,
     ) -> None:
         if present is not None and present.connection is not None:
-            present.connection.close(TAKEN_OVER)  # [MQTT-3.1.4-2]
+            present.connection.close(TAKEN_OVER, Reason.SESSION_TAKEN_OVER)  # [MQTT-3.1.4-2]
             present = self._clients.get(client_id)
         resumed = present is not None and not packet.clean  # [MQTT-3.1.2-4] [MQTT-3.1.2-6]
         client = present if resumed and present else self._clients.begin(client_id, identity)
+        self._wills.withdraw(client_id)
         now = self._clock()
+        settings = self._settings
         client.connection = connection
         client.username = packet.username
-        client.clean = packet.clean
-        client.keepalive_s = packet.keepalive_s
+        client.level = packet.level
+        client.session_expiry_s = self._session_expiry_s(packet)
+        client.keepalive_s = self._keepalive_s(packet)
         client.connected_at = now
+        window = packet.properties.receive_maximum or settings.in_flight
+        client.session.window = min(window, settings.in_flight)  # [MQTT-3.3.4-9]
         self._clients.came(client)
         self.accepted += 1
         self._on_connection(client_id, True, "connected", packet.username, connection.address, now)
-        connection.accept(client, permit, packet, session_present=resumed)
+        told = self._terms(packet, client)
+        connection.accept(client, permit, packet, session_present=resumed, told=told)
+
+    def _session_expiry_s(self, packet: Connect) -> float:
+        longest = self._settings.session_expiry_s
+        if packet.level < LEVEL_5:
+            return 0.0 if packet.clean else longest
+        return min(packet.properties.session_expiry_s or 0, longest)  # [MQTT-3.1.2-23]
+
+    def _keepalive_s(self, packet: Connect) -> int:
+        longest = self._settings.keepalive_max_s
+        if packet.level < LEVEL_5 or 0 < packet.keepalive_s <= longest:
+            return packet.keepalive_s
+        return longest
+
+    def _terms(self, packet: Connect, client: Client) -> Properties:
+        """What an MQTT 5 client is told: limits, and where it did not get what it asked for."""
+        settings = self._settings
+        expiry_s = int(client.session_expiry_s)
+        asked_s = packet.properties.session_expiry_s or 0
+        return Properties(
+            session_expiry_s=None if expiry_s == asked_s else expiry_s,
+            assigned_client=None if packet.client else client.id,  # [MQTT-3.2.2-16]
+            # [MQTT-3.2.2-21]
+            server_keepalive_s=(
+                None if client.keepalive_s == packet.keepalive_s else client.keepalive_s
+            ),
+            receive_maximum=settings.unreleased,
+            topic_alias_maximum=settings.topic_aliases,
+            maximum_packet_bytes=settings.packet_bytes,
+        )

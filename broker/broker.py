@@ -22,6 +22,9 @@ from tocsin.broker.connection import (
 from tocsin.broker.deadlines import Deadlines
 from tocsin.broker.intake import Intake, Sink
 from tocsin.broker.listener import Listeners
+from tocsin.broker.packets import Will
+from tocsin.broker.properties import passed_on
+from tocsin.broker.reasons import Reason
 from tocsin.broker.refusals import Refusals
 from tocsin.broker.report import ClientReport, Report, Totals
 from tocsin.broker.router import Router
@@ -30,13 +33,13 @@ from tocsin.broker.stream import Hold, Outbox
 from tocsin.broker.surroundings import Surroundings
 from tocsin.broker.system import SystemTopics
 from tocsin.broker.topics import check_topic
+from tocsin.broker.wills import Wills
 from tocsin.devices.message import Message
 
 _log = structlog.get_logger()
 
 # Deadlines are met this much late at most; one pass over nothing costs microseconds.
 _TICK_S = 0.25
-_EXPIRY_INTERVAL_S = 60.0
 # How long `stop` waits for clients to take their last bytes.
 _LAST_BYTES_S = 0.5
 
@@ -67,20 +70,26 @@ class Broker:
         self._settings = settings
         self._clock = clock
         self._on_connection = on_connection
-        self._router = Router(settings)
-        self._clients = Clients(settings, self._router.subscriptions)
+        self._router = Router(settings, clock)
+        self._clients = Clients(
+            settings,
+            self._router.subscriptions,
+            lambda client: self._wills.session_ended(client.id),
+        )
         self._refusals = Refusals(clock, settings.refusals_kept)
         self._listeners = Listeners()
         self._outbox = Outbox()
         self._intake = Intake(
             sink, clock, self._router, self._outbox, settings.uncommitted_bytes, self._sink_failed
         )
+        self._wills = Wills(self._intake.take_will)
         self._admission = Admission(
-            settings, self._clients, access, authenticate, on_connection, clock
+            settings, self._clients, self._wills, access, authenticate, on_connection, clock
         )
         self._system = SystemTopics(version, self._router, self.totals, monotonic())
         self._around = Surroundings(
             settings=settings,
+            clock=clock,
             access=access,
             outbox=self._outbox,
             intake=self._intake,
@@ -95,7 +104,6 @@ class Broker:
         )
         self._ticking: asyncio.TimerHandle | None = None
         self._next_system = 0.0
-        self._next_expiry = 0.0
         self._stopping = False
         self._all_lost = asyncio.Event()
 
@@ -124,7 +132,7 @@ class Broker:
             connection.hold(Hold.STOP)
         await self._intake.settled(self._settings.stop_grace_s)
         for connection in list(self._around.connections):
-            connection.close(STOPPING)
+            connection.close(STOPPING, Reason.SERVER_SHUTTING_DOWN)
         # Sessions end and the sink hears of what came last before the sockets are gone.
         self._intake.submit()
         if self._around.connections:
@@ -147,9 +155,10 @@ class Broker:
         check_topic(topic)
         if qos not in (0, 1, 2):
             raise ValueError(f"qos is {qos!r}; expected 0, 1 or 2")
+        message = Message("", topic, payload, qos, retain)
         if retain:
-            self._router.retain(topic, payload, qos, self._intake.sequence, bounded=False)
-        self._router.route(topic, payload, qos)
+            self._router.retain(message, self._intake.sequence, bounded=False)
+        self._router.route(message)
 
     # -- what connections tell -------------------------------------------------------------
 
@@ -162,15 +171,25 @@ class Broker:
         client.connection = None
         will = connection.will
         if will is not None and not self._stopping:  # [MQTT-3.1.2-8]
-            self._intake.take_will(
-                Message(client.id, will.topic, will.payload, will.qos, will.retain)
-            )
-            client.messages_received += 1
+            self._take_will(client, will)
         self._intake.submit()
         self._clients.left(client, monotonic())
         self._on_connection(
             client.id, False, reason, client.username, connection.address, self._clock()
         )
+
+    def _take_will(self, client: Client, will: Will) -> None:
+        """Publishes a will, or lets it wait: for its delay, at most for the session's end."""
+        message = Message(
+            client.id, will.topic, will.payload, will.qos, will.retain, 0,
+            passed_on(will.properties),
+        )  # fmt: skip
+        client.messages_received += 1
+        delay_s = min(will.properties.will_delay_s or 0, client.session_expiry_s)
+        if delay_s:
+            self._wills.delay(message, monotonic() + delay_s)
+        else:
+            self._intake.take_will(message)
 
     def _lost(self, _: Connection) -> None:
         if not self._around.connections:
@@ -188,9 +207,9 @@ class Broker:
         if now >= self._next_system:
             self._next_system = now + self._settings.sys_interval_s
             self._system.publish(now)
-        if now >= self._next_expiry:
-            self._next_expiry = now + _EXPIRY_INTERVAL_S
-            self._clients.expire(now)
+        self._wills.publish_due(now)
+        self._clients.expire(now)
+        self._router.expire()
         self._ticking = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
     # -- figures -----------------------------------------------------------------------------
@@ -240,9 +259,9 @@ def _client_report(client: Client) -> ClientReport:
         address=connection.address if connection else None,
         username=client.username,
         connected_at=client.connected_at,
-        clean=client.clean,
+        clean=not client.session_expiry_s,
         keepalive_s=client.keepalive_s,
-        subscriptions=dict(session.subscriptions),
+        subscriptions={each: grant.qos for each, grant in session.subscriptions.items()},
         queued=session.waiting,
         queued_bytes=session.waiting_bytes,
         in_flight=session.in_flight,
@@ -250,4 +269,6 @@ def _client_report(client: Client) -> ClientReport:
         messages_received=client.messages_received,
         messages_sent=client.messages_sent,
         dropped=dict(client.dropped or {}),
+        level=client.level,
+        session_expiry_s=client.session_expiry_s,
     )

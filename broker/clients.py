@@ -3,7 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from tocsin.broker.session import Outgoing, Session
+from msgspec.structs import replace
+
+from tocsin.broker.deadlines import Deadlines
+from tocsin.broker.outgoing import Outgoing
+from tocsin.broker.packets import LEVEL_5, LEVEL_311
+from tocsin.broker.session import Session
 from tocsin.broker.settings import Settings
 from tocsin.broker.subscriptions import Subscriptions
 from tocsin.devices.credentials import Identity
@@ -11,23 +16,25 @@ from tocsin.devices.credentials import Identity
 if TYPE_CHECKING:
     from tocsin.broker.connection import Connection
 
+_SLOT_S = 0.25
+
 
 class Client:
     """Owns the session of one client id; knows its connection while there is one."""
 
     __slots__ = (
         "__weakref__",
-        "away_since",
-        "clean",
         "connected_at",
         "connection",
         "dropped",
         "id",
         "identity",
         "keepalive_s",
+        "level",
         "messages_received",
         "messages_sent",
         "session",
+        "session_expiry_s",
         "username",
     )
 
@@ -37,10 +44,11 @@ class Client:
         self.identity = identity
         self.connection: Connection | None = None
         self.username: str | None = None
-        self.clean = True
+        self.level = LEVEL_311
+        self.session_expiry_s = 0.0
+        """How long the session waits for its client; 0: it ends with the connection."""
         self.keepalive_s = 0
         self.connected_at = 0.0
-        self.away_since = 0.0
         self.messages_received = 0
         self.messages_sent = 0
         self.dropped: dict[str, int] | None = None
@@ -60,6 +68,11 @@ class Client:
             else:
                 self.drop("write buffer full")
 
+    def deliver_now(self, message: Outgoing) -> None:
+        """The same for a message that is not yet encoded."""
+        if self.connection is not None:
+            self.connection.send_now(message)
+
     def deliver(self, message: Outgoing) -> None:
         """Queues a QoS 1 or 2 message and sends what may be sent.
 
@@ -78,14 +91,24 @@ class Client:
 
 
 class Clients:
-    """Owns all clients by id, and the bound on those that are away."""
+    """Owns all clients by id, and the bound on those that are away.
 
-    def __init__(self, settings: Settings, subscriptions: Subscriptions[Client]) -> None:
+    `on_end` hears of every session that is over.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        subscriptions: Subscriptions[Client],
+        on_end: Callable[[Client], None],
+    ) -> None:
         self._settings = settings
         self._subscriptions = subscriptions
+        self._on_end = on_end
         self._by_id: dict[str, Client] = {}
         # In the order in which they left.
         self._away: dict[str, Client] = {}
+        self._expiring: Deadlines[Client] = Deadlines(_SLOT_S)
         self.past_received = 0
         self.past_sent = 0
         self.past_dropped = 0
@@ -118,33 +141,42 @@ class Clients:
         if self._by_id.get(client.id) is client:
             del self._by_id[client.id]
             self._away.pop(client.id, None)
+            self._expiring.drop(client)
         for topic_filter in client.session.subscriptions:
             self._subscriptions.remove(topic_filter, client)
         client.session.subscriptions.clear()
         self.past_received += client.messages_received
         self.past_sent += client.messages_sent
         self.past_dropped += sum((client.dropped or {}).values())
+        self._on_end(client)
 
     def came(self, client: Client) -> None:
+        """The client is back, maybe with the other version: its subscriptions say which."""
         self._away.pop(client.id, None)
+        self._expiring.drop(client)
+        five = client.level == LEVEL_5
+        granted = client.session.subscriptions
+        for topic_filter, grant in granted.items():
+            if grant.five != five:
+                granted[topic_filter] = replace(grant, five=five)
+                self._subscriptions.add(topic_filter, client, granted[topic_filter])
 
     def left(self, client: Client, now: float) -> list[Client]:
         """The connection ended at `now`. Returns clients whose sessions gave way to this one."""
-        if client.clean:
+        if not client.session_expiry_s:
             self.end(client)
             return []
-        client.away_since = now
         self._away[client.id] = client
-        return self._end_while(lambda _: len(self._away) > self._settings.sessions_offline)
+        self._expiring.set(client, now + client.session_expiry_s)
+        ended: list[Client] = []
+        while len(self._away) > self._settings.sessions_offline:
+            ended.append(first := next(iter(self._away.values())))
+            self.end(first)
+        return ended
 
     def expire(self, now: float) -> list[Client]:
         """Ends the sessions of clients that stayed away too long."""
-        oldest = now - self._settings.session_expiry_s
-        return self._end_while(lambda client: client.away_since < oldest)
-
-    def _end_while(self, over: Callable[[Client], bool]) -> list[Client]:
-        ended: list[Client] = []
-        while self._away and over(first := next(iter(self._away.values()))):
-            self.end(first)
-            ended.append(first)
+        ended = list(self._expiring.pop_due(now))
+        for client in ended:
+            self.end(client)
         return ended

@@ -6,23 +6,14 @@ from time import monotonic
 
 from tocsin.broker.access import Permit
 from tocsin.broker.clients import Client
-from tocsin.broker.codec import (
-    PINGRESP,
-    PUBACK,
-    PUBCOMP,
-    PUBREL,
-    ack,
-    decode_topic,
-    encode,
-)
+from tocsin.broker.codec import PINGRESP, PUBACK, PUBCOMP, PUBREL, ack, encode, negative_ack
 from tocsin.broker.decoder import Decoder, RefusedPublish
-from tocsin.broker.delivery import Delivery
+from tocsin.broker.fields import decode_topic
 from tocsin.broker.intake import Receipt
 from tocsin.broker.packets import (
-    SUBSCRIBE_REFUSED,
+    LEVEL_5,
     Connack,
     Connect,
-    ConnectCode,
     Disconnect,
     Packet,
     Pingreq,
@@ -30,14 +21,15 @@ from tocsin.broker.packets import (
     Pubcomp,
     Pubrec,
     Pubrel,
-    Suback,
     Subscribe,
-    Unsuback,
     Unsubscribe,
     Will,
 )
+from tocsin.broker.properties import NO_PROPERTIES, Properties
+from tocsin.broker.reasons import CONNECT_CODES, FAILURE, ConnectCode, Reason
 from tocsin.broker.session import Arrival
 from tocsin.broker.stream import Hold
+from tocsin.broker.subscriber import Subscriber
 from tocsin.broker.surroundings import Surroundings
 from tocsin.devices.message import Message
 
@@ -46,12 +38,13 @@ CONNECTION_LOST = "connection lost"
 KEEPALIVE = "keepalive"
 TAKEN_OVER = "taken over"
 STOPPING = "server stopping"
+NOT_STORED = "not stored"
 
 # A segment this long is a client's share of a loop turn: the others come before its next one.
 TURN_BYTES = 65_536
 
 
-class Connection(Delivery):
+class Connection(Subscriber):
     """Owns one client's dialogue from its first byte to the end of its socket."""
 
     __slots__ = (
@@ -60,18 +53,21 @@ class Connection(Delivery):
         "_keepalive_s",
         "_login",
         "_overrun",
-        "_permit",
+        "_owed",
         "_publishing",
         "_seen",
+        "unacked",
         "will",
     )
 
     def __init__(self, around: Surroundings) -> None:
         super().__init__(around)
         self._decoder = Decoder(around.settings.connect_packet_bytes)
-        self._permit: Permit | None = None
         self._login: asyncio.Task[None] | None = None
         self._acks: bytearray | None = None
+        self._owed = 0
+        self.unacked = 0
+        """QoS 1 messages of an MQTT 5 client whose PUBACK has not left: its Receive Maximum."""
         self._keepalive_s = 0.0
         self._seen = 0.0
         self._publishing = False
@@ -109,7 +105,7 @@ class Connection(Delivery):
                 around.intake.rest(self)
         if decoder.error is not None and not self.closed:
             error = decoder.error
-            self.close(f"malformed packet: {error}", answer=error.answer)
+            self.close(f"malformed packet: {error}", error.reason, answer=error.answer)
 
     def rested(self) -> None:
         """It is this client's turn again."""
@@ -127,6 +123,7 @@ class Connection(Delivery):
     def _take(self, packets: list[Packet | Message | RefusedPublish], wire_bytes: int) -> None:
         intake = self._around.intake
         gathering = intake.messages
+        five = self.five
         published = 0
         for packet in packets:
             if type(packet) is Message and packet.qos < 2:
@@ -138,6 +135,8 @@ class Connection(Delivery):
                         acks = self._acks = bytearray()
                         intake.acking.append(self)
                     acks += ack(PUBACK, packet.packet_id)
+                    if five:
+                        self._owed += 1
                 continue
             if published:
                 self._published(published, wire_bytes)
@@ -149,23 +148,28 @@ class Connection(Delivery):
             gathering = intake.messages
         if published:
             self._published(published, wire_bytes)
+        if five:
+            self._check_receive_maximum()
 
     def _handle(self, packet: Packet | Message | RefusedPublish) -> None:
         match packet:
             case Puback():
-                if self._opened().session.acknowledge(packet.packet_id):
+                if self.opened().session.acknowledge(packet.packet_id):
                     self.continue_sending()
-            case Pubrec():
-                self._opened().session.received(packet.packet_id)
+            case Pubrec(packet_id, reason) if reason >= FAILURE:
+                # 5, 4.3.3: the client does not take the message, and no PUBREL is due.
+                if self.opened().session.abandon(packet_id):
+                    self.opened().drop("refused by the client")
+                    self.continue_sending()
+            case Pubrec(packet_id):
                 # [MQTT-4.3.3-1] Also for an id we do not know, so that the client can let go.
-                self.send(ack(PUBREL, packet.packet_id))
+                self._answer(PUBREL, packet_id, self.opened().session.received(packet_id))
             case Pubcomp():
-                if self._opened().session.complete(packet.packet_id):
+                if self.opened().session.complete(packet.packet_id):
                     self.continue_sending()
-            case Pubrel():
-                self._opened().session.release(packet.packet_id)
+            case Pubrel(packet_id):
                 # [MQTT-4.3.3-2] Also for an id we do not know: our PUBCOMP may have been lost.
-                self.send(ack(PUBCOMP, packet.packet_id))
+                self._answer(PUBCOMP, packet_id, self.opened().session.release(packet_id))
             case Message():
                 self._receive_once(packet)
             case RefusedPublish():
@@ -175,14 +179,43 @@ class Connection(Delivery):
             case Connect():
                 self._connect(packet)
             case Disconnect():
-                self.will = None  # [MQTT-3.14.4-3]
-                self.close(CLEAN)
+                self._disconnect(packet)
             case Subscribe():
-                self._subscribe(packet)
+                self.subscribe(packet)
             case Unsubscribe():
-                self._unsubscribe(packet)
+                self.unsubscribe(packet)
             case _:
-                self.close(f"malformed packet: {type(packet).__name__} is for servers to send")
+                # AUTH too: no login here has a second step.
+                self.close(
+                    f"malformed packet: {type(packet).__name__} is for servers to send",
+                    Reason.PROTOCOL_ERROR,
+                )
+
+    def _answer(self, kind: int, packet_id: int, known: bool) -> None:
+        """PUBREL or PUBCOMP; MQTT 5 has a word for an id that is not known."""
+        if known or not self.five:
+            self.send(ack(kind, packet_id))
+        else:
+            self.send(negative_ack(kind, packet_id, Reason.PACKET_IDENTIFIER_NOT_FOUND))
+
+    def _disconnect(self, packet: Disconnect) -> None:
+        client = self.opened()
+        expiry_s = packet.properties.session_expiry_s
+        if expiry_s is not None:
+            if expiry_s and not client.session_expiry_s:  # 5: 3.14.2.2.2
+                self.close(
+                    f"malformed packet: session expiry is {expiry_s} at the end; "
+                    "expected 0 as at the start",
+                    Reason.PROTOCOL_ERROR,
+                )
+                return
+            client.session_expiry_s = min(expiry_s, self._around.settings.session_expiry_s)
+        if packet.reason == Reason.SUCCESS:
+            self.will = None  # [MQTT-3.14.4-3]
+        if packet.reason >= FAILURE:
+            self.close(f"client failed: it disconnects with reason {packet.reason:#04x}")
+        else:
+            self.close(CLEAN)
 
     def _published(self, messages: int, wire_bytes: int) -> None:
         intake = self._around.intake
@@ -203,10 +236,20 @@ class Connection(Delivery):
         self._decoder.shut()
         around.lost(self)
 
-    def close(self, reason: str, *, answer: bytes = b"", cut: bool = False) -> None:
-        """Ends the connection; `answer` leaves first. `cut`: without waiting for the peer."""
+    def close(
+        self, reason: str, code: Reason | None = None, *, answer: bytes = b"", cut: bool = False
+    ) -> None:
+        """Ends the connection; `answer` leaves first. `cut`: without waiting for the peer.
+
+        An MQTT 5 client is told a `code` and the reason in words [MQTT-4.13.1-1].
+        """
         if self.closed:
             return
+        if self.five and self.client is not None and code is not None:
+            fits = self._packet_limit >= 1_024  # [MQTT-3.14.2-3]
+            words = Properties(reason_string=reason[:256]) if fits else NO_PROPERTIES
+            answer = encode(Disconnect(code, words), LEVEL_5)
+            cut = False
         if answer:
             self.send(answer)
         transport = self.transport
@@ -235,7 +278,13 @@ class Connection(Delivery):
             self._overrun = True
             limit = self._around.settings.queued_messages
             why = f"slow subscriber: its queue is full; expected at most {limit} waiting"
-            asyncio.get_running_loop().call_soon(lambda: self.close(why, cut=True))
+            asyncio.get_running_loop().call_soon(
+                lambda: self.close(why, Reason.QUOTA_EXCEEDED, cut=True)
+            )
+
+    def not_stored(self) -> None:
+        """What the client waits for an ack of could not be stored."""
+        self.close(NOT_STORED, Reason.IMPLEMENTATION_SPECIFIC_ERROR)
 
     def overdue(self, now: float) -> None:
         """The deadline passed: of CONNECT, of keepalive, or of the last bytes before the close."""
@@ -249,13 +298,15 @@ class Connection(Delivery):
         elif now < self._seen + self._keepalive_s:
             self._around.deadlines.set(self, self._seen + self._keepalive_s)
         else:
-            self.close(KEEPALIVE, cut=True)  # [MQTT-3.1.2-24]
+            self.close(KEEPALIVE, Reason.KEEP_ALIVE_TIMEOUT, cut=True)  # [MQTT-3.1.2-24]
 
-    def take_acks(self) -> bytes:
-        """The PUBACKs that the batch being submitted owes."""
+    def take_acks(self) -> tuple[bytes, int]:
+        """The PUBACKs that the batch being submitted owes, and how many an MQTT 5 client."""
         acks = bytes(self._acks or b"")
         self._acks = None
-        return acks
+        owed, self._owed = self._owed, 0
+        self.unacked += owed
+        return acks, owed
 
     # -- CONNECT -------------------------------------------------------------------------
 
@@ -264,27 +315,48 @@ class Connection(Delivery):
         self.hold(Hold.LOGIN)
         self._login = asyncio.create_task(self._around.login(self, packet))
 
-    def refuse(self, code: ConnectCode, reason: str) -> None:
+    def refuse(self, packet: Connect, code: Reason, reason: str) -> None:
         """Answers CONNECT with a code other than 0 and closes [MQTT-3.2.2-5]."""
-        self.close(reason, answer=encode(Connack(code)))
+        if packet.level == LEVEL_5:
+            # Words only for who got in: a stranger learns the code.
+            self.close(reason, answer=encode(Connack(code), LEVEL_5))
+        else:
+            connect_code = CONNECT_CODES.get(code, ConnectCode.NOT_AUTHORIZED)
+            self.close(reason, answer=encode(Connack(connect_code)))
 
     def accept(
-        self, client: Client, permit: Permit, packet: Connect, *, session_present: bool
+        self,
+        client: Client,
+        permit: Permit,
+        packet: Connect,
+        *,
+        session_present: bool,
+        told: Properties,
     ) -> None:
-        """Answers CONNECT with 0 and resumes the session [MQTT-3.2.0-1] [MQTT-3.2.2-2]."""
+        """Answers CONNECT with 0 and resumes the session [MQTT-3.2.0-1] [MQTT-3.2.2-2].
+
+        `told` is what an MQTT 5 client hears of the server's terms.
+        """
         around = self._around
         settings = around.settings
+        self.agree(packet.level, packet.properties)
         self.will = packet.will
         self._permit = permit
         self._seen = monotonic()
-        self._keepalive_s = 1.5 * packet.keepalive_s
-        if packet.keepalive_s:
+        self._keepalive_s = 1.5 * client.keepalive_s
+        if client.keepalive_s:
             around.deadlines.set(self, self._seen + self._keepalive_s)
         else:
             around.deadlines.drop(self)
-        self.send(encode(Connack(ConnectCode.ACCEPTED, session_present)))
+        if self.five:
+            self.send(encode(Connack(Reason.SUCCESS, session_present, told), LEVEL_5))
+        else:
+            self.send(encode(Connack(ConnectCode.ACCEPTED, session_present)))
         self.resume(client)
-        self._decoder.open(client.id, settings.packet_bytes, permit.topics, self._admit)
+        self._decoder.open(
+            client.id, settings.packet_bytes, permit.topics, self._admit, packet.level,
+            settings.topic_aliases,
+        )  # fmt: skip
 
     def proceed(self) -> None:
         """The login is done: reads on, beginning with what came behind the CONNECT."""
@@ -308,84 +380,57 @@ class Connection(Delivery):
         return topic
 
     def _refused_publish(self, packet: RefusedPublish) -> None:
-        client = self._opened()
+        client = self.opened()
         client.messages_received += 1
         client.drop("not allowed")
         topic = packet.topic[:64].decode(errors="replace")
-        if packet.qos:
+        if packet.qos and not self.five:
             # [MQTT-3.3.5-2] An ack would be a lie, and 3.1.1 has no negative one.
             self.close(f"not allowed: publish to {topic!r}")
-        elif client.dropped and client.dropped["not allowed"] == 1:
+            return
+        if client.dropped and client.dropped["not allowed"] == 1:
             self._around.refusals.add(f"not allowed: publish to {topic!r}", self.address, client.id)
+        if packet.qos:
+            self._refuse_in_turn(packet)
+
+    def _refuse_in_turn(self, packet: RefusedPublish) -> None:
+        """A PUBACK or PUBREC that says no, in its place among the others [MQTT-4.6.0-2]."""
+        intake = self._around.intake
+        if packet.qos == 1:
+            if self._acks is None:
+                self._acks = bytearray()
+                intake.acking.append(self)
+            self._acks += negative_ack(PUBACK, packet.packet_id, Reason.NOT_AUTHORIZED)
+            self._owed += 1
+        else:
+            session = self.opened().session
+            refused = Reason.NOT_AUTHORIZED
+            intake.receipts.append(Receipt(self, session, packet.packet_id, False, refused))
+        intake.gathered(0, 0)
+
+    def _check_receive_maximum(self) -> None:
+        """MQTT 5: no more messages without an answer than the client was told [MQTT-3.3.4-8]."""
+        limit = self._around.settings.unreleased
+        open_messages = self.unacked + self._owed + self.opened().session.unreleased
+        if not self.closed and open_messages > limit:
+            self.close(
+                f"too many unacknowledged messages: {open_messages}; expected at most {limit}",
+                Reason.RECEIVE_MAXIMUM_EXCEEDED,
+            )
 
     def _receive_once(self, message: Message) -> None:
         """A QoS 2 PUBLISH: handed on if it was not received before, its PUBREC due either way."""
         intake = self._around.intake
-        session = self._opened().session
+        session = self.opened().session
         kind = session.receive(message.packet_id)
         if kind is Arrival.TOO_MANY:
             limit = self._around.settings.unreleased
-            self.close(f"too many unreleased messages: expected at most {limit}")
+            self.close(
+                f"too many unreleased messages: expected at most {limit}",
+                Reason.RECEIVE_MAXIMUM_EXCEEDED,
+            )
             return
         if kind is Arrival.NEW:
             intake.messages.append(message)
         intake.receipts.append(Receipt(self, session, message.packet_id, kind is Arrival.NEW))
         self._published(1, len(message.payload))
-
-    # -- subscriptions -----------------------------------------------------------------------
-
-    def _subscribe(self, packet: Subscribe) -> None:
-        client = self._opened()
-        around = self._around
-        around.intake.route_gathered()
-        subscriptions = client.session.subscriptions
-        codes: list[int] = []
-        replays: list[tuple[list[str], int]] = []
-        unread = self._replaying
-        for topic_filter, qos in packet.filters:
-            why_not = self._why_not(client, topic_filter, unread)
-            if why_not:
-                around.refusals.add(why_not, self.address, client.id)
-                codes.append(SUBSCRIBE_REFUSED)
-                continue
-            if topic_filter.startswith("$SYS/"):
-                around.refresh_system()
-            retained = [each.topic for each in around.router.retained.match(topic_filter)]
-            around.router.subscriptions.add(topic_filter, client, qos)
-            subscriptions[topic_filter] = qos
-            codes.append(qos)
-            replays.append((retained, qos))
-            unread += len(retained)
-        self.send(encode(Suback(packet.packet_id, tuple(codes))))  # [MQTT-3.8.4-5]
-        self.replay(replays)
-
-    def _why_not(self, client: Client, topic_filter: str, unread: int) -> str:
-        """Why the client may not subscribe to this; empty when it may."""
-        settings = self._around.settings
-        shown = topic_filter[:64]
-        if self._permit is None or not self._permit.may_subscribe(topic_filter):
-            return f"not allowed: subscribe to {shown!r}"
-        if (
-            len(topic_filter.encode()) > settings.topic_bytes
-            or topic_filter.count("/") >= settings.topic_levels
-        ):
-            return f"filter too long: {shown!r}; expected at most {settings.topic_levels} levels"
-        present = client.session.subscriptions
-        if topic_filter not in present and len(present) >= settings.subscriptions:
-            return f"too many subscriptions: expected at most {settings.subscriptions}"
-        if unread >= settings.retained_replay:
-            return f"too many retained messages unread: {unread} are still to be sent"
-        return ""
-
-    def _unsubscribe(self, packet: Unsubscribe) -> None:
-        client = self._opened()
-        self._around.intake.route_gathered()
-        for topic_filter in packet.filters:
-            if client.session.subscriptions.pop(topic_filter, None) is not None:
-                self._around.router.subscriptions.remove(topic_filter, client)
-        self.send(encode(Unsuback(packet.packet_id)))  # [MQTT-3.10.4-5] also if there was none
-
-    def _opened(self) -> Client:
-        if self.client is None:
-            raise RuntimeError("a packet other than CONNECT was taken before the login")
-        return self.client

@@ -6,8 +6,11 @@ found by its bytes in a dict of topics already checked and allowed.
 
 from collections.abc import Callable, Mapping
 
-from tocsin.broker.codec import MalformedPacketError, decode, publish_qos
-from tocsin.broker.packets import Connect, Packet
+from tocsin.broker.codec import decode, publish_qos
+from tocsin.broker.fields import Body, MalformedPacketError, decode_topic
+from tocsin.broker.packets import LEVEL_5, LEVEL_311, Connect, Packet
+from tocsin.broker.properties import Place, passed_on, read_properties
+from tocsin.broker.reasons import Reason
 from tocsin.devices.message import Message
 
 # What one `feed` gives at most: about a millisecond's work, then it is the others' turn.
@@ -17,11 +20,12 @@ PACKETS_PER_FEED = 1_000
 class RefusedPublish:
     """A well-formed PUBLISH to a topic the client may not publish to."""
 
-    __slots__ = ("qos", "topic")
+    __slots__ = ("packet_id", "qos", "topic")
 
-    def __init__(self, topic: bytes, qos: int) -> None:
+    def __init__(self, topic: bytes, qos: int, packet_id: int = 0) -> None:
         self.topic = topic
         self.qos = qos
+        self.packet_id = packet_id
 
 
 class Decoder:
@@ -30,15 +34,33 @@ class Decoder:
     Until `open` it gives one CONNECT and stops there: what follows waits for the answer to it.
     """
 
-    __slots__ = ("_admit", "_client", "_limit", "_need", "_rest", "_topics", "error", "more")
+    __slots__ = (
+        "_admit",
+        "_alias_limit",
+        "_aliases",
+        "_client",
+        "_last_properties",
+        "_level",
+        "_limit",
+        "_need",
+        "_rest",
+        "_topics",
+        "error",
+        "more",
+    )
 
     def __init__(self, connect_packet_bytes: int) -> None:
         self._limit = connect_packet_bytes
         self._client: str | None = None
         self._topics: Mapping[bytes, str] = {}
         self._admit: Callable[[bytes], str | None] = _nothing
-        self._rest = b""
+        self._rest: bytes | bytearray = b""
         self._need = 0
+        self._level = LEVEL_311
+        self._alias_limit = 0
+        self._aliases: dict[int, bytes] | None = None
+        # Properties repeat from message to message: the last ones as they came and as passed on.
+        self._last_properties: tuple[bytes, bytes | None] | None = None
         self.more = False
         """The last `feed` stopped at its bound: `feed(b"")` goes on."""
         self.error: MalformedPacketError | None = None
@@ -49,16 +71,21 @@ class Decoder:
         packet_bytes: int,
         topics: Mapping[bytes, str],
         admit: Callable[[bytes], str | None],
+        level: int = LEVEL_311,
+        topic_aliases: int = 0,
     ) -> None:
-        """Lets packets other than CONNECT through.
+        """Lets packets other than CONNECT through, read as those of protocol `level`.
 
         `topics` has the topics known to be good, by their bytes; `admit` is asked for others: the
-        topic, None when it is refused, MalformedPacketError when it is none.
+        topic, None when it is refused, MalformedPacketError when it is none. The client may
+        use aliases up to `topic_aliases`.
         """
         self._client = client
         self._limit = packet_bytes
         self._topics = topics
         self._admit = admit
+        self._level = level
+        self._alias_limit = topic_aliases
 
     def shut(self) -> None:
         """Forgets what was fed and lets go of `admit`."""
@@ -98,6 +125,8 @@ class Decoder:
         client = self._client
         topics = self._topics
         limit = self._limit
+        five = self._level == LEVEL_5
+        properties: bytes | None = None
         self.more = False
         for _ in range(PACKETS_PER_FEED):
             if size - at < 2:
@@ -122,7 +151,9 @@ class Decoder:
                     if shift > 21:
                         raise MalformedPacketError("remaining length has more than 4 bytes")
             if length > limit:
-                raise MalformedPacketError(f"packet has {length} bytes; expected at most {limit}")
+                raise MalformedPacketError(
+                    f"packet has {length} bytes; expected at most {limit}", Reason.PACKET_TOO_LARGE
+                )
             end = body + length
             if client is None and first != 0x10:  # [MQTT-3.1.0-1]
                 raise MalformedPacketError(
@@ -146,26 +177,87 @@ class Decoder:
                     packet_id = (data[stop] << 8) + data[stop + 1]
                     if not packet_id:  # [MQTT-2.3.1-1]
                         raise MalformedPacketError("packet id is 0; expected 1 to 65535")
+                if five:
+                    if payload < end and data[payload] == 0:
+                        payload += 1
+                        properties = None
+                    else:
+                        payload, properties, name = self._extras(data, payload, end, name)
                 topic = topics.get(name) or self._admit(name)
                 if topic is None:
-                    packets.append(RefusedPublish(name, qos))
+                    packets.append(RefusedPublish(name, qos, packet_id))
+                elif properties is not None:
+                    packets.append(
+                        Message(
+                            client,
+                            topic,
+                            data[payload:end],
+                            qos,
+                            first & 1 == 1,
+                            packet_id,
+                            properties,
+                        )
+                    )
                 else:
                     packets.append(
                         Message(client, topic, data[payload:end], qos, first & 1 == 1, packet_id)
                     )
             else:
-                packet = decode(first, data[body:end])
+                packet = decode(first, data[body:end], self._level)
                 packets.append(packet)
                 if type(packet) is Connect:
                     if client is not None:  # [MQTT-3.1.0-2]
                         packets.pop()
-                        raise MalformedPacketError("CONNECT came twice; expected one")
+                        raise MalformedPacketError(
+                            "CONNECT came twice; expected one", Reason.PROTOCOL_ERROR
+                        )
                     self._need = 0
                     return end
             at = end
         self.more = True
         self._need = 0
         return at
+
+    def _extras(
+        self, data: bytes, at: int, end: int, name: bytes
+    ) -> tuple[int, bytes | None, bytes]:
+        """Reads the properties at `at`: where the payload begins, what is passed on, the topic.
+
+        An alias is taken also where the topic is refused: the client counts on it.
+        """
+        sized = Body(data, at, end)
+        size = sized.variable("property length")
+        start = sized.at + size
+        raw = data[at:start]
+        if self._last_properties is not None and self._last_properties[0] == raw and name:
+            return start, self._last_properties[1], name
+        properties = read_properties(Body(data, at, end), Place.PUBLISH)
+        if properties.subscription_ids:  # [MQTT-3.3.4-6]
+            raise MalformedPacketError(
+                "PUBLISH has a subscription identifier; expected it from servers only",
+                Reason.PROTOCOL_ERROR,
+            )
+        passed = passed_on(properties)
+        alias = properties.topic_alias
+        if alias is None:
+            self._last_properties = raw, passed
+            return start, passed, name
+        if not 1 <= alias <= self._alias_limit:  # [MQTT-3.3.2-8] [MQTT-3.3.2-9]
+            raise MalformedPacketError(
+                f"topic alias is {alias}; expected 1 to {self._alias_limit}",
+                Reason.TOPIC_ALIAS_INVALID,
+            )
+        if self._aliases is None:
+            self._aliases = {}
+        if name:
+            decode_topic(name)
+            self._aliases[alias] = name
+        elif alias not in self._aliases:
+            raise MalformedPacketError(
+                f"topic alias {alias} stands for nothing yet; expected a topic with it",
+                Reason.PROTOCOL_ERROR,
+            )
+        return start, passed, self._aliases[alias]
 
 
 def _nothing(_: bytes) -> None:

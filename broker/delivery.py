@@ -2,11 +2,16 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from math import ceil
 
 from tocsin.broker.clients import Client
-from tocsin.broker.codec import publish_head
-from tocsin.broker.session import Outgoing
+from tocsin.broker.codec import PUBREL, ack
+from tocsin.broker.fields import VARIABLE_MAX
+from tocsin.broker.outgoing import Outgoing
+from tocsin.broker.packets import LEVEL_5
+from tocsin.broker.properties import Properties
 from tocsin.broker.stream import Stream
+from tocsin.broker.subscriptions import Grant
 from tocsin.broker.surroundings import Surroundings
 
 
@@ -17,17 +22,40 @@ class Delivery(Stream):
     subscription follow whenever the queue is empty.
     """
 
-    __slots__ = ("_around", "_replay", "_replaying", "_resuming", "client")
+    __slots__ = (
+        "_alias_limit",
+        "_aliases",
+        "_around",
+        "_packet_limit",
+        "_replay",
+        "_replaying",
+        "_resuming",
+        "client",
+        "five",
+    )
 
     def __init__(self, around: Surroundings) -> None:
         super().__init__(around.outbox, around.settings.write_buffer_bytes)
         self._around = around
-        self._resuming: Iterator[bytes] | None = None
-        # Topics whose retained message is still to be sent, with the granted QoS.
-        self._replay: deque[tuple[Iterator[str], int]] | None = None
+        self._resuming: Iterator[tuple[int, Outgoing | None]] | None = None
+        # Topics whose retained message is still to be sent, with what was granted.
+        self._replay: deque[tuple[Iterator[str], Grant]] | None = None
         self._replaying = 0
+        # The first topics sent get the aliases that the client allows, for the connection's life.
+        self._aliases: dict[str, int] | None = None
+        self._alias_limit = 0
+        self._packet_limit = VARIABLE_MAX + 5
+        self.five = False
+        """The client speaks MQTT 5."""
         self.client: Client | None = None
         """None until its CONNECT is accepted."""
+
+    def agree(self, level: int, properties: Properties) -> None:
+        """Takes over what the client's CONNECT says of packets to it."""
+        self.five = level == LEVEL_5
+        self._packet_limit = properties.maximum_packet_bytes or self._packet_limit
+        wanted = properties.topic_alias_maximum or 0
+        self._alias_limit = min(wanted, self._around.settings.topic_aliases)
 
     def resume(self, client: Client) -> None:
         """The session of `client` goes on here."""
@@ -36,13 +64,13 @@ class Delivery(Stream):
             self._resuming = client.session.resume()
         self.continue_sending()
 
-    def replay(self, replays: Iterable[tuple[list[str], int]]) -> None:
-        """Sends the retained messages of these topics, each at most at the QoS beside them."""
-        for topics, granted in replays:
+    def replay(self, replays: Iterable[tuple[list[str], Grant]]) -> None:
+        """Sends the retained messages of these topics, each as the grant beside them says."""
+        for topics, grant in replays:
             self._replaying += len(topics)
             if self._replay is None:
                 self._replay = deque()
-            self._replay.append((iter(topics), granted))
+            self._replay.append((iter(topics), grant))
         self.continue_sending()
 
     def continue_sending(self) -> None:
@@ -56,39 +84,92 @@ class Delivery(Stream):
                 self.stalled = True
                 return
             if self._resuming is not None:
-                packet = next(self._resuming, None)
-                if packet is None:
-                    self._resuming = None
-                else:
-                    self.send(packet)
-                    client.messages_sent += 1
+                self._resume_next(client, self._resuming)
                 continue
             due = session.sendable()
             if due is not None:
                 packet_id, message = due
-                self.send_parts(message.packet(packet_id), message.size)
-                client.messages_sent += 1
+                if not self._publish(client, message, packet_id):
+                    session.abandon(packet_id)
             elif not self._replay or session.waiting or not self._replay_next(client):
                 return
+
+    def send_now(self, message: Outgoing) -> None:
+        """Sends a QoS 0 message, or drops it for want of room."""
+        if self.client is not None:
+            if self._room - message.size < 0:
+                # What was written at the start of this turn may have left since.
+                self.flush()
+            if self._room - message.size < 0:
+                self.client.drop("write buffer full")
+            else:
+                self._publish(self.client, message, 0)
+
+    def _publish(
+        self, client: Client, message: Outgoing, packet_id: int, dup: bool = False
+    ) -> bool:
+        """Sends one PUBLISH. False: it has expired, or is larger than the client takes."""
+        expiry_s: int | None = None
+        if message.expires_at is not None:
+            left = message.expires_at - self._around.clock()
+            if left <= 0 and not dup:  # [MQTT-3.3.2-5] What was begun is completed.
+                client.drop("expired")
+                return False
+            expiry_s = max(0, ceil(left))
+        if not self.five:
+            self.send_parts(message.packet(packet_id, dup), message.size)
+        else:
+            alias, named = self._alias(message.topic) if self._alias_limit else (0, True)
+            packet = message.packet5(packet_id, dup, expiry_s, alias, named)
+            if len(packet) > self._packet_limit:  # [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+                client.drop("packet too large for the client")
+                return False
+            if alias and named and self._aliases is not None:
+                self._aliases[message.topic] = alias
+            self.send(packet)
+        client.messages_sent += 1
+        return True
+
+    def _alias(self, topic: str) -> tuple[int, bool]:
+        """The alias of `topic`, 0: none; and whether the topic has to be sent too."""
+        if self._aliases is None:
+            self._aliases = {}
+        alias = self._aliases.get(topic)
+        if alias is not None:
+            return alias, False
+        free = len(self._aliases) < self._alias_limit
+        return len(self._aliases) + 1 if free else 0, True
+
+    def _resume_next(self, client: Client, resuming: Iterator[tuple[int, Outgoing | None]]) -> None:
+        due = next(resuming, None)
+        if due is None:
+            self._resuming = None
+            return
+        packet_id, message = due
+        if message is None:
+            self.send(ack(PUBREL, packet_id))
+        elif not self._publish(client, message, packet_id, dup=True):
+            client.session.abandon(packet_id)
 
     def _replay_next(self, client: Client) -> bool:
         """Sends or queues one retained message as it is now. False: no more."""
         replay = self._replay
         while replay:
-            topics, granted = replay[0]
+            topics, grant = replay[0]
             for topic in topics:
                 self._replaying -= 1
-                message = self._around.router.retained.get(topic)
-                if message is None:
+                kept = self._around.router.retained.get(topic)
+                if kept is None:
                     continue
-                qos = min(granted, message.qos)
                 # [MQTT-3.3.1-8] RETAIN is set for a new subscription only.
-                if qos:
-                    client.session.offer(Outgoing(topic, message.payload, qos, retain=True))
+                message = Outgoing(
+                    topic, kept.payload, min(grant.qos, kept.qos), True, kept.properties,
+                    kept.expires_at, grant.subscription_ids,
+                )  # fmt: skip
+                if message.qos:
+                    client.session.offer(message)
                 else:
-                    head = publish_head(topic, len(message.payload), 0, retain=True)
-                    self.send(head + message.payload)
-                    client.messages_sent += 1
+                    self._publish(client, message, 0)
                 return True
             replay.popleft()
         self._replay = None

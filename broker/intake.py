@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from tocsin.broker.codec import PUBREC, ack
+from tocsin.broker.codec import PUBREC, ack, negative_ack
+from tocsin.broker.reasons import Reason
 from tocsin.broker.router import Router
 from tocsin.broker.session import Session
 from tocsin.broker.stream import Hold, Outbox
@@ -28,33 +29,41 @@ MESSAGE_OVERHEAD_BYTES = 200
 class Receipt:
     """A QoS 2 PUBLISH whose PUBREC is due once the message is stored.
 
-    `fresh` is False for a repeated one: the message itself is in an earlier batch.
+    `fresh` is False for a repeated one: the message itself is in an earlier batch. With a
+    `refused` the PUBREC says so; nothing is stored.
     """
 
-    __slots__ = ("connection", "fresh", "packet_id", "session")
+    __slots__ = ("connection", "fresh", "packet_id", "refused", "session")
 
     def __init__(
-        self, connection: "Connection", session: Session, packet_id: int, fresh: bool
+        self,
+        connection: "Connection",
+        session: Session,
+        packet_id: int,
+        fresh: bool,
+        refused: Reason | None = None,
     ) -> None:
         self.connection = connection
         self.session = session
         self.packet_id = packet_id
         self.fresh = fresh
+        self.refused = refused
 
 
 class Batch:
     """The messages of one loop turn and what is owed for them. `stored` is None until known."""
 
-    __slots__ = ("acks", "first_sequence", "messages", "receipts", "size", "stored", "wills")
+    __slots__ = ("acks", "at", "first_sequence", "messages", "receipts", "size", "stored", "wills")
 
     def __init__(
         self,
         messages: list[Message],
         first_sequence: int,
-        acks: list[tuple["Connection", bytes]],
+        acks: list[tuple["Connection", bytes, int]],
         receipts: list[Receipt],
         wills: bool,
         size: int,
+        at: float,
     ) -> None:
         self.messages = messages
         self.first_sequence = first_sequence
@@ -62,6 +71,7 @@ class Batch:
         self.receipts = receipts
         self.wills = wills
         self.size = size
+        self.at = at
         self.stored: bool | None = None
 
 
@@ -159,10 +169,10 @@ class Intake:
             if message.qos == 0:
                 if message.retain:
                     self._retain(message, self.sequence + self._routed - 1)
-                router.route(message.topic, message.payload, 0)
+                router.route(message)
 
-    def _retain(self, message: Message, sequence: int) -> None:
-        kept = self._router.retain(message.topic, message.payload, message.qos, sequence)
+    def _retain(self, message: Message, sequence: int, at: float | None = None) -> None:
+        kept = self._router.retain(message, sequence, at)
         self.not_retained += not kept
 
     def submit(self) -> None:
@@ -171,8 +181,9 @@ class Intake:
         messages = self.messages
         if not (messages or self.acking or self.receipts):
             return
-        acks = [(connection, connection.take_acks()) for connection in self.acking]
-        batch = Batch(messages, self.sequence, acks, self.receipts, self._wills, self._size)
+        acks = [(connection, *connection.take_acks()) for connection in self.acking]
+        at = self._clock()
+        batch = Batch(messages, self.sequence, acks, self.receipts, self._wills, self._size, at)
         self.sequence += len(messages)
         self._routed = 0
         self._size = 0
@@ -187,7 +198,7 @@ class Intake:
             self._settle()
             return
         try:
-            stored = self._sink(messages, self._clock())
+            stored = self._sink(messages, at)
             future: asyncio.Future[object] = asyncio.ensure_future(stored)
         except Exception as error:
             self._fail(batch, error)
@@ -245,9 +256,10 @@ class Intake:
             for sequence, message in enumerate(batch.messages, batch.first_sequence):
                 if message.qos:
                     if message.retain:
-                        self._retain(message, sequence)
-                    route(message.topic, message.payload, message.qos)
-        for connection, acks in batch.acks:
+                        self._retain(message, sequence, batch.at)
+                    route(message, batch.at)
+        for connection, acks, count in batch.acks:
+            connection.unacked -= count
             if not connection.closed:
                 connection.send(acks)
         for receipt in batch.receipts:
@@ -255,20 +267,22 @@ class Intake:
                 receipt.session.commit(receipt.packet_id)
             if receipt.connection.closed:
                 continue
-            if receipt.session.is_committed(receipt.packet_id):
+            if receipt.refused is not None:
+                receipt.connection.send(negative_ack(PUBREC, receipt.packet_id, receipt.refused))
+            elif receipt.session.is_committed(receipt.packet_id):
                 receipt.connection.send(ack(PUBREC, receipt.packet_id))
             else:
-                receipt.connection.close("not stored")
+                receipt.connection.not_stored()
 
     def _refuse(self, batch: Batch) -> None:
         """The batch is not stored: no ack leaves, and who waits for one shall try again."""
         for receipt in batch.receipts:
             if receipt.fresh:
                 receipt.session.forget(receipt.packet_id)
-        waiting = {connection for connection, _ in batch.acks}
+        waiting = {connection for connection, _, _ in batch.acks}
         waiting |= {receipt.connection for receipt in batch.receipts}
         for connection in waiting:
-            connection.close("not stored")
+            connection.not_stored()
 
     async def settled(self, timeout_s: float) -> None:
         """Submits what gathered and waits until nothing is pending, at most `timeout_s`."""

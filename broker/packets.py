@@ -1,15 +1,28 @@
-"""The control packets of MQTT 3.1.1 as values, both directions."""
+"""The control packets of MQTT 3.1.1 and 5 as values, both directions.
+
+What only 5 has comes last, with the default that stands for a 3.1.1 packet.
+"""
 
 from enum import IntEnum
 
 import msgspec
 
+from tocsin.broker.properties import NO_PROPERTIES, Properties
+from tocsin.broker.reasons import ConnectCode, Reason
+
 LEVEL_31 = 3
 LEVEL_311 = 4
 LEVEL_5 = 5
 
-# What a SUBACK says of a filter that was refused.
+# What a SUBACK of 3.1.1 says of a filter that was refused.
 SUBSCRIBE_REFUSED = 0x80
+
+# Bits of the options byte of a subscription (MQTT 5, 3.8.3.1). The lowest two are the QoS,
+# which is all that 3.1.1 has.
+NO_LOCAL = 0x04
+RETAIN_AS_PUBLISHED = 0x08
+RETAIN_IF_NEW = 0x10
+RETAIN_NEVER = 0x20
 
 
 class PacketType(IntEnum):
@@ -29,17 +42,7 @@ class PacketType(IntEnum):
     PINGREQ = 12
     PINGRESP = 13
     DISCONNECT = 14
-
-
-class ConnectCode(IntEnum):
-    """The answer to a CONNECT (MQTT 3.1.1, table 3.1)."""
-
-    ACCEPTED = 0
-    UNACCEPTABLE_PROTOCOL = 1
-    IDENTIFIER_REJECTED = 2
-    SERVER_UNAVAILABLE = 3
-    BAD_CREDENTIALS = 4
-    NOT_AUTHORIZED = 5
+    AUTH = 15
 
 
 class Will(msgspec.Struct, frozen=True):
@@ -49,10 +52,14 @@ class Will(msgspec.Struct, frozen=True):
     payload: bytes
     qos: int = 0
     retain: bool = False
+    properties: Properties = NO_PROPERTIES
 
 
 class Connect(msgspec.Struct, frozen=True):
-    """`client` is empty when the client leaves its id to the server."""
+    """`client` is empty when the client leaves its id to the server.
+
+    `clean`: with 5 the session begins clean; with 3.1.1 it also ends with the connection.
+    """
 
     client: str
     clean: bool = True
@@ -61,11 +68,13 @@ class Connect(msgspec.Struct, frozen=True):
     username: str | None = None
     password: bytes | None = None
     level: int = LEVEL_311
+    properties: Properties = NO_PROPERTIES
 
 
 class Connack(msgspec.Struct, frozen=True):
-    code: ConnectCode = ConnectCode.ACCEPTED
+    code: ConnectCode | Reason = ConnectCode.ACCEPTED
     session_present: bool = False
+    properties: Properties = NO_PROPERTIES
 
 
 class Publish(msgspec.Struct, frozen=True, gc=False):
@@ -77,45 +86,61 @@ class Publish(msgspec.Struct, frozen=True, gc=False):
     retain: bool = False
     dup: bool = False
     packet_id: int = 0
+    properties: Properties = NO_PROPERTIES
 
 
 class Puback(msgspec.Struct, frozen=True, gc=False):
     packet_id: int
+    reason: int = Reason.SUCCESS
+    properties: Properties = NO_PROPERTIES
 
 
 class Pubrec(msgspec.Struct, frozen=True, gc=False):
     packet_id: int
+    reason: int = Reason.SUCCESS
+    properties: Properties = NO_PROPERTIES
 
 
 class Pubrel(msgspec.Struct, frozen=True, gc=False):
     packet_id: int
+    reason: int = Reason.SUCCESS
+    properties: Properties = NO_PROPERTIES
 
 
 class Pubcomp(msgspec.Struct, frozen=True, gc=False):
     packet_id: int
+    reason: int = Reason.SUCCESS
+    properties: Properties = NO_PROPERTIES
 
 
 class Subscribe(msgspec.Struct, frozen=True):
-    """`filters` are pairs of topic filter and requested QoS."""
+    """`filters` are pairs of topic filter and options; with 3.1.1 the options are the QoS."""
 
     packet_id: int
     filters: tuple[tuple[str, int], ...]
+    properties: Properties = NO_PROPERTIES
 
 
 class Suback(msgspec.Struct, frozen=True):
-    """`codes`: per filter the granted QoS, or `SUBSCRIBE_REFUSED`."""
+    """`codes`: per filter the granted QoS, or why it was refused."""
 
     packet_id: int
     codes: tuple[int, ...]
+    properties: Properties = NO_PROPERTIES
 
 
 class Unsubscribe(msgspec.Struct, frozen=True):
     packet_id: int
     filters: tuple[str, ...]
+    properties: Properties = NO_PROPERTIES
 
 
 class Unsuback(msgspec.Struct, frozen=True):
+    """`codes`: per filter whether there was a subscription; empty with 3.1.1."""
+
     packet_id: int
+    codes: tuple[int, ...] = ()
+    properties: Properties = NO_PROPERTIES
 
 
 class Pingreq(msgspec.Struct, frozen=True):
@@ -127,7 +152,15 @@ class Pingresp(msgspec.Struct, frozen=True):
 
 
 class Disconnect(msgspec.Struct, frozen=True):
-    pass
+    reason: int = Reason.SUCCESS
+    properties: Properties = NO_PROPERTIES
+
+
+class Auth(msgspec.Struct, frozen=True):
+    """A step of an enhanced authentication; MQTT 5 alone has it."""
+
+    reason: int = Reason.SUCCESS
+    properties: Properties = NO_PROPERTIES
 
 
 Packet = (
@@ -145,4 +178,5 @@ Packet = (
     | Pingreq
     | Pingresp
     | Disconnect
+    | Auth
 )

@@ -34,6 +34,10 @@ class ClientReport:
     """PUBLISH packets to it."""
     dropped: Mapping[str, int]
     """Messages from or to it that were not passed on, by reason."""
+    level: int
+    """Protocol level of its last connection: 3 (MQTT 3.1), 4 (3.1.1) or 5."""
+    session_expiry_s: float
+    """How long its session waits for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,28 @@ from collections.abc import Iterator
 
 import msgspec
 
+from tocsin.broker.deadlines import Deadlines
+
+_SLOT_S = 0.25
+
 
 class Retained(msgspec.Struct, frozen=True, gc=False):
-    """`sequence` is the message's place in the order in which messages arrived."""
+    """`sequence` is the message's place in the order in which messages arrived.
+
+    `properties` are those passed on; `expires_at` is engine time, None: never.
+    """
 
     topic: str
     payload: bytes
     qos: int
     sequence: int
+    properties: bytes | None = None
+    expires_at: float | None = None
+
+    @property
+    def size(self) -> int:
+        """What counts against the bound by bytes."""
+        return len(self.payload) + len(self.topic) + len(self.properties or b"")
 
 
 class _Node:
@@ -37,6 +51,7 @@ class RetainedMessages:
         self._root = _Node()
         self._by_topic: dict[str, Retained] = {}
         self._deleted: dict[str, int] = {}
+        self._expiring: Deadlines[str] = Deadlines(_SLOT_S)
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -59,17 +74,21 @@ class RetainedMessages:
             self._deleted.pop(topic, None)
             self._deleted[topic] = message.sequence
             return True
-        size = len(message.payload) + len(topic)
+        size = message.size
         if bounded and (
             self.bytes + size > self._limit_bytes
             or (present is None and len(self._by_topic) >= self._limit)
         ):
             return False
         if present:
-            self.bytes -= len(present.payload) + len(topic)
+            self.bytes -= present.size
         self.bytes += size
         self._by_topic[topic] = message
         self._deleted.pop(topic, None)
+        if message.expires_at is not None:
+            self._expiring.set(topic, message.expires_at)
+        elif present and present.expires_at is not None:
+            self._expiring.drop(topic)
         node = self._root
         for level in topic.split("/"):
             child = node.children.get(level)
@@ -87,9 +106,15 @@ class RetainedMessages:
                 return
             del self._deleted[topic]
 
+    def expire(self, now: float) -> None:
+        """Forgets the messages whose expiry has passed."""
+        for topic in list(self._expiring.pop_due(now)):
+            self._remove(self._by_topic[topic])
+
     def _remove(self, message: Retained) -> None:
         del self._by_topic[message.topic]
-        self.bytes -= len(message.payload) + len(message.topic)
+        self._expiring.drop(message.topic)
+        self.bytes -= message.size
         path: list[tuple[_Node, str]] = []
         node = self._root
         for level in message.topic.split("/"):

@@ -1,36 +1,17 @@
 """The MQTT session of one client: what both sides must remember until a delivery is complete.
 
-Pure: no socket, no clock. `now` is not needed because 3.1.1 sends again on reconnect only
-[MQTT-4.4.0-1].
+Pure: no socket, no clock. The versions differ in how a message is written only, so a session
+may go on with another version than it began with.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from tocsin.broker.codec import PUBREL, ack, publish_head
+from tocsin.broker.outgoing import Outgoing
+from tocsin.broker.subscriptions import Grant
 
 PACKET_IDS = 65_535
-
-
-class Outgoing:
-    """One message as it leaves at QoS `qos`, encoded once for all subscribers of that QoS.
-
-    At QoS 1 and 2 a packet id goes between `head` and `payload`; both parts stay shared.
-    """
-
-    __slots__ = ("head", "payload", "qos", "size")
-
-    def __init__(self, topic: str, payload: bytes, qos: int, retain: bool = False) -> None:
-        self.head = publish_head(topic, len(payload), qos, retain)
-        self.payload = payload
-        self.qos = qos
-        self.size = len(self.head) + len(payload) + (2 if qos else 0)
-
-    def packet(self, packet_id: int, dup: bool = False) -> tuple[bytes, bytes, bytes]:
-        """The parts of the PUBLISH, to be written one after the other."""
-        head = bytes((self.head[0] | 8,)) + self.head[1:] if dup else self.head  # [MQTT-3.3.1-1]
-        return head, packet_id.to_bytes(2, "big"), self.payload
 
 
 class Arrival(Enum):
@@ -50,7 +31,6 @@ class Session:
     """
 
     __slots__ = (
-        "_flight_limit",
         "_in_flight",
         "_inbound",
         "_last_id",
@@ -61,17 +41,19 @@ class Session:
         "_waiting",
         "subscriptions",
         "waiting_bytes",
+        "window",
     )
 
     def __init__(
         self, *, in_flight: int, queued_messages: int, queued_bytes: int, unreleased: int
     ) -> None:
-        self._flight_limit = in_flight
+        self.window = in_flight
+        """Most messages in flight to the client at a time."""
         self._queue_limit = queued_messages
         self._queue_bytes_limit = queued_bytes
         self._unreleased_limit = unreleased
-        self.subscriptions: dict[str, int] = {}
-        """Granted QoS by filter."""
+        self.subscriptions: dict[str, Grant] = {}
+        """What was granted, by filter; shared ones with their `$share/group/`."""
         self.waiting_bytes = 0
         # Lazily made: most clients are devices that only publish.
         self._waiting: deque[Outgoing] | None = None
@@ -119,7 +101,7 @@ class Session:
         flight = self._in_flight
         if flight is None:
             flight = self._in_flight = {}
-        if len(flight) + len(self._released or ()) >= self._flight_limit:
+        if len(flight) + len(self._released or ()) >= self.window:
             return None
         message = waiting.popleft()
         self.waiting_bytes -= message.size
@@ -160,6 +142,10 @@ class Session:
             return True
         return packet_id in (self._released or ())
 
+    def abandon(self, packet_id: int) -> bool:
+        """What is in flight by that id ends without delivery. False: there is no such message."""
+        return (self._in_flight or {}).pop(packet_id, None) is not None
+
     def complete(self, packet_id: int) -> bool:
         """PUBCOMP came: QoS 2 is delivered. False: the id is unknown."""
         if packet_id not in (self._released or ()):
@@ -168,18 +154,18 @@ class Session:
         del self._released[packet_id]
         return True
 
-    def resume(self) -> Iterator[bytes]:
-        """What a new connection sends first: PUBRELs, then unacknowledged PUBLISHes with DUP.
+    def resume(self) -> Iterator[tuple[int, Outgoing | None]]:
+        """What a new connection sends first: PUBRELs (None), then PUBLISHes, to be sent with DUP.
 
         Each kind in its first order [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-4.6.0-4].
         """
         for packet_id in list(self._released or ()):
             if packet_id in (self._released or ()):
-                yield ack(PUBREL, packet_id)
+                yield packet_id, None
         for packet_id, message in list((self._in_flight or {}).items()):
             # It may be acknowledged before its turn: the client had it from the last connection.
             if (self._in_flight or {}).get(packet_id) is message:
-                yield b"".join(message.packet(packet_id, dup=True))
+                yield packet_id, message
 
     # -- from the client, QoS 2 --------------------------------------------------------
 
@@ -211,7 +197,17 @@ class Session:
         if self._inbound:
             self._inbound.pop(packet_id, None)
 
-    def release(self, packet_id: int) -> None:
-        """PUBREL came: the id is free. Before the commit nothing changes: PUBREC is still due."""
+    def release(self, packet_id: int) -> bool:
+        """PUBREL came: the id is free. Before the commit nothing changes: PUBREC is still due.
+
+        False: the id is unknown.
+        """
+        known = packet_id in (self._inbound or {})
         if self.is_committed(packet_id):
             self.forget(packet_id)
+        return known
+
+    @property
+    def unreleased(self) -> int:
+        """QoS 2 messages from the client that it has not released yet."""
+        return len(self._inbound or ())

@@ -69,7 +69,16 @@ class Settings:
 
     unreleased: int = 16_384
     """QoS 2 messages of one client between PUBLISH and PUBREL (count); one more closes the
-    connection. Far above what clients keep in flight; a client that never releases stays small."""
+    connection. MQTT 5 clients are told it as Receive Maximum, with QoS 1 counted in. Far above
+    what clients keep in flight; a client that never releases stays small."""
+
+    topic_aliases: int = 32
+    """Topic aliases of one connection, each way (count). A device has a handful of topics; each
+    alias keeps a topic in memory."""
+
+    keepalive_max_s: int = 3_600
+    """Longest keep alive of an MQTT 5 client (seconds); one that asks for more, or for none, is
+    told this one. 3.1.1 clients cannot be told. An hour bounds what a vanished peer holds."""
 
     write_buffer_bytes: int = 1 * MIB
     """Bytes waiting in one client's socket. Beyond it QoS 0 is dropped and QoS 1 and 2 wait in the
@@ -120,6 +129,6 @@ class Settings:
                 f"write_buffer_bytes is {self.write_buffer_bytes}; "
                 f"expected at least packet_bytes, {self.packet_bytes}"
             )
-        for name in ("in_flight", "unreleased"):
+        for name in ("in_flight", "unreleased", "topic_aliases", "keepalive_max_s"):
             if getattr(self, name) > 65_535:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at most 65535")

@@ -22,6 +22,8 @@ class Surroundings:
     """What all connections of a broker share, and what they tell it."""
 
     settings: Settings
+    clock: Callable[[], float]
+    """Engine time: of arrivals and of what expires."""
     access: AccessControl
     outbox: Outbox
     intake: Intake

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from tocsin.broker.report import Totals
 from tocsin.broker.router import Router
+from tocsin.devices.message import Message
 
 
 class SystemTopics:
@@ -36,8 +37,9 @@ class SystemTopics:
             payload = value.encode()
             if self._published.get(topic) != payload:
                 self._published[topic] = payload
-                self._router.retain(topic, payload, 0, 0, bounded=False)
-                self._router.route(topic, payload, 0)
+                message = Message("", topic, payload, retain=True)
+                self._router.retain(message, 0, bounded=False)
+                self._router.route(message)
 
     def _values(self, now: float) -> Mapping[str, str]:
         totals = self._totals()

@@ -33,3 +33,21 @@ def _check_plus(level: str, topic_filter: str) -> None:
 
 def has_wildcard(topic_filter: str) -> bool:
     return "+" in topic_filter or "#" in topic_filter
+
+
+SHARED = "$share/"
+
+
+def is_shared(topic_filter: str) -> bool:
+    """True for a shared subscription: `$share/{group}/{filter}` (MQTT 5, 4.8.2)."""
+    return topic_filter.startswith(SHARED)
+
+
+def split_shared(topic_filter: str) -> tuple[str, str]:
+    """Group and filter of a shared subscription. Raises ValueError when one is missing."""
+    group, slash, inner = topic_filter[len(SHARED) :].partition("/")
+    if not group or "+" in group or "#" in group:  # [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+        raise ValueError(f"filter {topic_filter[:64]!r} has no group; expected $share/group/filter")
+    if not slash or not inner:
+        raise ValueError(f"filter {topic_filter[:64]!r} is cut; expected $share/group/filter")
+    return group, inner

@@ -6,7 +6,6 @@ from tocsin.broker.packets import (
     LEVEL_31,
     Connack,
     Connect,
-    ConnectCode,
     Disconnect,
     Packet,
     Pingreq,
@@ -22,6 +21,7 @@ from tocsin.broker.packets import (
     Unsubscribe,
     Will,
 )
+from tocsin.broker.reasons import ConnectCode
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _connect(body: bytes) -> bytes:
 
 MALFORMED_CONNECTS = (
     Malformed("foreign protocol", _connect(b"\0\x02hj\x04\x02\0\0\0\0"), "protocol name is 'hj'"),
-    Malformed("MQTT 5", _connect(b"\0\x04MQTT\x05\x02\0\0\0\0\0"), "protocol level is 5"),
+    Malformed("MQTT 6", _connect(b"\0\x04MQTT\x06\x02\0\0\0\0\0"), "protocol level is 6"),
     Malformed("level of 3.1", _connect(b"\0\x04MQTT\x03\x02\0\0\0\0"), "protocol level is 3"),
     Malformed("reserved flag", _connect(b"\0\x04MQTT\x04\x03\0\0\0\0"), "connect flag 0 is set"),
     Malformed("will QoS alone", _connect(b"\0\x04MQTT\x04\x0a\0\0\0\0"), "without a will"),

@@ -9,7 +9,19 @@ from typing import TypeVar
 
 from tocsin.broker import AccessControl, Broker, Settings
 from tocsin.broker.codec import decode, encode
-from tocsin.broker.packets import Connack, Connect, Packet, Pingreq, Pingresp, Suback, Subscribe
+from tocsin.broker.packets import (
+    LEVEL_5,
+    LEVEL_311,
+    Connack,
+    Connect,
+    Packet,
+    Pingreq,
+    Pingresp,
+    Suback,
+    Subscribe,
+    Will,
+)
+from tocsin.broker.properties import NO_PROPERTIES, Properties
 from tocsin.devices.credentials import ANONYMOUS, Identity
 from tocsin.devices.message import Message
 
@@ -69,9 +81,12 @@ class Peer:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self.level = LEVEL_311
 
     async def send(self, *packets: Packet | bytes) -> None:
-        self.writer.write(b"".join(p if isinstance(p, bytes) else encode(p) for p in packets))
+        self.writer.write(
+            b"".join(p if isinstance(p, bytes) else encode(p, self.level) for p in packets)
+        )
         await self.writer.drain()
 
     async def receive(self) -> Packet:
@@ -85,7 +100,7 @@ class Peer:
                 shift += 7
                 if digit < 128:
                     break
-            return decode(first, await self.reader.readexactly(length))
+            return decode(first, await self.reader.readexactly(length), self.level)
 
     async def expect(self, kind: type[P]) -> P:
         packet = await self.receive()
@@ -93,12 +108,15 @@ class Peer:
         return packet
 
     async def connect(self, packet: Connect) -> Connack:
+        self.level = packet.level
         await self.send(packet)
         return await self.expect(Connack)
 
-    async def subscribe(self, topic_filter: str, qos: int = 0) -> int:
+    async def subscribe(
+        self, topic_filter: str, options: int = 0, properties: Properties = NO_PROPERTIES
+    ) -> int:
         """Subscribes; the code of the SUBACK."""
-        await self.send(Subscribe(1, ((topic_filter, qos),)))
+        await self.send(Subscribe(1, ((topic_filter, options),), properties))
         return (await self.expect(Suback)).codes[0]
 
     async def round_trip(self) -> None:
@@ -149,6 +167,21 @@ class Running:
         """A client whose CONNECT was accepted."""
         async with self.peer() as peer:
             assert not (await peer.connect(Connect(client, clean))).code
+            yield peer
+
+    @asynccontextmanager
+    async def client5(
+        self,
+        client: str = "c5",
+        clean: bool = True,
+        will: Will | None = None,
+        **properties: int,
+    ) -> AsyncGenerator[Peer]:
+        """The same with MQTT 5 and these properties."""
+        wanted = Properties(**properties)  # pyright: ignore[reportArgumentType] (numbers only)
+        async with self.peer() as peer:
+            connect = Connect(client, clean, will=will, level=LEVEL_5, properties=wanted)
+            assert not (await peer.connect(connect)).code
             yield peer
 
     async def until(self, what: str, look: Callable[[], object]) -> None:

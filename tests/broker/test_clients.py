@@ -2,37 +2,39 @@
 
 from tests.broker.harness import local
 from tocsin.broker.clients import Client, Clients
-from tocsin.broker.subscriptions import Subscriptions
+from tocsin.broker.subscriptions import Grant, Subscriptions
 from tocsin.devices.credentials import ANONYMOUS
 
 
 def test_a_session_ends_when_its_client_stays_away_too_long() -> None:
     subscriptions: Subscriptions[Client] = Subscriptions()
-    clients = Clients(local(session_expiry_s=100.0), subscriptions)
+    ended: list[Client] = []
+    clients = Clients(local(), subscriptions, ended.append)
     early, late, online = [clients.begin(name, ANONYMOUS) for name in ("early", "late", "online")]
     for client in (early, late, online):
-        client.clean = False
-        client.session.subscriptions["t"] = 1
-        subscriptions.add("t", client, 1)
+        client.session_expiry_s = 100.0
+        client.session.subscriptions["t"] = Grant(1)
+        subscriptions.add("t", client, Grant(1))
     clients.left(early, 1_000.0)
     clients.left(late, 1_050.0)
     clients.left(online, 1_000.0)
     clients.came(online)
-    assert clients.expire(1_100.0) == []
+    assert clients.expire(1_099.9) == []
     assert clients.expire(1_101.0) == [early]
     assert [each.id for each in clients] == ["late", "online"]
-    assert dict(subscriptions.match("t")) == {late: 1, online: 1}
+    assert dict(subscriptions.match("t").plain) == {late: 1, online: 1}
     # Away again, it counts from there.
     clients.left(online, 1_120.0)
     assert clients.expire(1_200.0) == [late]
     assert clients.expire(1_221.0) == [online]
     assert len(subscriptions) == 0
+    assert ended == [early, late, online]
 
 
 def test_who_is_away_longest_gives_way() -> None:
-    clients = Clients(local(sessions_offline=1), Subscriptions())
+    clients = Clients(local(sessions_offline=1), Subscriptions(), lambda _: None)
     first, second = clients.begin("first", ANONYMOUS), clients.begin("second", ANONYMOUS)
-    first.clean = second.clean = False
+    first.session_expiry_s = second.session_expiry_s = 100.0
     first.messages_received = 5
     assert clients.left(first, 1.0) == []
     assert clients.left(second, 2.0) == [first]

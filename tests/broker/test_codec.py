@@ -11,14 +11,14 @@ from tests.broker.catalogue import (
     Malformed,
     WellFormed,
 )
-from tocsin.broker.codec import MalformedPacketError, decode, decode_topic, encode, remaining_length
+from tocsin.broker.codec import decode, encode
 from tocsin.broker.decoder import Decoder, RefusedPublish
+from tocsin.broker.fields import MalformedPacketError, decode_topic, variable
 from tocsin.broker.packets import (
     LEVEL_31,
     LEVEL_311,
     Connack,
     Connect,
-    ConnectCode,
     Disconnect,
     Packet,
     Pingreq,
@@ -34,6 +34,7 @@ from tocsin.broker.packets import (
     Unsubscribe,
     Will,
 )
+from tocsin.broker.reasons import ConnectCode
 from tocsin.devices.message import Message
 
 # -- what packets are made of ------------------------------------------------------------------
@@ -123,10 +124,10 @@ def test_an_unknown_protocol_level_is_answered_in_its_own_form() -> None:
     answers = {
         case.name: _refusal(case).answer
         for case in MALFORMED_CONNECTS
-        if case.name in ("MQTT 5", "level of 3.1", "foreign protocol")
+        if case.name in ("MQTT 6", "level of 3.1", "foreign protocol")
     }
     assert answers == {
-        "MQTT 5": b"\x20\x03\0\x84\0",
+        "MQTT 6": b"\x20\x03\0\x84\0",
         "level of 3.1": b"\x20\x02\0\x01",
         "foreign protocol": b"",
     }
@@ -150,7 +151,7 @@ def test_decode_gives_a_packet_or_the_named_error(body: bytes, first: int) -> No
     except MalformedPacketError:
         return
     # What was accepted is canonical: 3.1.1 leaves no second way to write a packet.
-    assert encode(packet) == bytes((first,)) + remaining_length(len(body)) + body
+    assert encode(packet) == bytes((first,)) + variable(len(body)) + body
 
 
 @pytest.mark.parametrize(
@@ -166,12 +167,12 @@ def test_decode_gives_a_packet_or_the_named_error(body: bytes, first: int) -> No
     ],
 )
 def test_remaining_length_as_in_table_2_4(length: int, wire: bytes) -> None:
-    assert remaining_length(length) == wire
+    assert variable(length) == wire
 
 
 def test_what_does_not_fit_is_not_encoded() -> None:
     with pytest.raises(ValueError, match="expected at most 268435455"):
-        remaining_length(268_435_456)
+        variable(268_435_456)
     with pytest.raises(ValueError, match="expected at most 65535"):
         encode(Unsubscribe(1, ("x" * 65_536,)))
 

@@ -12,7 +12,6 @@ from tocsin.broker.packets import (
     LEVEL_31,
     Connack,
     Connect,
-    ConnectCode,
     Disconnect,
     Pingreq,
     Pingresp,
@@ -21,6 +20,7 @@ from tocsin.broker.packets import (
     Pubrel,
     Will,
 )
+from tocsin.broker.reasons import ConnectCode
 from tocsin.devices.credentials import Identity, Role
 from tocsin.devices.message import Message
 

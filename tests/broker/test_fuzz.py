@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.broker.catalogue import MALFORMED, MISPLACED, WELL_FORMED
+from tests.broker.catalogue5 import (
+    CONNECTS5,
+    MALFORMED5,
+    MALFORMED_CONNECTS5,
+    WELL_FORMED5,
+)
 from tests.broker.harness import Peer, Running, local, running
 from tocsin.broker import AccessControl
 from tocsin.broker.codec import encode
@@ -18,12 +24,19 @@ from tocsin.broker.packets import Connect, Publish
 SEED = int(os.environ.get("TEST_FUZZ_SEED", random.SystemRandom().randrange(2**32)))
 
 
-def spoiled(chance: random.Random) -> bytes:
-    """Some packets, valid or not, with a few bits flipped, bytes inserted or cut away."""
+CASES = {
+    4: (*WELL_FORMED, *MALFORMED, *MISPLACED),
+    5: (*CONNECTS5, *WELL_FORMED5, *MALFORMED_CONNECTS5, *MALFORMED5),
+}
+
+
+def spoiled(chance: random.Random, level: int) -> bytes:
+    """Packets of that protocol level, valid or not, with bits flipped, bytes added or cut away."""
     if chance.random() < 0.15:
         return chance.randbytes(chance.randrange(1, 400))
-    cases = [*WELL_FORMED, *MALFORMED, *MISPLACED]
-    wire = bytearray(b"".join(chance.choice(cases).wire for _ in range(chance.randrange(1, 6))))
+    wire = bytearray(
+        b"".join(chance.choice(CASES[level]).wire for _ in range(chance.randrange(1, 6)))
+    )
     for _ in range(chance.randrange(4)):
         at = chance.randrange(len(wire))
         match chance.randrange(4):
@@ -42,9 +55,11 @@ async def attack(broker: Running, chance: random.Random, number: int) -> None:
     """One connection that misbehaves, before or after its CONNECT, in one piece or in many."""
     async with broker.peer() as peer:
         try:
+            level = chance.choice((4, 5))
             if chance.random() < 0.7:
-                await peer.connect(Connect(f"fuzz-{number % 7}", chance.random() < 0.5))
-            wire = spoiled(chance)
+                clean = chance.random() < 0.5
+                await peer.connect(Connect(f"fuzz-{number % 7}", clean, level=level))
+            wire = spoiled(chance, level)
             cut = chance.randrange(len(wire) + 1)
             await peer.send(wire[:cut])
             await asyncio.sleep(0)

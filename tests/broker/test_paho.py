@@ -185,10 +185,3 @@ async def test_password() -> None:
             answers.append(str(paho.connack))
             await asyncio.to_thread(paho.leave)
         assert answers == ["Bad user name or password", "Success"]
-
-
-async def test_an_mqtt_5_client_is_told_so(broker: Running) -> None:
-    paho = Paho("five", clean=None, protocol=mqtt.MQTTv5)  # pyright: ignore[reportArgumentType]
-    await asyncio.to_thread(paho.connect, broker.port)
-    assert str(paho.connack) == "Unsupported protocol version"
-    paho.mqtt.loop_stop()

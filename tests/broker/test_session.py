@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tocsin.broker.codec import decode
+from tocsin.broker.outgoing import Outgoing
 from tocsin.broker.packets import Packet, Publish, Pubrel
-from tocsin.broker.session import Arrival, Outgoing, Session
+from tocsin.broker.session import Arrival, Session
 
 
 def session(in_flight: int = 3, queued: int = 10, queued_bytes: int = 10_000) -> Session:
@@ -29,7 +30,14 @@ def sent(machine: Session) -> list[tuple[int, bytes]]:
 
 
 def resumed(machine: Session) -> list[Packet]:
-    return [decode(packet[0], packet[2:]) for packet in machine.resume()]
+    packets: list[Packet] = []
+    for packet_id, due in machine.resume():
+        if due is None:
+            packets.append(Pubrel(packet_id))
+        else:
+            wire = b"".join(due.packet(packet_id, dup=True))
+            packets.append(decode(wire[0], wire[2:]))
+    return packets
 
 
 def test_messages_leave_in_order_as_far_as_the_window_allows() -> None:

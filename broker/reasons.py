@@ -1,0 +1,59 @@
+"""Reason codes: how MQTT 5 says what happened (section 2.4), and what 3.1.1 can say of it."""
+
+from enum import IntEnum
+
+
+class Reason(IntEnum):
+    """One byte in nearly every answer. From 0x80 on it is a failure."""
+
+    SUCCESS = 0x00
+    DISCONNECT_WITH_WILL = 0x04
+    NO_MATCHING_SUBSCRIBERS = 0x10
+    NO_SUBSCRIPTION_EXISTED = 0x11
+    UNSPECIFIED_ERROR = 0x80
+    MALFORMED_PACKET = 0x81
+    PROTOCOL_ERROR = 0x82
+    IMPLEMENTATION_SPECIFIC_ERROR = 0x83
+    UNSUPPORTED_PROTOCOL_VERSION = 0x84
+    CLIENT_IDENTIFIER_NOT_VALID = 0x85
+    BAD_USER_NAME_OR_PASSWORD = 0x86
+    NOT_AUTHORIZED = 0x87
+    SERVER_UNAVAILABLE = 0x88
+    SERVER_BUSY = 0x89
+    SERVER_SHUTTING_DOWN = 0x8B
+    BAD_AUTHENTICATION_METHOD = 0x8C
+    KEEP_ALIVE_TIMEOUT = 0x8D
+    SESSION_TAKEN_OVER = 0x8E
+    TOPIC_FILTER_INVALID = 0x8F
+    TOPIC_NAME_INVALID = 0x90
+    PACKET_IDENTIFIER_NOT_FOUND = 0x92
+    RECEIVE_MAXIMUM_EXCEEDED = 0x93
+    TOPIC_ALIAS_INVALID = 0x94
+    PACKET_TOO_LARGE = 0x95
+    QUOTA_EXCEEDED = 0x97
+
+
+FAILURE = 0x80
+"""The lowest reason code that says no."""
+
+
+class ConnectCode(IntEnum):
+    """The answer to a CONNECT in MQTT 3.1.1 (table 3.1)."""
+
+    ACCEPTED = 0
+    UNACCEPTABLE_PROTOCOL = 1
+    IDENTIFIER_REJECTED = 2
+    SERVER_UNAVAILABLE = 3
+    BAD_CREDENTIALS = 4
+    NOT_AUTHORIZED = 5
+
+
+CONNECT_CODES = {
+    Reason.SUCCESS: ConnectCode.ACCEPTED,
+    Reason.UNSUPPORTED_PROTOCOL_VERSION: ConnectCode.UNACCEPTABLE_PROTOCOL,
+    Reason.CLIENT_IDENTIFIER_NOT_VALID: ConnectCode.IDENTIFIER_REJECTED,
+    Reason.SERVER_UNAVAILABLE: ConnectCode.SERVER_UNAVAILABLE,
+    Reason.BAD_USER_NAME_OR_PASSWORD: ConnectCode.BAD_CREDENTIALS,
+    Reason.NOT_AUTHORIZED: ConnectCode.NOT_AUTHORIZED,
+}
+"""What a 3.1.1 client is told where a 5 client gets the reason."""
