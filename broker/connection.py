@@ -245,7 +245,8 @@ class Connection(Subscriber):
         """
         if self.closed:
             return
-        if self.five and self.client is not None and code is not None:
+        explained = self.five and self.client is not None and code is not None
+        if explained and code is not None:
             fits = self._packet_limit >= 1_024  # [MQTT-3.14.2-3]
             words = Properties(reason_string=reason[:256]) if fits else NO_PROPERTIES
             answer = encode(Disconnect(code, words), LEVEL_5)
@@ -255,6 +256,9 @@ class Connection(Subscriber):
         transport = self.transport
         if cut:
             transport.abort()
+        elif explained and code is not Reason.SERVER_SHUTTING_DOWN and transport.can_write_eof():
+            self.flush()
+            self._close_when_read(transport)
         else:
             self.flush()
             transport.close()
@@ -262,6 +266,19 @@ class Connection(Subscriber):
                 around = self._around
                 around.deadlines.set(self, monotonic() + around.settings.linger_s)
         self._end(reason)
+
+    def _close_when_read(self, transport: asyncio.Transport) -> None:
+        """Lets the peer read the last word: a close with its bytes unread would take it away.
+
+        What it still sends is read and dropped until it closes too, at most `linger_s`.
+        """
+        around = self._around
+        if not transport.is_closing():
+            transport.write_eof()
+            if self.holds:
+                self.holds = Hold.NONE
+                transport.resume_reading()
+        around.deadlines.set(self, monotonic() + around.settings.linger_s)
 
     def _end(self, reason: str) -> None:
         if self.closed:

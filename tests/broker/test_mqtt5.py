@@ -185,6 +185,16 @@ async def test_too_large_a_packet_is_told(broker: Running) -> None:
         assert await told(peer) == Reason.PACKET_TOO_LARGE
 
 
+async def test_the_last_word_reaches_a_client_that_is_still_sending(broker: Running) -> None:
+    async with broker.client5() as peer:
+        await peer.send(b"\x30\xff\xff\xff\x7f")
+        # A server that closed by now would answer this with a reset, and the reason is lost.
+        for _ in range(20):
+            await peer.send(b"x" * 10_000)
+            await asyncio.sleep(0.005)
+        assert await told(peer) == Reason.PACKET_TOO_LARGE
+
+
 async def test_auth_is_refused(broker: Running) -> None:
     async with broker.client5() as peer:
         await peer.send(Auth(0x18, Properties(authentication_method="m")))
