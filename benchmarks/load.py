@@ -68,15 +68,14 @@ def main() -> int:
             pipeline=args.pipeline,
             warmup=args.warmup,
         )
-        load = Load(shape)
-        _say("connected", {"connect_s": round(time.monotonic() - began, 3)})
-        sys.stdin.readline()
-        load.warm_up()
-        _say("ready", {})
-        sys.stdin.readline()
-        _say("result", _as_json(_run(load, args)))
-        sys.stdin.read()
-        load.close()
+        with Load(shape) as load:
+            _say("connected", {"connect_s": round(time.monotonic() - began, 3)})
+            sys.stdin.readline()
+            load.warm_up()
+            _say("ready", {})
+            sys.stdin.readline()
+            _say("result", _as_json(_run(load, args)))
+            sys.stdin.read()
     except (LoadError, OSError, ValueError) as error:
         _say("error", str(error))
         return 1

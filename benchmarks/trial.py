@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.child import Child
 from benchmarks.measure import Snapshot, resident_bytes
 from benchmarks.peers import Server
+from tocsin.simulators.bench.child import Child
 
 QUIET_S = 0.5
 """Before the load, for what the connections left to do."""

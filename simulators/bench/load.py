@@ -18,9 +18,10 @@ import socket
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
+from types import TracebackType
 
 from tocsin.simulators.bench.packets import (
     CONNACK_ACCEPTED,
@@ -120,8 +121,9 @@ class Device:
 class Load:
     """State: the devices, the counts, and the latency of every acknowledged message.
 
-    Raises LoadError or OSError where the server does not answer as a broker does, ValueError when
-    the operating system does not allow that many sockets.
+    A context manager: the devices say DISCONNECT at the end, unless it is an error. Raises
+    LoadError or OSError where the server does not answer as a broker does, ValueError when the
+    operating system does not allow that many sockets.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -154,10 +156,19 @@ class Load:
     def reconnect(self) -> Result:
         return self._measure(self._publish_anew)
 
-    def close(self) -> None:
-        for device in self._devices:
-            device.sock.setblocking(True)
-            device.sock.sendall(DISCONNECT)
+    def __enter__(self) -> "Load":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            for device in self._devices:
+                device.sock.setblocking(True)
+                device.sock.sendall(DISCONNECT)
         self._close_sockets()
         self._selector.close()
 
@@ -242,25 +253,35 @@ class Load:
 
     def _connect(self) -> None:
         shape = self._shape
-        self._devices = []
         names = [f"{shape.prefix}-{n}" for n in range(shape.connections)]
-        for start in range(0, len(names), CONNECTS_AT_ONCE):
-            some = names[start : start + CONNECTS_AT_ONCE]
-            socks = [socket.create_connection((shape.host, shape.port), CONNECT_S) for _ in some]
-            for name, sock in zip(some, socks, strict=True):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.sendall(connect(name, shape.username, shape.password))
-            for name, sock in zip(some, socks, strict=True):
-                _check_connack(name, sock)
-                sock.setblocking(False)
-                device = Device(name, sock, shape)
-                self._devices.append(device)
-                self._selector.register(sock, selectors.EVENT_READ, device)
+        try:
+            for start in range(0, len(names), CONNECTS_AT_ONCE):
+                self._connect_some(names[start : start + CONNECTS_AT_ONCE])
+        except BaseException:
+            self._close_sockets()
+            raise
+
+    def _connect_some(self, names: Sequence[str]) -> None:
+        shape = self._shape
+        some: list[Device] = []
+        for name in names:
+            sock = socket.create_connection((shape.host, shape.port), CONNECT_S)
+            device = Device(name, sock, shape)
+            self._selector.register(sock, selectors.EVENT_READ, device)
+            self._devices.append(device)
+            some.append(device)
+        for name, device in zip(names, some, strict=True):
+            device.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            device.sock.sendall(connect(name, shape.username, shape.password))
+        for name, device in zip(names, some, strict=True):
+            _check_connack(name, device.sock)
+            device.sock.setblocking(False)
 
     def _close_sockets(self) -> None:
         for device in self._devices:
             self._selector.unregister(device.sock)
             device.sock.close()
+        self._devices = []
 
     # -- messages -------------------------------------------------------------------------
 
@@ -271,7 +292,9 @@ class Load:
             packet_id = PACKET_IDS[number]
             device.began.append(at)
         self._sent += 1
-        self._send(device, device.publications.next(packet_id, self._now_ms()))
+        # A device that repeats a time repeats a reading: microseconds keep them apart.
+        stamp = b"%d.%03d" % divmod(time.time_ns() // 1000, 1000)
+        self._send(device, device.publications.next(packet_id, stamp))
 
     def _publish_joined(self, device: Device, segments: Segments, at: float) -> None:
         size, ids = segments.size, PACKET_IDS

@@ -14,6 +14,8 @@ METRICS = ("temp_c", "pressure_bar", "flow_lpm", "vibration_mm_s")
 NORMAL = (70.0, 1.5, 40.0, 1.9)
 VARIANTS = 4
 """Different payloads of each device, so that neither values nor their lengths repeat at once."""
+MS_BYTES = 13
+STAMP_BYTES = MS_BYTES + 4
 SEGMENT_VARIANTS = 8
 LARGEST_SEGMENT = 1000 // SEGMENT_VARIANTS
 """Messages, so that all messages of all variants of a segment differ in their thousandths."""
@@ -71,11 +73,13 @@ class Publications:
         chance = Random(device)  # noqa: S311 - readings, not secrets
         self._turn = 0
         self._variants = [
-            _packet(device, qos, _values(chance, metrics, temp_c)) for _ in range(VARIANTS)
+            _packet(device, qos, _values(chance, metrics, temp_c), STAMP_BYTES)
+            for _ in range(VARIANTS)
         ]
 
     def next(self, packet_id: bytes, stamp: bytes) -> bytes:
-        """The device's next message. `packet_id` is empty at QoS 0; `stamp` is 13 digits of ms."""
+        """The device's next message. `packet_id` is empty at QoS 0; `stamp` is the time in ms, with
+        three decimals."""
         self._turn = turn = (self._turn + 1) % VARIANTS
         head, tail = self._variants[turn]
         return b"".join((head, packet_id, b'{"ts":', stamp, tail))
@@ -104,12 +108,13 @@ class Segments:
             parts: list[bytes] = []
             for n in range(size):
                 fraction = f".{variant * size + n:03}"
-                head, tail = _packet(device, qos, _values(chance, metrics), fraction)
+                head, tail = _packet(device, qos, _values(chance, metrics), MS_BYTES, fraction)
                 parts += (head, b"", b'{"ts":', b"", tail) if qos else (head + b'{"ts":', b"", tail)
             self._variants.append(parts)
 
     def next(self, packet_ids: list[bytes], stamp: bytes) -> bytes:
-        """The device's next segment. `packet_ids` are `size` ids, not looked at for QoS 0."""
+        """The device's next segment. `packet_ids` are `size` ids, not looked at for QoS 0;
+        `stamp` is the time in whole ms."""
         self._turn = turn = (self._turn + 1) % SEGMENT_VARIANTS
         parts = self._variants[turn]
         if self._qos:
@@ -127,10 +132,10 @@ def _values(chance: Random, metrics: int, temp_c: float = NORMAL[0]) -> dict[str
 
 
 def _packet(
-    device: str, qos: int, values: dict[str, float], fraction: str = ""
+    device: str, qos: int, values: dict[str, float], stamp_bytes: int, fraction: str = ""
 ) -> tuple[bytes, bytes]:
     """What stands before the packet id, and what follows the digits of the time."""
     tail = (fraction + "," + json.dumps(values, separators=(",", ":"))[1:]).encode()
     topic = text(f"devices/{device}/telemetry")
-    size = len(topic) + (2 if qos else 0) + len(b'{"ts":') + 13 + len(tail)
+    size = len(topic) + (2 if qos else 0) + len(b'{"ts":') + stamp_bytes + len(tail)
     return bytes((0x30 | qos << 1,)) + length(size) + topic, tail

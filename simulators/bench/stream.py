@@ -73,8 +73,10 @@ class Viewer:
     to the moment at which the event was read from the socket. Millisecond resolution.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prefix: str = "") -> None:
+        """Readings of devices whose id begins with `prefix` count; others are nobody's concern."""
         self.sock = open_stream(url)
+        self._prefix = prefix
         self._body = Body()
         self._unread = b""
         self._forget()
@@ -128,6 +130,8 @@ class Viewer:
         body: Any = json.loads(b"".join(line[5:] for line in lines if line.startswith(b"data:")))
         if name == b"readings":
             rows: list[list[Any]] = body["readings"]
+            if self._prefix:
+                rows = [row for row in rows if row[0].startswith(self._prefix)]
             self.latency_s.extend([(now_ms - row[2]) / 1e3 for row in rows])
             count = sum(row[6] if len(row) > 6 else 1 for row in rows)
             self.readings += count

@@ -22,9 +22,9 @@ SLOW_BYTES = 1024
 SLOW_EVERY_S = 0.5
 
 
-def watch(url: str, count: int) -> int:
+def watch(url: str, count: int, prefix: str) -> int:
     """Reads until stdin closes; the exit status."""
-    viewer = Viewer(url)
+    viewer = Viewer(url, prefix)
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)
     while not viewer.events:
@@ -82,13 +82,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tocsin.simulators.bench.viewer")
     parser.add_argument("--url", required=True)
     parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--prefix", default="", help="of the devices that count")
     parser.add_argument("--slow", action="store_true")
     args = parser.parse_args(arguments)
     try:
-        return (watch_slowly if args.slow else watch)(args.url, args.count)
-    except (ValueError, OSError) as error:
-        _say("error", str(error))
-        return 1
+        if args.slow:
+            return watch_slowly(args.url, args.count)
+        return watch(args.url, args.count, args.prefix)
+    except OSError as error:
+        _say("error", f"{args.url}: {error.strerror or error}")
+    except ValueError as error:
+        _say("error", f"{args.url}: {error}")
+    return 1
 
 
 if __name__ == "__main__":

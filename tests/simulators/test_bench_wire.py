@@ -31,7 +31,7 @@ def test_prebuilt_packets_are_messages_the_server_reads(qos: int, metrics: int) 
     publications = Publications("bench-7", metrics, qos)
     packet_id = PACKET_IDS[513] if qos else b""
     for _ in range(8):
-        packet = publications.next(packet_id, b"1700000000123")
+        packet = publications.next(packet_id, b"1700000000123.250")
         assert packet[0] == 0x30 | qos << 1
         assert packet[1] == len(packet) - 2
         topic = b"devices/bench-7/telemetry"
@@ -41,7 +41,7 @@ def test_prebuilt_packets_are_messages_the_server_reads(qos: int, metrics: int) 
         decoded = Decoder().decode(topic.decode(), rest[2 * qos :])
         assert isinstance(decoded, Decoded)
         assert decoded.device == "bench-7"
-        assert decoded.rows[0].ts == 1_700_000_000.123
+        assert decoded.rows[0].ts == 1_700_000_000.12325
         assert tuple(decoded.rows[0].values) == METRICS[:metrics]
 
 

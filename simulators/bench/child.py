@@ -1,4 +1,4 @@
-"""A subprocess that speaks lines of JSON: how the harness runs its load generators and viewers."""
+"""A subprocess that speaks lines of JSON: how load generators and viewers are run."""
 
 import json
 import select
@@ -21,11 +21,11 @@ class Child:
             if value is not None and value is not False
             for part in (f"--{name}", *(() if value is True else (str(value),)))
         ]
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # Ctrl-C reaches the harness alone, which ends its children itself.
+            # Ctrl-C reaches whoever started it alone, who ends it.
             start_new_session=True,
         )
 
