@@ -12,6 +12,7 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
@@ -31,7 +32,7 @@ class Queries:
         self._connection = HTTPConnection(address, timeout=60.0)
         self._devices = devices
         self._took_s: list[float] = []
-        self._failed = 0
+        self._failed: Counter[str] = Counter()
 
     def run(self) -> None:
         for number in count():
@@ -53,24 +54,24 @@ class Queries:
             self._connection.request("GET", f"/api/devices/bench-{device}/series?{query}")
             answer = self._connection.getresponse()
             answer.read()
-        except (HTTPException, OSError):
+        except (HTTPException, OSError) as error:
             self._connection.close()
-            self._fail()
+            self._fail(type(error).__name__)
             return
         if answer.status == HTTPStatus.OK:
             self._took_s.append(time.monotonic() - began)
         else:
-            self._fail()
+            self._fail(f"status {answer.status}")
 
-    def _fail(self) -> None:
+    def _fail(self, why: str) -> None:
         """Before the device is known, while the server is busy: not again at once."""
-        self._failed += 1
+        self._failed[why] += 1
         time.sleep(0.1)
 
     def report(self) -> dict[str, object]:
         took_s, self._took_s = self._took_s, []
-        failed, self._failed = self._failed, 0
-        return {"queries": len(took_s), "failed": failed, "took_ms": percentiles(took_s)}
+        failed, self._failed = self._failed, Counter[str]()
+        return {"queries": len(took_s), "failed": dict(failed), "took_ms": percentiles(took_s)}
 
 
 def main() -> int:

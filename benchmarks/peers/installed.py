@@ -6,6 +6,7 @@ puts amqtt into a virtual environment and Node-RED into a folder of npm packages
 benchmarks/.installed, through the registries' own clients. What fails is reported, never fatal.
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -15,14 +16,14 @@ from benchmarks.peers.server import Missing
 
 AMQTT = "0.12.1"
 NODE_RED = "4.1.1"
+INSTALL_S = 300.0
 FOLDER = Path(__file__).parents[1] / ".installed"
 
 
 def amqtt_program() -> Path:
-    program = FOLDER / "amqtt" / "bin" / "amqtt"
-    if not program.exists():
+    if not _has_amqtt():
         raise Missing(f"amqtt {AMQTT} is not installed (python -m benchmarks.peers.installed)")
-    return program
+    return FOLDER / "amqtt" / "bin" / "amqtt"
 
 
 def node_program() -> Path:
@@ -37,23 +38,32 @@ def node_program() -> Path:
 
 
 def node_red_program() -> Path:
-    program = FOLDER / "node-red" / "node_modules" / "node-red" / "red.js"
-    if not program.exists():
+    if not _has_node_red():
         raise Missing(
             f"node-red {NODE_RED} is not installed (python -m benchmarks.peers.installed)"
         )
-    return program
+    return FOLDER / "node-red" / "node_modules" / "node-red" / "red.js"
 
 
 def install() -> list[str]:
     """Installs what is missing; one line for each that could not be."""
     FOLDER.mkdir(exist_ok=True)
     problems: list[str] = []
-    if not (FOLDER / "amqtt" / "bin" / "amqtt").exists():
+    if not _has_amqtt():
         problems += _install_amqtt()
-    if not (FOLDER / "node-red" / "node_modules" / "node-red").exists():
+    if not _has_node_red():
         problems += _install_node_red()
     return problems
+
+
+def _has_amqtt() -> bool:
+    """Whether it is here in the pinned version."""
+    return any((FOLDER / "amqtt").glob(f"lib/*/site-packages/amqtt-{AMQTT}.dist-info"))
+
+
+def _has_node_red() -> bool:
+    package = FOLDER / "node-red" / "node_modules" / "node-red" / "package.json"
+    return package.exists() and json.loads(package.read_text())["version"] == NODE_RED
 
 
 def _install_amqtt() -> list[str]:
@@ -83,7 +93,12 @@ def _install_node_red() -> list[str]:
 
 def _steps(name: str, steps: list[list[str]]) -> list[str]:
     for step in steps:
-        done = subprocess.run(step, capture_output=True, text=True, check=False, timeout=300)
+        try:
+            done = subprocess.run(
+                step, capture_output=True, text=True, check=False, timeout=INSTALL_S
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return [f"{name} could not be installed: {error}"]
         if done.returncode:
             return [f"{name} could not be installed: {done.stderr.strip()[-300:]}"]
     return []

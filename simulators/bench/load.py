@@ -346,6 +346,8 @@ class Load:
         now = time.monotonic()
         data = device.unread + received if device.unread else received
         at, acked, size = 0, 0, len(data)
+        if not size % 4 and data[::4].count(0x40) == size // 4:
+            at, acked = size, size // 4  # PUBACKs and nothing else, as nearly always
         while at < size:
             kind = data[at]
             if kind == 0x40:  # PUBACK, in the order of the messages

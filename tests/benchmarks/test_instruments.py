@@ -123,7 +123,7 @@ def seen(readings: int = 4000, late: int = 0, p99: float = 100.0) -> dict[str, o
         "latency_ms": {"count": readings, "p99": p99},
         "alert_latency_ms": {"count": 0},
     }
-    queries = {"queries": 7, "failed": 0, "took_ms": {"count": 7, "max": 9.0}}
+    queries = {"queries": 7, "failed": {"status 503": 3}, "took_ms": {"count": 7, "max": 9.0}}
     return {
         "viewer": viewer,
         "slow viewer": {"cut": 2},
@@ -149,25 +149,27 @@ def report_of(*series: Series) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("sent", "lost", "late", "verdict"),
+    ("sent", "lost", "shown", "late", "verdict"),
     [
-        (1_000_000, 0, 10, "reached"),
-        (1_000_000, 0, 11, "missed"),
-        (1_000_000, 1, 0, "missed"),
-        (999_999, 0, 0, "too few for the claim"),
-        (1000, 1, 0, "missed"),
+        (1_000_000, 0, 4_000_000, 40, "reached"),
+        (1_000_000, 0, 4_000_000, 41, "missed"),
+        (1_000_000, 1, 4_000_000, 0, "missed"),
+        (1_000_000, 0, 3_999_999, 0, "missed"),
+        (999_999, 0, 3_999_996, 0, "too few for the claim"),
+        (1000, 1, 4000, 0, "missed"),
     ],
 )
 def test_the_claim_is_made_of_a_million_messages_or_not_at_all(
-    tmp_path: Path, sent: int, lost: int, late: int, verdict: str
+    tmp_path: Path, sent: int, lost: int, shown: int, late: int, verdict: str
 ) -> None:
-    run = figures(10) | {"sent": sent, "lost": lost, "seen": seen(sent, late)}
+    run = figures(10) | {"sent": sent, "lost": lost, "seen": seen(shown, late)}
     claim = Series(Workload("claim", "The claim", {"connections": 1000}), {"tocsin": [run]})
     write_page(report_of(claim), tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
     row = next(line for line in text.splitlines() if line.startswith("| The claim"))
     assert row.endswith(f"| {verdict} |")
     assert "the slow viewer was cut off 2 times" in text
+    assert "7 charts were drawn (max 9.00 (n 7) ms), 3 were not (status 503)." in text
 
 
 def test_the_page_says_where_it_breaks_and_what_is_not_known(tmp_path: Path) -> None:
