@@ -48,15 +48,15 @@ def line_chart(
     title: str, unit: str, points: Sequence[str], lines: Mapping[str, Sequence[float | None]]
 ) -> str:
     """A line for each server over named points at equal distances; from zero; None is a gap."""
-    height, left, top, bottom = 260, 70, 34, 206
-    step = (WIDTH - left - 40) / max(1, len(points) - 1)
+    height, left, right, top, bottom = 260, 70, 70, 34, 206
+    step = (WIDTH - left - right) / max(1, len(points) - 1)
     highest = max((value for line in lines.values() for value in line if value), default=1.0)
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'font-family="sans-serif" font-size="13" role="img" aria-label="{escape(title)}">',
         "<style>text{fill:#333}@media(prefers-color-scheme:dark){text{fill:#ddd}}</style>",
         f'<text x="0" y="16" font-weight="bold">{escape(title)}, {escape(unit)}</text>',
-        f'<path d="M{left} {bottom}H{WIDTH - 40}" stroke="#888"/>',
+        f'<path d="M{left} {bottom}H{WIDTH - right}" stroke="#888"/>',
         f'<text x="{left - 8}" y="{top + 5}" text-anchor="end">{number(highest)}</text>',
         f'<text x="{left - 8}" y="{bottom + 4}" text-anchor="end">0</text>',
     ]
