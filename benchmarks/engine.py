@@ -24,6 +24,7 @@ from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.settings import Settings
 
+_SETTLING = 60  # batches
 START = 1_700_000_000.0
 METRICS = ("temp_c", "pressure_bar", "flow_lpm", "vibration_mm_s")
 KINDS = (
@@ -105,7 +106,8 @@ def warm(case: Case) -> tuple[Pipeline, Sequence[tuple[float, list[Message]]]]:
         [Connected(f"device-{index}", None, "") for index in range(case.devices)], START - 60
     )
     endless = batches(case, rng)
-    for _ in range(3 * case.devices // case.batch + 3):
+    # Rules are given bounds bit by bit, so that is over then.
+    for _ in range(3 * case.devices // case.batch + _SETTLING):
         now, batch = next(endless)
         pipeline.feed(batch, now)
     return pipeline, [next(endless) for _ in range(max(case.messages // case.batch, 3))]

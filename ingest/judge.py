@@ -1,8 +1,10 @@
-"""Which rules turn: every row is judged by every rule that reads one of its metrics.
+"""Which rules turn: every row is judged by every rule that it might turn.
 
-Hot path (benchmarks/engine.py). A batch is cut into rounds in which no device has two rows, so
-that each row is judged with what was known just after it: a spike of one sample rings, however
-large the batch. A small round is judged device by device, a large one all at once.
+Hot path (benchmarks/engine.py). Most readings turn nothing, and a comparison with the bounds of
+their series says so (`watch`); they are taken in at once. The rows of the other devices are cut into
+rounds in which no device has two rows, so that each row is judged with what was known just after
+it: a spike of one sample rings, however large the batch. A small round is judged device by device,
+a large one all at once.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -23,6 +25,7 @@ from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.scalar import Scalar
 from tocsin.ingest.rules.validation import CheckedRule
 from tocsin.ingest.sight import DeviceSight, PairSight, RoundSight
+from tocsin.ingest.watch import Watch
 from tocsin.ingest.windows.shared import SharedWindows
 
 Ids = NDArray[np.int32]
@@ -31,6 +34,7 @@ Floats = NDArray[np.float64]
 
 # Where the two forms cost the same (benchmarks/engine.py).
 _SMALL_ROUND = 8  # rows up to which the scalar form is faster
+_CALMED_AT_ONCE = 500  # rules on devices that a large round finds bounds for: about a millisecond
 _FEW_RULES = 24  # rules of one group on one device up to which it is
 
 
@@ -46,7 +50,8 @@ class Turn:
 
 
 class Judge:
-    """Owns the compiled rules, which of them hold for which device, and the windows they read.
+    """Owns the compiled rules, which of them hold for which device, the windows they read, and the
+    bounds within which nothing turns.
 
     It also keeps the newest reading of each series and the watermark of each device as of the
     row that is judged, so `take` must see every batch, also without rules.
@@ -54,14 +59,18 @@ class Judge:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._windows = SharedWindows()
+        self._windows = SharedWindows(catalogue.admit_metric)
+        self._watch = Watch()
         self._groups: list[RuleGroup] = []
         self._of_metric: dict[int, list[int]] = {}  # metric id → places in _groups
-        self._clocked: list[int] = []
+        self._clocked: frozenset[int] = frozenset()  # judged whatever comes of a device
+        # Those that are judged also where no reading matters.
+        self._restless_of: dict[int, frozenset[int]] = {}
+        self._restless = Growing[np.bool_](np.bool_, False)  # by metric
+        self._mark = Growing[np.bool_](np.bool_, False)  # by device, all false between batches
         self._globs: dict[str, tuple[DeviceGlob, Growing[np.bool_]]] = {}
         self._matched = 0  # devices that the globs have been asked about
         self._watched = Growing[np.bool_](np.bool_, False)  # by metric: read by some rule
-        self._windowed: frozenset[str] = frozenset()  # metrics that some window reads
 
     # -- rules
 
@@ -79,7 +88,6 @@ class Judge:
             if tree
             for use in compiled.functions_of(tree)
         )
-        self._windowed = self._windows.metrics()
         scalar = Scalar(catalogue.code_of)
         alike: dict[Hashable, list[RuleForm]] = {}
         for order, checked in enumerate(rules):
@@ -102,7 +110,16 @@ class Judge:
                 self._watched.reach(metric + 1)
                 self._watched.values[metric] = True
                 self._of_metric.setdefault(metric, []).append(place)
-        self._clocked = [place for place, group in enumerate(self._groups) if group.clocked]
+        self._clocked = frozenset(n for n, group in enumerate(self._groups) if group.clocked)
+        self._restless = Growing[np.bool_](np.bool_, False)
+        self._restless.reach(len(catalogue.metrics))
+        self._restless_of = {}
+        for metric, places in self._of_metric.items():
+            restless = frozenset(place for place in places if self._groups[place].restless)
+            if restless:
+                self._restless_of[metric] = restless
+                self._restless.values[metric] = True
+        self._watch.forget()
         self._reach(len(catalogue.devices))
         for group in self._groups:
             for index, form in enumerate(group.forms):
@@ -129,66 +146,108 @@ class Judge:
         """Take in the readings of a batch, and say which rules turned, in order of the rows."""
         catalogue = self._catalogue
         self._reach(len(catalogue.devices))
-        self._watched.reach(len(catalogue.metrics))
+        for by_metric in (self._watched, self._restless):
+            by_metric.reach(len(catalogue.metrics))
+        self._watch.reach(catalogue.series_count)
+        self._windows.reach(len(catalogue.metrics), catalogue.series_count)
         if judged.late.any():
             judged = judged.without(judged.late)
-        series = judged.series
-        watched = self._watched.values[catalogue.metric.values[series]]
-        if not watched.any() and not self._clocked:
-            current = judged.current
-            np.maximum.at(catalogue.watermark.values, judged.device, judged.row_time)
+        if not self._groups or not len(judged.series):
+            self._pass(judged)
+            return []
+        matters = ~self._watch.within(judged.series, judged.time, judged.value)
+        matters |= ~judged.current
+        if self._clocked:
+            matters |= judged.current
+        elif self._restless_of:
+            matters |= self._restless.values[catalogue.metric.values[judged.series]]
+        if not matters.any():
+            self._pass(judged)
+            return []
+        row = np.zeros(len(judged.device), np.bool_)
+        row[judged.row[matters]] = True
+        if judged.nth.any():
+            self._mark.reach(len(catalogue.devices))
+            devices = judged.device[row]
+            self._mark.values[devices] = True
+            row = self._mark.values[judged.device]
+            self._mark.values[devices] = False
+        if row.all():
+            return self._look_at(judged, np.arange(len(row)), np.arange(len(judged.row)))
+        reading = row[judged.row]
+        self._pass(judged.only(np.flatnonzero(~row), np.flatnonzero(~reading)))
+        return self._look_at(judged, np.flatnonzero(row), np.flatnonzero(reading))
+
+    def _pass(self, judged: Judged) -> None:
+        """Readings that turn nothing."""
+        catalogue, series, current = self._catalogue, judged.series, judged.current
+        np.maximum.at(catalogue.watermark.values, judged.device, judged.row_time)
+        self._windows.update(series, catalogue.metric.values[series], judged.time, judged.value)
+        if current.all():
+            catalogue.newest_time.values[series] = judged.time
+            catalogue.newest_value.values[series] = judged.value
+        else:
             catalogue.newest_time.values[series[current]] = judged.time[current]
             catalogue.newest_value.values[series[current]] = judged.value[current]
-            return []
+
+    @np.errstate(all="ignore")  # what overflows is infinite, what makes no sense unknown
+    def _look_at(self, judged: Judged, rows: Places, readings: Places) -> list[Turn]:
+        """All rows of devices with a reading that matters."""
         turns: list[_Placed] = []
-        sizes = np.bincount(judged.nth)  # never growing: round n has the devices with n rows more
+        nth = judged.nth[rows]
+        sizes = np.bincount(nth)  # never growing: round n has the devices with n rows more
         large = int((sizes > _SMALL_ROUND).sum())
-        if large == len(sizes) == 1:
-            self._round(_Round(np.arange(len(judged.device)), judged.row, judged), turns)
-            return _in_order(turns)
-        of_reading = judged.nth[judged.row]
+        of_reading = judged.nth[judged.row[readings]]
         for number in range(large):
-            rows = np.flatnonzero(judged.nth == number)
-            readings = np.flatnonzero(of_reading == number)
-            row = np.searchsorted(rows, judged.row[readings])
-            self._round(_Round(rows, row, judged.only(rows, readings)), turns)
-        self._one_by_one(
-            judged, np.flatnonzero(judged.nth >= large), np.flatnonzero(of_reading >= large), turns
-        )
+            these, those = rows[nth == number], readings[of_reading == number]
+            row = np.searchsorted(these, judged.row[those])
+            self._round(_Round(these, row, judged.only(these, those)), turns)
+        self._one_by_one(judged, rows[nth >= large], readings[of_reading >= large], turns)
         return _in_order(turns)
 
     def _round(self, of: "_Round", turns: "list[_Placed]") -> None:
         """Rows of as many devices, all at once."""
         catalogue, judged = self._catalogue, of.judged
-        watermark = catalogue.watermark.values
-        watermark[judged.device] = np.maximum(watermark[judged.device], judged.row_time)
         row, series, current = of.row, judged.series, judged.current
-        catalogue.newest_time.values[series[current]] = judged.time[current]
-        catalogue.newest_value.values[series[current]] = judged.value[current]
+        matters = ~(self._watch.within(series, judged.time, judged.value) & current)
+        self._pass(judged)
         concerned = {place: [row[current]] for place in self._clocked}
         metric = catalogue.metric.values[series]
         watched = np.flatnonzero(self._watched.values[metric])
         present: list[int] = np.unique(metric[watched]).tolist()
         for each in present:
             here = watched[metric[watched] == each]
-            name = catalogue.metrics[each]
-            if name in self._windowed:
-                self._windows.update(name, series[here], judged.time[here], judged.value[here])
-            now = row[here][current[here]]
-            if len(now):
-                for place in self._of_metric[each]:
+            restless = row[here[current[here]]]
+            here = here[matters[here]]
+            for place in self._of_metric[each]:
+                group = self._groups[place]
+                if len(here):
+                    for name in group.metrics:
+                        owned = catalogue.by_device(name).values[judged.device[row[here]]]
+                        self._watch.alert(owned)
+                now = restless if group.restless else row[here[current[here]]]
+                if len(now):
                     concerned.setdefault(place, []).append(now)
         sight = RoundSight(catalogue, self._windows, judged.device)
-        with np.errstate(all="ignore"):  # what overflows is infinite, what makes no sense unknown
-            for place, parts in concerned.items():
-                some = parts[0] if len(parts) == 1 else np.concatenate(parts)
-                if len(parts) > 1 or place in self._clocked:
-                    some = np.unique(some)
-                group = self._groups[place]
-                for at, pair in self._judge_at_once(group, some, sight):
-                    time = judged.row_time.item(at)
-                    turn = self._turn(group, pair, judged.device.item(at), time)
-                    turns.append((of.rows.item(at), *turn))
+        for place, parts in concerned.items():
+            some = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            if len(parts) > 1 or place in self._clocked:
+                some = np.unique(some)
+            group = self._groups[place]
+            for at, pair in self._judge_at_once(group, some, sight):
+                time = judged.row_time.item(at)
+                turn = self._turn(group, pair, judged.device.item(at), time)
+                turns.append((of.rows.item(at), *turn))
+        self._watch.release(series[~self._watched.values[metric]])
+        looked_at = np.flatnonzero(matters & current & self._watched.values[metric])
+        room = _CALMED_AT_ONCE
+        for reading in looked_at.tolist():
+            if room <= 0:
+                break
+            device = judged.device.item(row.item(reading))
+            room -= 1 + self._calm(
+                series.item(reading), metric.item(reading), self._sight(device), device
+            )
 
     def _judge_at_once(
         self, group: RuleGroup, row: Places, sight: RoundSight
@@ -218,11 +277,10 @@ class Judge:
     def _one_by_one(
         self, judged: Judged, rows: Places, readings: Places, turns: "list[_Placed]"
     ) -> None:
-        """The rows of devices that have many more than the others, row by row."""
+        """Few rows, or those of devices that have many more than the others, row by row."""
         catalogue = self._catalogue
         watermark, metrics = catalogue.watermark.values, catalogue.metric.values
         newest_time, newest_value = catalogue.newest_time.values, catalogue.newest_value.values
-        clocked, of_metric = frozenset(self._clocked), self._of_metric
         of_readings = zip(
             judged.row[readings].tolist(),
             judged.series[readings].tolist(),
@@ -241,33 +299,85 @@ class Judge:
             if row_time > watermark.item(device):
                 watermark[device] = row_time
             concerned: set[int] = set()
+            looked_at: list[tuple[int, int]] = []
             while reading and reading[0] == row:
                 _, series, time, value, current = reading
                 metric = metrics.item(series)
                 if current:
                     newest_time[series] = time
                     newest_value[series] = value
-                    concerned |= clocked
-                    concerned.update(of_metric.get(metric, ()))
-                name = catalogue.metrics[metric]
-                if name in self._windowed:
-                    self._windows.update_one(name, series, time, value)
+                    concerned |= self._clocked
+                    if not self._watch.within_one(series, time, value):
+                        concerned.update(self._of_metric.get(metric, ()))
+                        looked_at.append((series, metric))
+                    elif metric in self._restless_of:
+                        concerned |= self._restless_of[metric]
+                else:
+                    self._alert_all(metric, device)
+                self._windows.update_one(series, metric, time, value)
                 reading = next(of_readings, None)
             if concerned:
-                for group, pair in self._judge_one(concerned, device):
+                sight = self._sight(device)
+                for group, pair in self._judge_one(concerned, device, sight):
                     turns.append((row, *self._turn(group, pair, device, row_time)))
+                for series, metric in looked_at:
+                    self._calm(series, metric, sight, device)
+            else:
+                for series, _ in looked_at:
+                    self._watch.release(series)
 
-    def _judge_one(self, concerned: Iterable[int], device: int) -> list[tuple[RuleGroup, int]]:
+    def _sight(self, device: int) -> DeviceSight:
+        return DeviceSight(self._catalogue, self._windows, device)
+
+    def _alert_all(self, metric: int, device: int) -> None:
+        """The next reading of a metric must be looked at, and of those that rules read with it."""
+        for place in self._of_metric.get(metric, ()):
+            for name in self._groups[place].metrics:
+                self._watch.alert(self._catalogue.by_device(name).values.item(device))
+
+    def _calm(self, series: int, metric: int, sight: DeviceSight, device: int) -> int:
+        """Bound a series that was just looked at, by every rule that reads it: how many do.
+
+        Where one of them has no bounds every reading matters, and they are not looked for every
+        time.
+        """
+        watch = self._watch
+        if watch.waits(series):
+            self._alert_all(metric, device)
+            return 0
+        watch.release(series)
+        count = 0
+        for place in self._of_metric.get(metric, ()):
+            group = self._groups[place]
+            if group.restless:
+                continue
+            start, number = group.start.values.item(device), group.number.values.item(device)
+            count += number
+            for pair in range(start, start + number):
+                form = group.forms[group.rule.values.item(pair)]
+                calm = form.held if group.holds.values.item(pair) else form.unraised
+                bounds = calm(sight) if calm else None
+                if bounds is None:
+                    self._alert_all(metric, device)
+                    watch.found_none(series)
+                    return count
+                for each in bounds:
+                    owned = self._catalogue.by_device(each.metric).values.item(device)
+                    watch.bound(owned, each)
+        watch.found_some(series)
+        return count
+
+    def _judge_one(
+        self, concerned: Iterable[int], device: int, here: DeviceSight
+    ) -> list[tuple[RuleGroup, int]]:
         """The rules, among groups given, that turn for a device."""
-        here = DeviceSight(self._catalogue, self._windows, device)
         turned: list[tuple[RuleGroup, int]] = []
         for place in concerned:
             group = self._groups[place]
             number = group.number.values.item(device)
             if number > _FEW_RULES:
                 sight = RoundSight(self._catalogue, self._windows, np.array([device], np.int32))
-                with np.errstate(all="ignore"):
-                    found = self._judge_at_once(group, np.zeros(1, np.intp), sight)
+                found = self._judge_at_once(group, np.zeros(1, np.intp), sight)
                 turned += [(group, pair) for _, pair in found]
                 continue
             start = group.start.values.item(device)

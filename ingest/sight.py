@@ -5,11 +5,13 @@ Hot path (benchmarks/engine.py).
 
 from collections.abc import Callable, Hashable
 from math import isfinite, nan
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.catalogue import Catalogue, Kind
+from tocsin.ingest.rules.calm import Anchor
 from tocsin.ingest.rules.compiled import Use
 from tocsin.ingest.rules.vector import Floats
 from tocsin.ingest.windows.shared import SharedWindows
@@ -105,8 +107,8 @@ class DeviceSight:
         found = self._known.get(metric)
         if found is None:
             catalogue = self._catalogue
-            series = catalogue.by_device(metric).values.item(self._device)
-            text = self._is_text(metric, series)
+            series = self._series(metric)
+            text = self._of_texts(metric, series)
             found = self._known[metric] = (
                 nan if text else catalogue.newest_value.values.item(series)
             )
@@ -114,11 +116,11 @@ class DeviceSight:
 
     def code(self, metric: str) -> float:
         catalogue = self._catalogue
-        series = catalogue.by_device(metric).values.item(self._device)
-        return catalogue.newest_value.values.item(series) if self._is_text(metric, series) else nan
+        series = self._series(metric)
+        return catalogue.newest_value.values.item(series) if self._of_texts(metric, series) else nan
 
     def age(self, metric: str) -> float:
-        series = self._catalogue.by_device(metric).values.item(self._device)
+        series = self._series(metric)
         time = self._catalogue.newest_time.values.item(series)
         age = max(self._catalogue.watermark.values.item(self._device) - time, 0.0)
         return age if isfinite(time) else nan
@@ -127,11 +129,23 @@ class DeviceSight:
         found = self._known.get(use)
         if found is None:
             metric, _, function = use
-            series = self._catalogue.by_device(metric).values.item(self._device)
-            text = function != "count" and self._is_text(metric, series)
+            series = self._series(metric)
+            text = function != "count" and self._of_texts(metric, series)
             found = self._known[use] = nan if text else self._windows.query_one(use, series)
         return found
 
-    def _is_text(self, metric: str, series: int) -> bool:
+    def is_text(self, metric: str) -> bool:
+        return self._of_texts(metric, self._series(metric))
+
+    def beside(self, use: Use, function: Literal["min", "max"]) -> float:
+        return self._windows.query_beside(use, function, self._series(use[0]))
+
+    def anchor(self, use: Use) -> Anchor | None:
+        return self._windows.anchor_one(use, self._series(use[0]))
+
+    def _series(self, metric: str) -> int:
+        return self._catalogue.by_device(metric).values.item(self._device)
+
+    def _of_texts(self, metric: str, series: int) -> bool:
         catalogue = self._catalogue
         return catalogue.has_texts(metric) and catalogue.kind.values.item(series) == Kind.TEXT

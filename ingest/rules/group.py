@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.growing import Growing
+from tocsin.ingest.rules.calm import Calms
 from tocsin.ingest.rules.compiled import CodeOf, constants
 from tocsin.ingest.rules.device_glob import DeviceGlob
 from tocsin.ingest.rules.scalar import Scalar
@@ -17,19 +18,28 @@ Places = NDArray[np.intp]
 
 
 class RuleForm:
-    """A rule in its scalar form. `order` is its place among all rules."""
+    """A rule in its scalar form. `order` is its place among all rules.
 
-    __slots__ = ("checked", "clear", "order", "when")
+    `unraised` says why it does not come to hold, `held` why it goes on to.
+    """
+
+    __slots__ = ("checked", "clear", "held", "order", "unraised", "when")
 
     def __init__(self, checked: CheckedRule, order: int, scalar: Scalar) -> None:
         self.checked = checked
         self.order = order
         self.when = scalar.condition(checked.when)
         self.clear = scalar.condition(checked.clear) if checked.clear else None
+        calms = Calms(scalar)
+        # An age grows without any reading of its metric.
+        self.unraised = None if checked.clocked else calms.untrue(checked.when)
+        self.held = calms.untrue(checked.clear) if checked.clear else calms.unfalse(checked.when)
 
 
 class RuleGroup:
     """Rules that differ in their constants and devices only.
+
+    `restless` ones have nothing by which to tell that they do not turn.
 
     State: a table of pairs (rule, device), those of one device beside each other, and whether
     the rule holds there: `start` and `number` by device, `rule` and `holds` by pair.
@@ -40,6 +50,7 @@ class RuleGroup:
         first = forms[0].checked
         self.metrics = first.metrics
         self.clocked = bool(first.clocked)
+        self.restless = all(form.unraised is None for form in forms)
         vector = Vector()
         self.when = vector.condition(first.when)
         self.clear = vector.condition(first.clear) if first.clear else None

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.growing import Growing
+from tocsin.ingest.rules.calm import Anchor
 from tocsin.ingest.windows.spec import WindowSpec
 
 Ids = NDArray[np.int32]
@@ -200,14 +201,14 @@ class Panes:
             cell["count"][place] = 1.0
             cell["sum"][place] = cell["min"][place] = cell["max"][place] = value
         else:
-            cell["count"][place] += 1.0
-            cell["sum"][place] += value
+            cell["count"][place] = cell["count"].item(place) + 1.0
+            cell["sum"][place] = cell["sum"].item(place) + value
             if value < cell["min"].item(place):
                 cell["min"][place] = value
             if value > cell["max"].item(place):
                 cell["max"][place] = value
-        of["count"][slot] += 1.0
-        of["sum"][slot] += value
+        of["count"][slot] = of["count"].item(slot) + 1.0
+        of["sum"][slot] = of["sum"].item(slot) + value
         if value < of["min"].item(slot):
             of["min"][slot] = value
         if value > of["max"].item(slot):
@@ -254,6 +255,28 @@ class Panes:
             return change
         span = of["last_time"].item(slot) - time
         return change / span if span > 0 else nan
+
+    def anchor_one(self, series: int) -> Anchor | None:
+        """The first reading of about the newer half of the window, if it is not the newest too.
+
+        Only with `ends`.
+        """
+        slots = self._slot_of.values
+        slot = slots.item(series) if 0 <= series < len(slots) else -1
+        if slot < 0:
+            return None
+        of = self._slot
+        middle = of["newest"].item(slot) - self._width // 2
+        time = of["first_time"].item(slot)
+        if middle <= of["front"].item(slot):
+            place = slot * self._width + middle % self._width
+            time = min(time, self._cell["first_time"].item(place))
+        age_s = of["last_time"].item(slot) - time
+        if not age_s > 0:
+            return None
+        # A pane less than it is: what is divided here is rounded there.
+        last_pane = floor(time / self.spec.slide_s) + self._width - 2
+        return Anchor(age_s, last_pane * self.spec.slide_s)
 
     # -- the front
 

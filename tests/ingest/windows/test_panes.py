@@ -153,6 +153,32 @@ def test_a_snapshot_goes_on_like_the_original(
         assert str(copy.query(function, every)) == str(original.query(function, every))
 
 
+@given(st.sampled_from((1.0, 10.0, 61.0, 300.0)), readings, st.floats(0, 1))
+@settings(deadline=None)
+def test_an_anchor_holds_the_span_of_a_window(
+    size_s: float, given: list[Reading], part: float
+) -> None:
+    panes = Panes(WindowSpec.hopping(size_s), ends=True)
+    newest = -math.inf
+    for _, time, _ in given:
+        panes.update_one(0, time, time)
+        newest = max(newest, time)
+    anchor = panes.anchor_one(0)
+    if anchor is None or anchor.until < newest:
+        return
+    for later in (newest + part * (anchor.until - newest), anchor.until):
+        panes.update_one(0, later, later)
+        assert panes.query_one("delta", 0) >= anchor.age_s
+
+
+def test_a_window_of_one_time_has_no_anchor() -> None:
+    panes = Panes(WindowSpec.hopping(10.0), ends=True)
+    assert panes.anchor_one(0) is None
+    for value in (1.0, 2.0):
+        panes.update_one(0, 7.0, value)
+        assert panes.anchor_one(0) is None
+
+
 def test_a_series_without_readings_is_unknown() -> None:
     panes = Panes(WindowSpec.hopping(60.0), ends=True)
     panes.update_one(3, 100.0, 1.0)

@@ -1,0 +1,331 @@
+"""Why a condition cannot come true for now, as bounds of single series.
+
+Most rules are far from turning, and one reading says so: `temp_c > 80 and avg(p, '5m') > 2` does
+not come true while temp_c is at most 80. A *calm* looks at a device where a condition is not true
+and names such bounds. As long as every reading of the series named is within them, the condition
+stays untrue, whatever else arrives, so nothing needs to be evaluated.
+
+    temp_c > 80            readings up to 80
+    max(temp_c, '5m') > 80 readings up to 80: what is in the window now is not above either
+    avg(temp_c, '5m') > 80 readings up to 80, if the window has none above
+    rate(temp_c, '5m') > 1 from the first to the newest reading is at least the span it is now, as
+                           long as that first one, or one half as old, is in the window; so the
+                           newest would have to be above the smallest by more than 1 × that span
+    a and b                one of the two        a or b                 both
+
+What is unknown is not true either: where nothing was read of a series there is nothing to watch,
+since the first reading of a series is always looked at.
+"""
+
+from collections.abc import Callable, Sequence
+from math import inf, isnan, nextafter
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from tocsin.ingest.rules.compiled import Use, window_of
+from tocsin.ingest.rules.expression import (
+    Arithmetic,
+    Call,
+    Comparison,
+    Expression,
+    Logical,
+    Metric,
+    Number,
+    Text,
+    Truth,
+    Unary,
+)
+from tocsin.ingest.rules.scalar import Scalar, Spot
+
+# Sums of numbers within this do not overflow; sums and differences are rounded by less than the
+# margin, of their size.
+_LARGEST = 1e150
+_MARGIN = 1e-9
+
+
+class Anchor(NamedTuple):
+    """A reading in a window that is not its newest: its age then, and the event time up to which
+    it is in the window for certain.
+    """
+
+    age_s: float
+    until: float
+
+
+class CalmSpot(Spot, Protocol):
+    """What a calm reads of a device besides what its rules do."""
+
+    def is_text(self, metric: str) -> bool: ...
+    def beside(self, use: Use, function: Literal["min", "max"]) -> float:
+        """Another function of the same window, over the same readings."""
+        ...
+
+    def anchor(self, use: Use) -> Anchor | None: ...
+
+
+class Bounds(NamedTuple):
+    """The series of a metric stays from `low` to `high`, until an event time."""
+
+    metric: str
+    low: float = -inf
+    high: float = inf
+    until: float = inf
+
+
+Calm: TypeAlias = Callable[[CalmSpot], "Sequence[Bounds] | None"]
+"""Bounds that all have to be kept; None where it knows of none, for now."""
+
+_NOT = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+_SWAPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+class Calms:
+    """Makes the calms of checked trees."""
+
+    def __init__(self, scalar: Scalar) -> None:
+        self._scalar = scalar
+
+    def untrue(self, tree: Expression) -> Calm | None:
+        """What keeps `tree` from coming true; None if there never is anything to name."""
+        return self._never(tree, True)
+
+    def unfalse(self, tree: Expression) -> Calm | None:
+        """What keeps `tree` from coming false."""
+        return self._never(tree, False)
+
+    def _never(self, tree: Expression, truth: bool) -> Calm | None:
+        match tree:
+            case Truth(value):
+                return _always if value is not truth else None
+            case Unary("not", operand):
+                return self._never(operand, not truth)
+            case Logical(operator, operands):
+                parts = [self._never(each, truth) for each in operands]
+                return _one_of(parts) if (operator == "and") is truth else _all_of(parts)
+            case Comparison(operands, operators):
+                parts = [
+                    self._link(operands[index], operator if truth else _NOT[operator], after)
+                    for index, (operator, after) in enumerate(
+                        zip(operators, operands[1:], strict=True)
+                    )
+                ]
+                return _one_of(parts) if truth else _all_of(parts)
+            case _:
+                return None
+
+    def _link(self, left: Expression, operator: str, right: Expression) -> Calm | None:
+        if _is_constant(left):
+            left, operator, right = right, _SWAPPED[operator], left
+        if _is_constant(left) or not _is_constant(right):
+            return None
+        coded = isinstance(right, Text)
+        limit = float(right.value) if isinstance(right, Truth) else self._constant(right)
+        if isnan(limit):
+            return _always
+        match left:
+            case Metric(name):
+                return _text(name, operator, limit) if coded else _number(name, operator, limit)
+            case Call("abs", (Metric(name),)):
+                return _size(name, operator, limit)
+            case Call():
+                use = window_of(left)
+                return _window(use, operator, limit) if use else None
+            case _:
+                return None
+
+    def _constant(self, tree: Expression) -> float:
+        return self._scalar.number(tree)(_NOWHERE)
+
+
+class _Nowhere:
+    """Where constants are evaluated: it has no metrics."""
+
+    def number(self, metric: str) -> float:
+        raise LookupError(metric)
+
+    code = age = number
+
+    def window(self, use: Use) -> float:
+        raise LookupError(use)
+
+
+_NOWHERE = _Nowhere()
+
+
+def _is_constant(tree: Expression) -> bool:
+    match tree:
+        case Number() | Text() | Truth():
+            return True
+        case Unary("-", operand):
+            return _is_constant(operand)
+        case Arithmetic(_, left, right):
+            return _is_constant(left) and _is_constant(right)
+        case _:
+            return False
+
+
+def _always(_: CalmSpot) -> Sequence[Bounds]:
+    return ()
+
+
+def _one_of(parts: Sequence[Calm | None]) -> Calm | None:
+    known = [part for part in parts if part]
+    if len(known) <= 1:
+        return known[0] if known else None
+
+    def one_of(spot: CalmSpot) -> Sequence[Bounds] | None:
+        for part in known:
+            bounds = part(spot)
+            if bounds is not None:
+                return bounds
+        return None
+
+    return one_of
+
+
+def _all_of(parts: Sequence[Calm | None]) -> Calm | None:
+    known = [part for part in parts if part]
+    if len(known) < len(parts):
+        return None
+    if len(known) == 1:
+        return known[0]
+
+    def all_of(spot: CalmSpot) -> Sequence[Bounds] | None:
+        every: list[Bounds] = []
+        for part in known:
+            bounds = part(spot)
+            if bounds is None:
+                return None
+            every += bounds
+        return every
+
+    return all_of
+
+
+def _kept(metric: str, operator: str, limit: float, value: float) -> Bounds | None:
+    """Bounds in which `value` is and in which nothing is `operator` `limit`."""
+    below, above = nextafter(limit, -inf), nextafter(limit, inf)
+    match operator:
+        case ">":
+            bounds = Bounds(metric, high=limit)
+        case ">=":
+            bounds = Bounds(metric, high=below)
+        case "<":
+            bounds = Bounds(metric, low=limit)
+        case "<=":
+            bounds = Bounds(metric, low=above)
+        case "==":
+            bounds = Bounds(metric, high=below) if value < limit else Bounds(metric, low=above)
+        case _:
+            bounds = Bounds(metric, limit, limit)
+    return bounds if bounds.low <= value <= bounds.high else None
+
+
+def _number(metric: str, operator: str, limit: float) -> Calm:
+    def number(spot: CalmSpot) -> Sequence[Bounds] | None:
+        value = spot.number(metric)
+        if value != value:
+            # A text may yet become a number.
+            return None if spot.is_text(metric) else ()
+        bounds = _kept(metric, operator, limit, value)
+        return bounds and (bounds,)
+
+    return number
+
+
+def _text(metric: str, operator: str, code: float) -> Calm:
+    def text(spot: CalmSpot) -> Sequence[Bounds] | None:
+        value = spot.code(metric)
+        if value != value:
+            return ()  # unknown, or no text, which never becomes one
+        bounds = _kept(metric, operator, code, value)
+        return bounds and (bounds,)
+
+    return text
+
+
+def _size(metric: str, operator: str, limit: float) -> Calm | None:
+    """abs(metric)"""
+    if operator in ("==", "!="):
+        return None
+    upward = operator in (">", ">=")
+    if limit <= 0:
+        return _always if limit < 0 and not upward else None
+    edge = limit
+    if operator == ">=":
+        edge = nextafter(limit, -inf)
+    elif operator == "<=":
+        edge = nextafter(limit, inf)
+
+    def size(spot: CalmSpot) -> Sequence[Bounds] | None:
+        value = spot.number(metric)
+        if value != value:
+            return None if spot.is_text(metric) else ()
+        if upward:
+            return (Bounds(metric, -edge, edge),) if -edge <= value <= edge else None
+        if value >= edge:
+            return (Bounds(metric, low=edge),)
+        return (Bounds(metric, high=-edge),) if value <= -edge else None
+
+    return size
+
+
+def _window(use: Use, operator: str, limit: float) -> Calm | None:
+    function = use[2]
+    upward = operator in (">", ">=")
+    if operator in ("==", "!="):
+        return None
+    if function == "last" or function == ("max" if upward else "min"):
+        return _extreme(use, operator, limit)
+    if function == "avg":
+        return _mean(use, upward, limit)
+    if function == "delta" or (function == "rate" and (limit > 0 if upward else limit < 0)):
+        return _change(use, upward, limit)
+    return None
+
+
+def _extreme(use: Use, operator: str, limit: float) -> Calm:
+    def extreme(spot: CalmSpot) -> Sequence[Bounds] | None:
+        value = spot.window(use)
+        bounds = None if value != value else _kept(use[0], operator, limit, value)
+        return bounds and (bounds,)
+
+    return extreme
+
+
+def _mean(use: Use, upward: bool, limit: float) -> Calm:
+    """No mean is beyond `limit` of what is not; rounding errors are of the size of the mean."""
+    metric, margin = use[0], _MARGIN * abs(limit)
+    low, high = (-_LARGEST, limit - margin) if upward else (limit + margin, _LARGEST)
+    low, high = max(low, -_LARGEST), min(high, _LARGEST)
+
+    def mean(spot: CalmSpot) -> Sequence[Bounds] | None:
+        # What is unknown is NaN, and within no bounds.
+        if not (low <= spot.beside(use, "min") and spot.beside(use, "max") <= high):
+            return None
+        return (Bounds(metric, low, high),)
+
+    return mean
+
+
+def _change(use: Use, upward: bool, limit: float) -> Calm:
+    """delta and rate, which is delta over a span that does not become shorter than it is."""
+    metric, _, function = use
+
+    def change(spot: CalmSpot) -> Sequence[Bounds] | None:
+        anchor = spot.anchor(use)
+        if anchor is None:
+            return None
+        smallest, largest = spot.beside(use, "min"), spot.beside(use, "max")
+        if not (smallest >= -_LARGEST and largest <= _LARGEST):
+            return None
+        by = limit if function == "delta" else limit * anchor.age_s
+        start = smallest if upward else largest
+        margin = _MARGIN * (abs(start) + abs(by))
+        low, high = -_LARGEST, _LARGEST
+        if upward:
+            high = min(high, start + by - margin)
+        else:
+            low = max(low, start + by + margin)
+        return (Bounds(metric, low, high, anchor.until),)
+
+    return change

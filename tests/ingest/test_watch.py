@@ -1,0 +1,162 @@
+"""Readings that cannot turn a rule are not judged, and that changes nothing."""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.ingest.rules.interpreter import Value
+from tests.ingest.rules.trees import conditions
+from tests.ingest.scripts import START, Events, feed, message, new_pipeline
+from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.facts import RulePut
+from tocsin.ingest.pipeline import Pipeline
+from tocsin.ingest.rules.checker import check
+from tocsin.ingest.rules.printer import print_expression
+from tocsin.ingest.rules.rule import Rule
+
+Sample = tuple[
+    str, float, float, dict[str, Value]
+]  # device, seconds after the one before, ts, values
+
+TYPICAL = (
+    "a > 3",
+    "a >= 3",
+    "a < 2",
+    "a <= 2 and b != 4",
+    "a == 3",
+    "abs(a) > 3",
+    "abs(a) <= 1",
+    "not a > 2",
+    "1 < a <= 4",
+    "a > 3 and b > 3",
+    "a > 3 or b > 3",
+    "a > 2 and max(a, '10s') > 4",
+    "max(a, '10s') > 4",
+    "min(b, '10s') < 1",
+    "max(a, '10s') < 3",
+    "avg(a, '10s') > 3",
+    "avg(a, '1s') <= 2",
+    "last(a, '10s') >= 4",
+    "delta(a, '10s') > 2",
+    "delta(b, '10s') < -2",
+    "rate(a, '10s') > 0.5",
+    "rate(b, '1s') < -1",
+    "rate(a, '10s') > 0.5 or b > 4",
+    "count(a, '1s') >= 3 and a > 2",
+    "age(b) > 3 and a > 2",
+    "s == 'run'",
+    "s != 'run' and a > 1",
+    "s > 3",
+    "count(s, '10s') > 2",
+    "a > 1e308 or a < -1e308",
+    "avg(a, '10s') > 1e308",
+)
+NUMBERS = (*map(float, range(-4, 6)), 0.1, 2.9999999999999996, 3.0000000000000004, True, False)
+HUGE = (1.7e308, -1.7e308)
+TEXTS = ("run", "stop", "", 4.0)  # a number last: a text that becomes one
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+AFTER_S = (0.0, 0.0, 0.1, 0.5, 2.0, 9.0)
+AHEAD_S = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.25, -0.5, -3.0, -59.0, -200.0)
+
+
+def some(random: Random, count: int, devices: str = "de") -> Iterator[Sample]:
+    """Samples with much that is equal, near a limit, or beyond all measure."""
+    for _ in range(count):
+        values: dict[str, Value] = {}
+        for metric in "ab":
+            if random.random() < 0.6:
+                values[metric] = random.choice(NUMBERS if random.random() < 0.99 else HUGE)
+        if random.random() < 0.3:
+            values["s"] = random.choice(TEXTS[: 3 + (random.random() < 0.05)])
+        yield random.choice(devices), random.choice(AFTER_S), random.choice(AHEAD_S), values
+
+
+trees = conditions(["a", "b"], ["s"])
+texts = st.sampled_from(TYPICAL) | trees.filter(lambda tree: bool(check(tree).metrics)).map(
+    print_expression
+)
+
+
+def put(index: int, when: str, clear: str | None, words: str = "") -> RulePut:
+    rule = Rule(name=f"rule {index}", when=when, clear=clear, message=words)
+    return RulePut(rule, "ann")
+
+
+def alerts_of(
+    pipeline: Pipeline, batch: Sequence[Sample], before: Sequence[RulePut]
+) -> list[Alert]:
+    """Feed samples one by one, each with what comes before it."""
+    events, now = Events(), START
+    for device, after_s, ahead, values in batch:
+        now += after_s
+        sent = [message(device, {"ts": now + ahead} | values)] if values else []
+        feed(pipeline, [*before, *sent], now, events)
+    return events.alerts
+
+
+def compare(asked: Sequence[tuple[str, str | None]], given: Sequence[Sample]) -> None:
+    rules = [put(index, when, clear) for index, (when, clear) in enumerate(asked)]
+    calm, restless = new_pipeline(), new_pipeline()
+    calm.feed(rules, START)
+    restless.feed(rules, START)
+    # Whenever a rule changes, if only in its words, every series is looked at anew.
+    other = [put(99, "z > 1", None, words) for words in ("tick", "tock")]
+    assert alerts_of(calm, given, ()) == alerts_of(restless, given, other)
+
+
+@pytest.mark.parametrize("when", TYPICAL)
+def test_a_rule_turns_as_if_every_reading_were_judged(when: str) -> None:
+    compare([(when, None)], list(some(Random(when), 300)))
+
+
+@pytest.mark.parametrize("when", TYPICAL)
+def test_a_large_batch_turns_rules_as_its_messages_do_one_by_one(when: str) -> None:
+    random, now = Random(when), START
+    together, apart, events, others = new_pipeline(), new_pipeline(), Events(), Events()
+    for pipeline in (together, apart):
+        pipeline.feed([put(0, when, None), put(1, "a > 4 and b > 0", "a < 0")], START)
+        # What kind a series is holds for a whole batch.
+        pipeline.feed([message(device, {"a": 0.5, "b": 0.5}) for device in ALPHABET], START)
+    for _ in range(12):
+        now += random.choice((0.5, 3.0))
+        batch = [
+            message(device, {"ts": now + ahead} | values)
+            for device, _, ahead, values in some(random, 60, ALPHABET)
+            if values and values.get("s") != TEXTS[-1]
+        ]
+        feed(together, batch, now, events)
+        for each in batch:
+            feed(apart, [each], now, others)
+    assert events.alerts == others.alerts
+
+
+@given(st.lists(st.tuples(texts, st.none() | texts), min_size=1, max_size=4), st.integers(0))
+@settings(max_examples=60, deadline=None)
+def test_rules_turn_as_if_every_reading_were_judged(
+    asked: list[tuple[str, str | None]], seed: int
+) -> None:
+    compare(asked, list(some(Random(seed), 40)))
+
+
+def ringing(when: str, *rows: tuple[float, float]) -> list[bool]:
+    """Whether a rule holds after each reading of `a`, given as (event time, value)."""
+    pipeline = new_pipeline()
+    pipeline.feed([put(0, when, None)], START)
+    holds: list[bool] = []
+    for time, value in rows:
+        pipeline.feed([message("d", {"ts": START + time, "a": value})], START + 10)
+        holds.append(any(alert.active for alert in pipeline.alerts.open()))
+    return holds
+
+
+def test_a_reading_out_of_order_is_not_overlooked() -> None:
+    calm = [(time, 1.0) for time in range(6)]
+    holds = ringing("delta(a, '10s') > 2", *calm, (-2.0, -3.0), (6.0, 1.5))
+    assert holds == [*[False] * 7, True]
+
+
+def test_a_sum_that_overflows_is_not_overlooked() -> None:
+    assert ringing("avg(a, '10s') > 1.75e308", (0, 1.7e308), (1, 1.7e308)) == [False, True]
