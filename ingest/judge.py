@@ -1,10 +1,10 @@
 """Which rules turn: every row is judged by every rule that it might turn.
 
 Hot path (benchmarks/engine.py). Most readings turn nothing, and a comparison with the bounds of
-their series says so (`watch`); they are taken in at once. The rows of the other devices are cut into
-rounds in which no device has two rows, so that each row is judged with what was known just after
-it: a spike of one sample rings, however large the batch. A small round is judged device by device,
-a large one all at once.
+their series says so (`watch`); they are taken in at once. The rows of the other devices are cut
+into rounds in which no device has two rows, so that each row is judged with what was known just
+after it: a spike of one sample rings, however large the batch. A small round is judged device by
+device, a large one all at once.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
