@@ -35,8 +35,12 @@ Floats = NDArray[np.float64]
 _read_number = msgspec.json.Decoder(float).decode
 _UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
+_END_OF_TIME = 1e17  # beyond it is no time in any unit
+
 # In a shape, in place of a series.
 _TS, _LAT, _LON = -1, -2, -3
+# What else than metrics is in a shape: nothing, a time, or a part of a position too.
+_PLAIN, _TIMED, _PLACED = range(3)
 # What a shape is found by. Rows that came the long way begin with None: among them booleans and
 # texts have numbers' places, which the fast lane must not take for its own.
 _Names = tuple[str | None, ...]
@@ -110,11 +114,12 @@ class _Gathered:
     been checked. `times` and `positions` are what rows of the long way stated.
     """
 
-    __slots__ = ("now", "origin", "positions", "presence", "shapes", "times", "values")
+    __slots__ = ("now", "origin", "positions", "presence", "shapes", "slow", "times", "values")
 
     def __init__(self, now: float) -> None:
         self.now = now
         self.shapes: list[int] = []
+        self.slow = False  # some row came the long way
         self.origin: list[int] = []
         self.values: list[float] = []
         self.times: list[tuple[int, float]] = []
@@ -165,7 +170,7 @@ class Intake:
         self._device = Growing[np.int32](np.int32, -1)
         self._start = Growing[np.int64](np.int64, 0)
         self._length = Growing[np.int64](np.int64, 0)
-        self._special = Growing[np.bool_](np.bool_, False)
+        self._special = Growing[np.int8](np.int8, _PLAIN)
         self._pool = Growing[np.int32](np.int32, 0)
 
     def gather(self, messages: Sequence[Message], now: float) -> tuple[Batch, list[Presence]]:
@@ -256,6 +261,7 @@ class Intake:
             index = len(gathered.shapes)
             gathered.shapes.append(self._shape(device, (None, *names), series_of_row))
             gathered.origin.append(-1)
+            gathered.slow = True
             if row.ts is not None:
                 gathered.times.append((index, row.ts))
             if row.position:
@@ -283,7 +289,9 @@ class Intake:
             self._device.values[shape] = device
             self._start.values[shape] = self._pool_used
             self._length.values[shape] = len(series)
-            self._special.values[shape] = any(each < 0 for each in series)
+            if any(each < 0 for each in series):
+                timed = min(series) == _TS
+                self._special.values[shape] = _TIMED if timed else _PLACED
             self._pool.values[self._pool_used : end] = series
             self._pool_used = end
         return shape
@@ -319,18 +327,29 @@ class Intake:
     def _batch(self, messages: Sequence[Message], gathered: _Gathered) -> Batch:
         shape = np.array(gathered.shapes, np.intp)
         value = np.array(gathered.values, np.float64)
-        device, length = self._device.values[shape], self._length.values[shape]
-        row = np.repeat(np.arange(len(shape)), length)
-        first = self._start.values[shape] - (np.cumsum(length) - length)
-        series = self._pool.values[first[row] + np.arange(len(row))]
+        device, length = self._device.values.take(shape), self._length.values.take(shape)
+        start = self._start.values.take(shape)
+        if len(shape) == 1:
+            row = np.zeros(len(value), np.intp)
+            begin = start.item()
+            series = self._pool.values[begin : begin + len(value)].copy()
+        else:
+            row = np.repeat(np.arange(len(shape)), length)
+            first = start - (length.cumsum() - length)
+            series = self._pool.values.take(first.take(row) + np.arange(len(row)))
         ts = np.full(len(shape), np.nan)
-        fast = np.array(gathered.origin, np.intp) >= 0
-        np.add.at(self._catalogue.messages.values, device[fast], 1)
+        fast = device
+        if gathered.slow:
+            fast = device[np.array(gathered.origin, np.intp) >= 0]
+        np.add.at(self._catalogue.messages.values, fast, 1)
         for index, at in gathered.times:
             ts[index] = at
         batch = Batch(device, ts, row, series, value)
-        if gathered.positions or self._special.values[shape].any():
+        special = int(self._special.values.take(shape).max(initial=_PLAIN))
+        if gathered.positions or special == _PLACED:
             return self._take_out_special(batch, messages, gathered)
+        if special == _TIMED:
+            return _timed(batch) or self._take_out_special(batch, messages, gathered)
         return batch
 
     def _take_out_special(
@@ -346,9 +365,8 @@ class Intake:
         bad = np.zeros(len(device), np.bool_)
         stated = series == _TS
         time = value[stated]
-        bad[row[stated]] = ~((time >= 0) & (time < 1e17))
-        time = np.where(time >= 1e14, time / 1e6, np.where(time >= 1e11, time / 1e3, time))
-        ts[row[stated]] = time
+        bad[row[stated]] = ~((time >= 0) & (time < _END_OF_TIME))
+        ts[row[stated]] = _in_seconds(time)
         position = np.full((2, len(device)), np.nan)
         for index, latitude, longitude in gathered.positions:
             position[:, index] = latitude, longitude
@@ -367,3 +385,23 @@ class Intake:
         metric = (series >= 0) & ~bad[row]
         place = np.cumsum(~bad) - 1
         return Batch(device[~bad], ts[~bad], place[row[metric]], series[metric], value[metric])
+
+
+def _timed(batch: Batch) -> Batch | None:
+    """The batch with its times in their place, None if one is out of range."""
+    stated = batch.series == _TS
+    time = batch.value[stated]
+    if np.count_nonzero((time >= 0) & (time < _END_OF_TIME)) < len(time):
+        return None
+    batch.ts[batch.row[stated]] = _in_seconds(time)
+    metric = ~stated
+    return Batch(
+        batch.device, batch.ts, batch.row[metric], batch.series[metric], batch.value[metric]
+    )
+
+
+def _in_seconds(time: Floats) -> Floats:
+    """Times stated in seconds, milliseconds or microseconds."""
+    if not np.count_nonzero(time >= 1e11):
+        return time
+    return np.where(time >= 1e14, time / 1e6, np.where(time >= 1e11, time / 1e3, time))

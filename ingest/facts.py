@@ -47,9 +47,13 @@ class RuleDeleted(msgspec.Struct, frozen=True, array_like=True, tag="norule"):
 
 
 class RuleFileLoaded(msgspec.Struct, frozen=True, array_like=True, tag="rules"):
-    """The whole set of rules from files; it replaces the set loaded from files before."""
+    """The whole set of rules from files; it replaces the set loaded from files before.
+
+    `file` is what a person knows their source by.
+    """
 
     rules: list[Rule]
+    file: str = "rules.toml"
 
 
 class AlertCommand(msgspec.Struct, frozen=True, array_like=True, tag="cmd"):

@@ -69,6 +69,7 @@ class Judge:
         self._restless = Growing[np.bool_](np.bool_, False)  # by metric
         self._mark = Growing[np.bool_](np.bool_, False)  # by device, all false between batches
         self._globs: dict[str, tuple[DeviceGlob, Growing[np.bool_]]] = {}
+        self._series = 0  # that the arrays have room for
         self._matched = 0  # devices that the globs have been asked about
         self._watched = Growing[np.bool_](np.bool_, False)  # by metric: read by some rule
 
@@ -120,6 +121,7 @@ class Judge:
                 self._restless_of[metric] = restless
                 self._restless.values[metric] = True
         self._watch.forget()
+        self._series = 0
         self._reach(len(catalogue.devices))
         for group in self._groups:
             for index, form in enumerate(group.forms):
@@ -146,27 +148,30 @@ class Judge:
         """Take in the readings of a batch, and say which rules turned, in order of the rows."""
         catalogue = self._catalogue
         self._reach(len(catalogue.devices))
-        for by_metric in (self._watched, self._restless):
-            by_metric.reach(len(catalogue.metrics))
-        self._watch.reach(catalogue.series_count)
-        self._windows.reach(len(catalogue.metrics), catalogue.series_count)
-        if judged.late.any():
+        if self._series != catalogue.series_count:
+            self._series = catalogue.series_count
+            for by_metric in (self._watched, self._restless):
+                by_metric.reach(len(catalogue.metrics))
+            self._watch.reach(self._series)
+            self._windows.reach(len(catalogue.metrics), self._series)
+        if np.count_nonzero(judged.late):
             judged = judged.without(judged.late)
         if not self._groups or not len(judged.series):
             self._pass(judged)
             return []
-        matters = ~self._watch.within(judged.series, judged.time, judged.value)
-        matters |= ~judged.current
+        calm = self._watch.within(judged.series, judged.time, judged.value)
+        calm &= judged.current
+        matters = ~calm
         if self._clocked:
             matters |= judged.current
         elif self._restless_of:
             matters |= self._restless.values[catalogue.metric.values[judged.series]]
-        if not matters.any():
+        if not np.count_nonzero(matters):
             self._pass(judged)
             return []
         row = np.zeros(len(judged.device), np.bool_)
         row[judged.row[matters]] = True
-        if judged.nth.any():
+        if np.count_nonzero(judged.nth):
             self._mark.reach(len(catalogue.devices))
             devices = judged.device[row]
             self._mark.values[devices] = True
@@ -182,8 +187,10 @@ class Judge:
         """Readings that turn nothing."""
         catalogue, series, current = self._catalogue, judged.series, judged.current
         np.maximum.at(catalogue.watermark.values, judged.device, judged.row_time)
-        self._windows.update(series, catalogue.metric.values[series], judged.time, judged.value)
-        if current.all():
+        if self._groups:
+            metric = catalogue.metric.values.take(series)
+            self._windows.update(series, metric, judged.time, judged.value)
+        if np.count_nonzero(current) == len(current):
             catalogue.newest_time.values[series] = judged.time
             catalogue.newest_value.values[series] = judged.value
         else:

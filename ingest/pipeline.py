@@ -43,8 +43,6 @@ from tocsin.ingest.rules.rule_set import RuleChange, RuleSet
 from tocsin.ingest.settings import Settings
 from tocsin.ingest.views import DeviceView, PipelineStats, view_device, view_totals
 
-_RULE_FILE = "rules.toml"
-
 
 class Pipeline:
     """Owns the stages and the order in which they see things.
@@ -129,13 +127,13 @@ class Pipeline:
                 self._change_rules(lambda: self.rules.put(rule, by=by, at=now), outcome)
             case RuleDeleted(name):
                 self._change_rules(lambda: self.rules.delete(name), outcome)
-            case RuleFileLoaded(rules):
-                self._change_rules(lambda: self.rules.load(rules, file=_RULE_FILE, at=now), outcome)
+            case RuleFileLoaded(rules, file):
+                self._change_rules(lambda: self.rules.load(rules, file=file, at=now), outcome)
             case AlertCommand():
                 try:
                     outcome.alerts += self.alerts.command(fact, now)
                 except (KeyError, ValueError) as error:
-                    outcome.problems.append(str(error))
+                    outcome.problems.append(_told(error))
             case _:
                 assert_never(fact)
 
@@ -150,7 +148,7 @@ class Pipeline:
         try:
             changed = change()
         except (KeyError, ValueError) as error:
-            outcome.problems.append(str(error))
+            outcome.problems.append(_told(error))
             return
         if not changed:
             return
@@ -163,8 +161,15 @@ class Pipeline:
             if name not in after or _asks(rule.rule) != _asks(after[name].rule)
         ]
         for name in anew:
-            outcome.alerts += self.alerts.retire(name, outcome.at)
+            outcome.alerts += self.alerts.retire(name, outcome.at, self._why(name))
         self._judge.use(rules, anew)
+
+    def _why(self, name: str) -> str:
+        """Why the alerts of a rule that was in force end."""
+        kept = self.rules.get(name)
+        if kept is None:
+            return "rule deleted"
+        return "rule changed" if kept.rule.enabled else "rule disabled"
 
     def _fire_due(self, outcome: Outcome) -> None:
         self.presence.look_ahead(outcome.at)
@@ -226,6 +231,11 @@ class Pipeline:
         except (LookupError, TypeError, ValueError) as error:
             self.__init__(self.settings, self._decoder)
             raise ValueError(f"the snapshot cannot be restored: {error!r}") from error
+
+
+def _told(error: KeyError | ValueError) -> str:
+    """What an error says; that of a KeyError would be in quotes."""
+    return str(error.args[0]) if error.args else str(error)
 
 
 def _asks(rule: Rule) -> tuple[str, str | None, str]:

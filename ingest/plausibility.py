@@ -31,36 +31,61 @@ class Plausibility:
         """The readings of `batch` that count, with their event times and whether they are late."""
         catalogue = self._catalogue
         device, row, series, value = batch.device, batch.row, batch.series, batch.value
-        stated = ~np.isnan(batch.ts)
-        time = np.where(stated, batch.ts, now)
-        ahead = time > now + self._tolerance_s
-        if ahead.any():
-            time[ahead] = now
-            stated &= ~ahead
-            np.add.at(catalogue.future.values, device[row[ahead[row]]], 1)
         nth = occurrence(device)
-        again = bool(nth.any())
+        again = bool(np.count_nonzero(nth))
+        stated = ~np.isnan(batch.ts)
+        some_stated = bool(np.count_nonzero(stated))
+        if some_stated:
+            time = np.where(stated, batch.ts, now)
+            ahead = time > now + self._tolerance_s
+            if np.count_nonzero(ahead):
+                time[ahead] = now
+                stated &= ~ahead
+                np.add.at(catalogue.future.values, device[row[ahead[row]]], 1)
+        else:
+            time = np.full(len(device), now)
         before = newest_before(device, time, catalogue.watermark.values, again)
         # Without a time of its own a reading is the newest there is, also where the device's
         # other times run ahead of ours: else it would be late, and never ring.
-        time = np.where(stated, time, np.maximum(time, before))
+        newest = np.maximum(time, before)
+        time = np.where(stated, time, newest) if some_stated else newest
         at = time[row]
-        if stated.any():
-            late = (time < before - catalogue.lateness_s.values[device])[row]
-            new = self._new(series, at, value, late, stated[row], again)
-            if not new.all():
-                np.add.at(catalogue.duplicates.values, device[row[~new]], 1)
-                row, series, value = row[new], series[new], value[new]
-                at, late = at[new], late[new]
-            np.add.at(catalogue.late.values, device[row[late]], 1)
-            timely = np.where(late, -np.inf, at)
-            newest = newest_before(series, timely, catalogue.newest_time.values, again)
-            current = ~late & (at >= newest)
-        else:
-            late, current = np.zeros(len(row), np.bool_), np.ones(len(row), np.bool_)
+        late, current = np.zeros(len(row), np.bool_), np.ones(len(row), np.bool_)
+        if some_stated:
+            needed_from = before - catalogue.lateness_s.values.take(device)
+            late = (time < needed_from)[row]
+            if again or not self._all_new(stated, series, at, late):
+                new = self._new(series, at, value, late, stated[row], again)
+                if not new.all():
+                    np.add.at(catalogue.duplicates.values, device[row[~new]], 1)
+                    row, series, value = row[new], series[new], value[new]
+                    at, late = at[new], late[new]
+                np.add.at(catalogue.late.values, device[row[late]], 1)
+                timely = np.where(late, -np.inf, at)
+                newest = newest_before(series, timely, catalogue.newest_time.values, again)
+                current = ~late & (at >= newest)
+            remember = stated[row]
+            if np.count_nonzero(remember) == len(remember):
+                remember = slice(None)
+            self._recent.add(
+                series[remember],
+                at[remember],
+                value[remember],
+                needed_from[row[remember]],
+                again,
+            )
         np.add.at(catalogue.readings.values, device[row], 1)
         np.add.at(catalogue.count.values, series, 1)
         return Judged(device, time, nth, row, series, value, at, late, current)
+
+    def _all_new(self, stated: Mask, series: NDArray[np.int32], at: Floats, late: Mask) -> bool:
+        """Whether all readings, each of another series, are newer than what is known of them."""
+        newer = at > self._catalogue.newest_time.values.take(series)
+        return (
+            np.count_nonzero(newer) == len(newer)
+            and np.count_nonzero(stated) == len(stated)
+            and not np.count_nonzero(late)
+        )
 
     def _new(
         self,
@@ -71,7 +96,7 @@ class Plausibility:
         stated: Mask,
         again: bool,
     ) -> Mask:
-        """Which readings are not repetitions; those with a time of their own are remembered.
+        """Which readings are not repetitions.
 
         A reading newer than all of its series is new. Without a time of its own a repetition
         cannot be told from a new reading, and counts.
@@ -83,14 +108,6 @@ class Plausibility:
             new[doubtful] = ~self._recent.known(series[doubtful], at[doubtful], value[doubtful])
             if again:
                 new[_repeated(np.flatnonzero(stated), series, at, value)] = False
-        remember = stated & new
-        if remember.all():
-            remember = slice(None)
-        device = self._catalogue.device.values[series[remember]]
-        needed_from = (
-            self._catalogue.watermark.values[device] - self._catalogue.lateness_s.values[device]
-        )
-        self._recent.add(series[remember], at[remember], value[remember], needed_from, again)
         return new
 
     def state(self) -> list[Any]:

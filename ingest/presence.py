@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.growing import Growing
+from tocsin.ingest.intervals import Intervals
+from tocsin.ingest.order import occurrence
 from tocsin.ingest.outcome import Presence
 from tocsin.ingest.settings import Settings
 
@@ -77,8 +79,7 @@ _NEVER, _FRESH, _STALE, _SILENT = range(4)
 _OVERDUE = {_FRESH: Cause.OVERDUE, _STALE: Cause.LONG_OVERDUE}
 
 _COUNTS = -1  # in place of a number of messages: the connection counts for the device
-_LONGER, _SHORTER = 0.5, 0.1  # weight of a gap longer, or shorter, than the interval learned
-_LONGEST_JUMP = 4.0  # intervals: a gap beyond is an outage more likely than a new habit
+_MOST_REPORTS = 1024  # that wait to be learned from
 
 
 class _Link:
@@ -98,7 +99,8 @@ class PresenceBook:
 
     Timers are lazy: a device has one entry in the heap, and when that is due it is looked up
     whether it was heard of since. So a reading costs no heap operation, and looking more often
-    changes nothing.
+    changes nothing. Reports are learned from when there are many, or before a timer fires that
+    they might put off, or bring forward.
     """
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
@@ -117,13 +119,10 @@ class PresenceBook:
 
         self._freshness = Growing[np.int8](np.int8, _NEVER)
         self.last_seen = Growing[np.float64](np.float64, np.nan)
-        self._heard = Growing[np.float64](np.float64, np.nan)  # deadlines count from here
-        self._sampled = Growing[np.float64](np.float64, np.nan)  # the gap is measured from here
-        self._interval = Growing[np.float64](np.float64, settings.default_interval_s)
-        self._gaps = Growing[np.int8](np.int8, 0)  # seen, at most 2
-        self._expected = Growing[np.float64](np.float64, settings.default_interval_s)
-        self._learns = Growing[np.bool_](np.bool_, False)  # the profile does not say
+        self._intervals = Intervals(settings, catalogue)
         self._scheduled = Growing[np.float64](np.float64, np.inf)  # the device's entry in the heap
+        self._reports: list[tuple[NDArray[np.int32], float]] = []  # devices, each once, and when
+        self._reports_count = 0
 
     def reach(self, devices: int) -> None:
         """Know devices up to this number of them."""
@@ -133,20 +132,9 @@ class PresenceBook:
             self._via.append(None)
             self._revision.append(0)
             self.settled.append(None)
-            for column in (*self._columns().values(), self._expected, self._learns):
+            for column in (self._freshness, self.last_seen, self._scheduled):
                 column.reach(device + 1)
-            self._expect(device)
-
-    def _expect(self, device: int) -> None:
-        """Settle how often a device should report: its profile says, or what was learned."""
-        expected_s = self._catalogue.profiles[device].expected_interval_s
-        self._learns.values[device] = expected_s is None
-        if expected_s is None:
-            expected_s = self._settings.default_interval_s
-            if self._gaps.values[device] >= 2:
-                interval = self._interval.values.item(device)
-                expected_s = max(interval, self._settings.min_interval_s)
-        self._expected.values[device] = expected_s
+            self._intervals.reach(device)
 
     def view(self, device: int) -> Presence:
         seen = self.last_seen.values.item(device)
@@ -224,47 +212,37 @@ class PresenceBook:
         """Readings of `devices` (each once) arrived."""
         if not len(devices):
             return []
-        self._learn(devices, now)
         self.last_seen.values[devices] = now
-        self._heard.values[devices] = now
+        self._reports.append((devices, now))
+        self._reports_count += len(devices)
         freshness = self._freshness.values
         changes: list[Presence] = []
-        for device in devices[freshness[devices] != _FRESH].tolist():
-            changes += self._freshness_turns(device, Cause.REPORT)
-        self._schedule(devices)
+        turns = freshness[devices] != _FRESH
+        if np.count_nonzero(turns):
+            for device in devices[turns].tolist():
+                changes += self._freshness_turns(device, Cause.REPORT)
+        if self._reports_count >= _MOST_REPORTS:
+            self._learn()
         return changes
 
-    def _learn(self, devices: NDArray[np.int32], now: float) -> None:
-        """How often a device reports: a mean that follows longer gaps faster than shorter ones.
-
-        Messages closer than `min_interval_s` are one report, so a device that publishes its
-        metrics one by one every minute counts as one that reports every minute.
-        """
-        sampled = self._sampled.values[devices]
-        gap = now - sampled
-        counts = gap >= self._settings.min_interval_s
-        self._sampled.values[devices[counts | np.isnan(sampled)]] = now
-        if not counts.any():
+    def _learn(self) -> None:
+        """Take in the reports that wait, in order."""
+        if not self._reports:
             return
-        device, gap = devices[counts], gap[counts]
-        seen, interval = self._gaps.values[device], self._interval.values[device]
-        floor = np.maximum(interval, self._settings.default_interval_s)
-        gap = np.where(
-            seen == 0, gap, np.minimum(gap, _LONGEST_JUMP * np.where(seen == 1, floor, interval))
-        )
-        weight = np.where((seen == 1) | (gap > interval), _LONGER, _SHORTER)
-        interval = np.where(seen == 0, gap, interval + weight * (gap - interval))
-        self._interval.values[device] = interval
-        self._gaps.values[device] = np.minimum(seen + 1, 2)
-        learned = (seen >= 1) & self._learns.values[device]
-        self._expected.values[device[learned]] = np.maximum(
-            interval[learned], self._settings.min_interval_s
-        )
+        device = np.concatenate([devices for devices, _ in self._reports])
+        at = np.repeat([at for _, at in self._reports], [len(each) for each, _ in self._reports])
+        self._reports.clear()
+        self._reports_count = 0
+        nth = occurrence(device)
+        for number in range(int(nth.max()) + 1):
+            here = np.flatnonzero(nth == number)
+            self._intervals.learn(device[here], at[here])
+            self._schedule(device[here])
 
     def _schedule(self, devices: NDArray[np.int32]) -> None:
         due = (
-            self._heard.values[devices]
-            + self._settings.stale_after * self._expected.values[devices]
+            self._intervals.heard.values[devices]
+            + self._settings.stale_after * self._intervals.expected.values[devices]
         )
         sooner = due < self._scheduled.values[devices]
         if sooner.any():
@@ -290,6 +268,7 @@ class PresenceBook:
 
     def started(self, now: float) -> list[Presence]:
         """The server is back: connections are gone, and nobody was late while it was away."""
+        self._learn()
         changes: list[Presence] = []
         self._links.clear()
         self._clients.clear()
@@ -298,24 +277,30 @@ class PresenceBook:
             self.settled[device] = None
             changes += self._connection_turns(device, Cause.RESTARTED, "server restarted")
         count = len(self._via)
-        self._sampled.values[:count] = np.nan
+        self._intervals.pause()
         self._scheduled.values[:count] = np.inf
         for device in np.flatnonzero(self._freshness.values[:count] != _NEVER).tolist():
-            self._heard.values[device] = now
+            self._intervals.heard.values[device] = now
             self._wait_for_next(device)
         return changes
 
     def next_due(self) -> float | None:
         """When `fire_next` may have something to tell; it may turn out to be nothing."""
-        return self._timers[0][0] if self._timers else None
+        due = self._timers[0][0] if self._timers else None
+        if self._reports:
+            soonest = self._reports[0][1] + self._settings.stale_after * self._intervals.shortest_s
+            return soonest if due is None else min(due, soonest)
+        return due
 
     def look_ahead(self, now: float) -> None:
         """Put off, all at once, timers due until `now` of devices that were heard of since.
 
         Those still due until `now` after that are overdue, and are for `fire_next`.
         """
-        if not self._timers or self._timers[0][0] > now:
+        due = self.next_due()
+        if due is None or due > now:
             return
+        self._learn()
         devices: list[int] = []
         others: list[tuple[float, int, int]] = []
         while self._timers and self._timers[0][0] <= now:
@@ -329,7 +314,9 @@ class PresenceBook:
         device = np.array(devices, np.intp)
         fresh = self._freshness.values[device] == _FRESH
         after = np.where(fresh, self._settings.stale_after, self._settings.silent_after)
-        overdue_at = self._heard.values[device] + after * self._expected.values[device]
+        overdue_at = (
+            self._intervals.heard.values[device] + after * self._intervals.expected.values[device]
+        )
         self._scheduled.values[device] = overdue_at
         for each, due in zip(devices, overdue_at.tolist(), strict=True):
             heappush(self._timers, (due, 0, each))
@@ -366,7 +353,9 @@ class PresenceBook:
     def _overdue_at(self, device: int) -> float:
         fresh = self._freshness.values[device] == _FRESH
         after = self._settings.stale_after if fresh else self._settings.silent_after
-        return self._heard.values.item(device) + after * self._expected.values.item(device)
+        return self._intervals.heard.values.item(
+            device
+        ) + after * self._intervals.expected.values.item(device)
 
     def _wait_for_next(self, device: int) -> None:
         if self._freshness.values.item(device) in _OVERDUE:
@@ -382,14 +371,12 @@ class PresenceBook:
         return {
             "freshness": self._freshness,
             "last_seen": self.last_seen,
-            "heard": self._heard,
-            "sampled": self._sampled,
-            "interval": self._interval,
-            "gaps": self._gaps,
             "scheduled": self._scheduled,
+            **self._intervals.columns(),
         }
 
     def state(self) -> dict[str, Any]:
+        self._learn()
         count = len(self._via)
         return {
             "connection": self._connection,
@@ -402,7 +389,7 @@ class PresenceBook:
                 for client, link in self._links.items()
             ],
             "next_link": self._next_link,
-            "timers": self._timers,
+            "timers": sorted(self._timers),
             "by_device": {name: column.values[:count] for name, column in self._columns().items()},
         }
 
@@ -428,6 +415,4 @@ class PresenceBook:
         for name, column in self._columns().items():
             column.load(state["by_device"][name])
         for device in range(len(self._via)):
-            for column in (self._expected, self._learns):
-                column.reach(device + 1)
-            self._expect(device)
+            self._intervals.reach(device)

@@ -91,8 +91,8 @@ class RecentReadings:
         found = np.zeros(len(series), np.bool_)
         for rings, here in self._by_depth(series):
             slot = self._slot_of.values[series[here]]
-            same = (rings.time.values[slot] == time[here, None]) & (
-                rings.value.values[slot] == value[here, None]
+            same = (rings.time.values[slot] == time[here][:, None]) & (
+                rings.value.values[slot] == value[here][:, None]
             )
             found[here] = same.any(axis=1)
         return found
@@ -104,20 +104,26 @@ class RecentReadings:
 
         `needed_from` is the oldest event time that the series of each reading still needs.
         """
+        if not len(series):
+            return
         self._admit(series)
         nth = occurrence(series) if again else np.zeros(len(series), np.intp)
         while self._deepen(series, nth, needed_from):
             pass
         for rings, here in self._by_depth(series):
             slot = self._slot_of.values[series[here]]
-            place = rings.next.values[slot] + nth[here]
-            rings.time.values[slot, place % rings.depth] = time[here]
-            rings.value.values[slot, place % rings.depth] = value[here]
-            rings.next.values[slot] = place + 1
+            count = rings.next.values[slot] + nth[here]
+            place = slot * rings.depth + count % rings.depth
+            rings.time.values.reshape(-1)[place] = time[here]
+            rings.value.values.reshape(-1)[place] = value[here]
+            rings.next.values[slot] = count + 1
 
-    def _by_depth(self, series: Ids) -> list[tuple[_Rings, Places]]:
+    def _by_depth(self, series: Ids) -> list[tuple[_Rings, Places | slice]]:
         """The readings by the depth at which their series is; those of no depth are left out."""
-        depth = self._depth_of.values[series]
+        depth = self._depth_of.values.take(series)
+        first = depth.item(0)
+        if first >= 0 and np.count_nonzero(depth == first) == len(depth):
+            return [(self._rings[first], slice(None))]
         return [
             (self._rings[place], np.flatnonzero(depth == place))
             for place in np.flatnonzero(np.bincount(depth + 1)[1:]).tolist()
@@ -127,9 +133,9 @@ class RecentReadings:
         length = int(series.max(initial=-1)) + 1
         self._depth_of.reach(length)
         self._slot_of.reach(length)
-        unknown = series[self._depth_of.values[series] < 0]
-        if len(unknown):
-            new = np.unique(unknown)
+        unknown = self._depth_of.values.take(series) < 0
+        if np.count_nonzero(unknown):
+            new = np.unique(series[unknown])
             self._depth_of.values[new] = 0
             self._slot_of.values[new] = self._rings[0].take(len(new))
 
@@ -141,10 +147,11 @@ class RecentReadings:
                 continue
             slot = self._slot_of.values[series[here]]
             victim = (rings.next.values[slot] + nth[here]) % rings.depth
-            lost = rings.time.values[slot, victim] >= needed_from[here]
+            lost = rings.time.values.reshape(-1)[slot * rings.depth + victim] >= needed_from[here]
             lost |= nth[here] >= rings.depth
-            if lost.any():
-                moved |= self._move(np.unique(series[here[lost]]), self._rings.index(rings) + 1)
+            if np.count_nonzero(lost):
+                lost_of = np.unique(series[here][lost])
+                moved |= self._move(lost_of, self._rings.index(rings) + 1)
         return moved
 
     def _move(self, series: Ids, place: int) -> bool:

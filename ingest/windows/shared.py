@@ -83,8 +83,8 @@ class SharedWindows:
         """Takes in readings, in order of arrival; those of metrics without a window are dropped."""
         if not self._panes:
             return
-        windowed = self._windowed.values[metric]
-        if not windowed.all():
+        windowed = self._windowed.values.take(metric)
+        if np.count_nonzero(windowed) < len(windowed):
             series, metric = series[windowed], metric[windowed]
             time, value = time[windowed], value[windowed]
         if not self._backlog.has_room(len(series)):

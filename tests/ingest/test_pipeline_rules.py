@@ -5,13 +5,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.ingest.rules.interpreter import Value, evaluate
 from tests.ingest.rules.trees import conditions
 from tests.ingest.scripts import START, message, new_pipeline
-from tocsin.ingest.facts import RulePut
+from tocsin.ingest.facts import AlertCommand, Fact, RuleDeleted, RuleFileLoaded, RulePut
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.checker import check
 from tocsin.ingest.rules.expression import Expression
@@ -234,3 +236,36 @@ def test_a_window_asked_of_anew_keeps_what_it_has() -> None:
     assert active(pipeline) == {("mean", "d"), ("most", "d")}
     pipeline.feed([message("d", {"t": 19.0})], START + 4)
     assert active(pipeline) == {("most", "d"), ("rise", "d")}
+
+
+HOT = Rule(name="hot", when="t > 80")
+
+
+@pytest.mark.parametrize(
+    ("fact", "reason"),
+    [
+        (RuleDeleted("hot", "ann"), "rule deleted"),
+        (RulePut(replace(HOT, enabled=False), "ann"), "rule disabled"),
+        (RulePut(replace(HOT, when="t > 85"), "ann"), "rule changed"),
+    ],
+)
+def test_an_alert_says_what_became_of_its_rule(fact: Fact, reason: str) -> None:
+    pipeline = new_pipeline()
+    pipeline.feed([RulePut(HOT, "ann"), message("d", {"t": 90.0})], START)
+    (alert,) = pipeline.feed([fact], START + 1).alerts
+    assert alert.comments[-1].note == reason
+
+
+def test_what_cannot_be_applied_is_told_in_plain_words() -> None:
+    pipeline = new_pipeline()
+    command = AlertCommand("gone", "ack", "ann")
+    (problem,) = pipeline.feed([command], START).problems
+    assert problem == "alert 'gone' is neither open nor recent"
+
+
+def test_rules_from_a_file_name_it() -> None:
+    pipeline = new_pipeline()
+    pipeline.feed([RuleFileLoaded([HOT], "plant.toml")], START)
+    entry = pipeline.rules.get("hot")
+    assert entry is not None
+    assert entry.source == "file:plant.toml"
