@@ -57,7 +57,6 @@ class Intervals:
         Messages closer than `min_interval_s` are one report, so a device that publishes its
         metrics one by one every minute counts as one that reports every minute.
         """
-        self.heard.values[devices] = at
         sampled = self._sampled.values[devices]
         gap = at - sampled
         counts = gap >= self._settings.min_interval_s

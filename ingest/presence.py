@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ from tocsin.ingest.intervals import Intervals
 from tocsin.ingest.order import occurrence
 from tocsin.ingest.outcome import Presence
 from tocsin.ingest.settings import Settings
+
+Time = TypeVar("Time", float, NDArray[np.float64])
 
 
 class Connection(StrEnum):
@@ -213,6 +215,7 @@ class PresenceBook:
         if not len(devices):
             return []
         self.last_seen.values[devices] = now
+        self._intervals.heard.values[devices] = now
         self._reports.append((devices, now))
         self._reports_count += len(devices)
         freshness = self._freshness.values
@@ -288,9 +291,15 @@ class PresenceBook:
         """When `fire_next` may have something to tell; it may turn out to be nothing."""
         due = self._timers[0][0] if self._timers else None
         if self._reports:
-            soonest = self._reports[0][1] + self._settings.stale_after * self._intervals.shortest_s
+            soonest = self._soonest(self._reports[0][1])
             return soonest if due is None else min(due, soonest)
         return due
+
+    def _soonest(self, heard: Time) -> Time:
+        """Before this nobody is overdue who was heard of then."""
+        return heard + min(self._settings.stale_after, self._settings.silent_after) * (
+            self._intervals.shortest_s
+        )
 
     def look_ahead(self, now: float) -> None:
         """Put off, all at once, timers due until `now` of devices that were heard of since.
@@ -300,7 +309,6 @@ class PresenceBook:
         due = self.next_due()
         if due is None or due > now:
             return
-        self._learn()
         devices: list[int] = []
         others: list[tuple[float, int, int]] = []
         while self._timers and self._timers[0][0] <= now:
@@ -312,13 +320,20 @@ class PresenceBook:
         for timer in others:
             heappush(self._timers, timer)
         device = np.array(devices, np.intp)
+        # Most were heard of just now, which needs no knowledge of their habits.
+        soonest = self._soonest(self._intervals.heard.values[device])
+        if np.count_nonzero(soonest > now) < len(device) or (
+            self._reports and self._soonest(self._reports[0][1]) <= now
+        ):
+            self._learn()
         fresh = self._freshness.values[device] == _FRESH
         after = np.where(fresh, self._settings.stale_after, self._settings.silent_after)
         overdue_at = (
             self._intervals.heard.values[device] + after * self._intervals.expected.values[device]
         )
-        self._scheduled.values[device] = overdue_at
-        for each, due in zip(devices, overdue_at.tolist(), strict=True):
+        due_at = np.where(soonest > now, soonest, overdue_at)
+        self._scheduled.values[device] = due_at
+        for each, due in zip(devices, due_at.tolist(), strict=True):
             heappush(self._timers, (due, 0, each))
 
     def fire_next(self) -> tuple[float, list[Presence]]:
@@ -371,7 +386,6 @@ class PresenceBook:
         return {
             "freshness": self._freshness,
             "last_seen": self.last_seen,
-            "scheduled": self._scheduled,
             **self._intervals.columns(),
         }
 
@@ -389,7 +403,8 @@ class PresenceBook:
                 for client, link in self._links.items()
             ],
             "next_link": self._next_link,
-            "timers": sorted(self._timers),
+            # Those of devices follow from when they were heard of.
+            "timers": sorted(timer for timer in self._timers if timer[1]),
             "by_device": {name: column.values[:count] for name, column in self._columns().items()},
         }
 
@@ -416,3 +431,5 @@ class PresenceBook:
             column.load(state["by_device"][name])
         for device in range(len(self._via)):
             self._intervals.reach(device)
+            self._scheduled.reach(device + 1)
+            self._wait_for_next(device)

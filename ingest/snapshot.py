@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 
 _ARRAY = 1  # msgpack extension: dtype and shape in msgpack, then the bytes of the array
 
