@@ -57,6 +57,12 @@ class Refused(Exception):
         self.reason = reason
 
 
+def _arrived_on(scope: Scope) -> str:
+    """Our end of the connection, as a Host header writes it."""
+    here = str((scope.get("server") or ("",))[0])
+    return f"[{here}]" if ":" in here else here
+
+
 class Guards:
     """Lets through what may pass; the user's name is then in `request.state.user` (None: nobody).
 
@@ -85,7 +91,7 @@ class Guards:
         protected = _Headers(send)
         try:
             headers = _read_headers(scope)
-            self._check_host(headers)
+            self._check_host(scope, headers)
             _check_origin(scope, headers)
             await self._authenticate(scope, headers)
             if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
@@ -96,10 +102,12 @@ class Guards:
             return
         await self._app(scope, receive, protected)
 
-    def _check_host(self, headers: dict[bytes, bytes]) -> None:
+    def _check_host(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """The names of the settings, and the address the connection arrived on: rebinding needs a
+        name that a stranger controls, and an IP literal is none."""
         host = headers.get(b"host", b"").decode("latin-1").lower()
         name = _without_port(host)
-        if name not in self._hosts:
+        if name not in self._hosts and name != _arrived_on(scope):
             raise Refused(
                 421,
                 f"host {host[:100]!r} is not served here; expected one of"

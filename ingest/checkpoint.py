@@ -12,8 +12,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-import structlog
-
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.storage.history.history import History, Rows
@@ -22,11 +20,13 @@ from tocsin.ingest.storage.snapshots import Snapshot, Snapshots
 from tocsin.ingest.storage.state import StateStore
 from tocsin.ingest.unsaved import UnsavedReadings
 
-log = structlog.get_logger(__name__)
+KEPT_TRANSITIONS = 10_000
+"""Outcomes with alerts that wait for state.db. Beyond it only the past of an alert has a gap: the
+alerts themselves are in snapshot and journal."""
 
 
 class Checkpoints:
-    """State: the transitions not yet in state.db, and when a checkpoint last succeeded."""
+    """State: the transitions not yet in state.db, at most KEPT_TRANSITIONS; policy: drop_oldest."""
 
     def __init__(
         self,
@@ -43,10 +43,10 @@ class Checkpoints:
         self._history = history
         self._snapshots = snapshots
         self._state = state
-        self._transitions: deque[tuple[float, list[Alert]]] = deque()
+        self._transitions: deque[tuple[float, list[Alert]]] = deque(maxlen=KEPT_TRANSITIONS)
+        self._saving = asyncio.Lock()
         self._saved_rules = -1
         self._one_at_a_time = asyncio.Lock()
-        self.last_error: str | None = None
 
     def note(self, alerts: list[Alert], at: float) -> None:
         """Remember transitions for `save_transitions`."""
@@ -54,29 +54,37 @@ class Checkpoints:
 
     async def save_transitions(self) -> None:
         """Write the transitions noted so far to state.db, oldest first, and the rules in force."""
-        while self._transitions:
-            at, alerts = self._transitions[0]
-            await self._state.record(alerts, at)
-            self._transitions.popleft()
-        version = self._pipeline.rules.version
-        if version != self._saved_rules:
-            await self._state.save_rules(self._pipeline.rules.entries())
-            self._saved_rules = version
+        async with self._saving:
+            while self._transitions:
+                noted = self._transitions[0]
+                await self._state.record(noted[1], noted[0])
+                if (
+                    self._transitions[0] is noted
+                ):  # else it was dropped meanwhile, the oldest of too many
+                    self._transitions.popleft()
+            version = self._pipeline.rules.version
+            if version != self._saved_rules:
+                await self._state.save_rules(self._pipeline.rules.entries())
+                self._saved_rules = version
 
     async def take(
-        self, newest: Callable[[], asyncio.Future[int]], now: Callable[[], float]
+        self, newest: Callable[[], asyncio.Future[int] | None], now: Callable[[], float]
     ) -> None:
         """One checkpoint. `newest` gives the commit of the newest append.
 
         Raises what a disk or a worker raises; nothing is lost then, and the next one retries.
         """
         async with self._one_at_a_time:
-            # These four belong to one instant: no await between them.
+            # These belong to one instant: no await between them.
             committed, at = newest(), now()
+            # Nothing is on its way: what was refused is in the state, and the journal ends here.
+            settled = committed is None or (committed.done() and committed.exception() is not None)
+            position = self._journal.last_position
             chunk = self._unsaved.take()
             content = self._pipeline.snapshot()
             try:
-                position = await asyncio.shield(committed)
+                if committed is not None and not settled:
+                    position = await asyncio.shield(committed)
                 await self._history.store(
                     Rows.of(chunk, self._pipeline.catalogue.name_of), position
                 )

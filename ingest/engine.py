@@ -43,7 +43,12 @@ from tocsin.ingest.storage.history.history import (
     HistoryStats,
     Series,
 )
-from tocsin.ingest.storage.journal import Journal, JournalSettings, JournalStats
+from tocsin.ingest.storage.journal import (
+    Journal,
+    JournalSettings,
+    JournalStats,
+    JournalUnavailable,
+)
 from tocsin.ingest.storage.snapshots import Snapshots
 from tocsin.ingest.storage.state import StateSettings, StateStore
 from tocsin.ingest.unsaved import UnsavedReadings
@@ -147,6 +152,12 @@ class Engine:
             self.pipeline, self.unsaved, self._journal, self.history, self._snapshots, self.state
         )
         self._effects = Effects(self._tell_committed, self._settings.patience_s)
+        self._newest: asyncio.Future[int] | None = None
+        # True while the state is ahead of the journal: something that was judged was refused there.
+        self._ahead = False
+        self._wake: asyncio.TimerHandle | None = None
+        self._wake_due = float("inf")
+        self._tasks: list[asyncio.Task[None]] = []
         self._gathered: list[Message] = []
         self._gathered_at = self._last_batch_at = float("-inf")
         self.on_outcome: list[Listener] = []
@@ -158,21 +169,21 @@ class Engine:
 
     # -- start and stop -------------------------------------------------------------------
 
-    async def start(self, version: str, file_rules: Sequence[Rule] = ()) -> None:
-        """Rebuild the state from snapshot and journal, then run.
+    async def start(
+        self, version: str, file_rules: Sequence[Rule] = (), file: str = "rules.toml"
+    ) -> None:
+        """Rebuild the state from snapshot and journal, then run; also on a full disk, where it
+        judges and rings and stores nothing. `file` names where `file_rules` come from.
 
         Raises JournalCorrupt, and RuleError if a rule in a file has the name of one made in
         the page.
         """
         last_at = self._recover()
         self.clock = EngineClock(last_at or 0.0)
-        self._wake: asyncio.TimerHandle | None = None
-        self._wake_due = float("inf")
-        self._newest = self.record(Started(version, last_at))
+        self.record(Started(version, last_at))
         self.pipeline.rules.check_file_names(rule.name for rule in file_rules)
         if file_rules or any(e.source != API for e in self.pipeline.rules.entries()):
-            self.record(RuleFileLoaded(list(file_rules)))
-        await self._newest
+            self.record(RuleFileLoaded(list(file_rules), file))
         self._tasks = [
             asyncio.create_task(self._checkpoint_now_and_then(), name="checkpoints"),
             asyncio.create_task(self._save_transitions_now_and_then(), name="transitions"),
@@ -195,8 +206,10 @@ class Engine:
                 await self.checkpoint()
         except Exception as error:
             log.warning("no checkpoint at the end; the next start replays", error=repr(error))
-        self._effects.close()
         await self._journal.close()
+        # What the journal committed last answers before the effects that still wait go out.
+        await asyncio.sleep(0)
+        self._effects.close()
         await self._workers.close()
 
     def _recover(self) -> float | None:
@@ -267,11 +280,18 @@ class Engine:
         self, records: Sequence[Record], at: float
     ) -> "tuple[Outcome | None, asyncio.Future[int]]":
         self._newest = committed = self._journal.append(records, at)
+        committed.add_done_callback(self._answered)
         outcome = self._feed(records, at)
         if outcome:
             self._tell(outcome, committed)
         self._set_alarm_clock()
         return outcome, committed
+
+    def _answered(self, committed: "asyncio.Future[int]") -> None:
+        """A refused batch was judged all the same: a checkpoint brings journal and state together
+        again (`_checkpoint_now_and_then`), so that a restart does not ring a second time."""
+        if not committed.cancelled() and committed.exception() is not None:
+            self._ahead = True
 
     def _feed(self, records: Sequence[Record], at: float) -> Outcome | None:
         try:
@@ -312,6 +332,7 @@ class Engine:
         self._wake, self._wake_due = None, float("inf")
         if outcome := self._feed((), self._now()):
             # Its cause is everything before it.
+            assert self._newest, "start records a fact"
             self._tell(outcome, self._newest)
         self._set_alarm_clock()
 
@@ -345,7 +366,13 @@ class Engine:
         return alert
 
     async def _apply(self, fact: Fact) -> str | None:
-        """Record `fact`, wait for the disk, and say why it changed nothing, if so."""
+        """Record `fact`, wait for the disk, and say why it changed nothing, if so.
+
+        Raises JournalUnavailable. While nothing can be stored a person is told so before anything
+        changes: what is answered "not stored" is not in force either.
+        """
+        if (journal := self._journal.stats()).state == "failing":
+            raise JournalUnavailable(f"the journal cannot write: {journal.error}")
         outcome, committed = self._take([fact], self._now())
         await committed
         return "; ".join(outcome.problems) if outcome else "the pipeline failed; see the log"
@@ -391,7 +418,18 @@ class Engine:
     # -- to disk --------------------------------------------------------------------------
 
     async def checkpoint(self) -> None:
-        await self._checkpoints.take(lambda: self._newest, self.clock.now)
+        if self._newest is None:
+            return
+        ahead, self._ahead = self._ahead, False
+        try:
+            await self._checkpoints.take(lambda: self._newest, self.clock.now)
+        except BaseException:
+            self._ahead |= ahead
+            raise
+
+    async def save_transitions(self) -> None:
+        """Write what alerts went through to state.db now."""
+        await self._checkpoints.save_transitions()
 
     async def _checkpoint_now_and_then(self) -> None:
         passed = 0.0
@@ -399,14 +437,19 @@ class Engine:
             await asyncio.sleep(1.0)
             passed += 1.0
             full = len(self.unsaved) >= self._settings.checkpoint_readings
-            if passed >= self._settings.checkpoint_s or full:
+            journal = self._journal.stats()
+            if journal.state == "failing" and not journal.pending_bytes:
+                # Nothing waits, so nothing would find out that there is space again.
+                self._take((), self._now())
+            apart = self._ahead and journal.state == "ok"
+            if passed >= self._settings.checkpoint_s or full or apart:
                 passed = 0.0
                 await self._try("checkpoint", self.checkpoint())
 
     async def _save_transitions_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(self._settings.transitions_s)
-            await self._try("alert transitions", self._checkpoints.save_transitions())
+            await self._try("alert transitions", self.save_transitions())
 
     async def _maintain_now_and_then(self) -> None:
         while True:

@@ -141,6 +141,60 @@ def test_a_full_disk_stops_acks_but_no_alarm_and_recovers(tmp_path: Path):
         server.kill()
 
 
+def acknowledged(server: Server, seq: int, packet_id: int) -> bool:
+    """Publish one reading at QoS 1; whether it is acknowledged before the connection ends."""
+    with connected(server.mqtt, "d") as sock:
+        sock.settimeout(15)
+        sock.sendall(publish_packet("devices/d/telemetry", b'{"seq": %d}' % seq, 1, packet_id))
+        return sock.recv(4) == b"\x40\x02" + packet_id.to_bytes(2, "big")
+
+
+def test_beyond_patience_nothing_refused_is_in_force_and_nothing_rings_twice(tmp_path: Path):
+    flag = tmp_path / "full"
+    server = Server(
+        tmp_path / "data", program=FAULTS / "full_disk.py", env={"TEST_DISK_FULL": str(flag)}
+    ).start()
+    try:
+        assert server.send("POST", "/api/rules", RULE).status_code == 201
+        flag.touch()
+        assert not acknowledged(server, 900, 1), "refused, so that the device tries again"
+        [alert] = server.get("/api/alerts")
+        answer = server.send("POST", f"/api/alerts/{alert['id']}/ack", {})
+        assert answer.status_code == 503
+        assert server.send("POST", "/api/rules", {**RULE, "name": "other"}).status_code == 503
+        assert [r["name"] for r in server.get("/api/rules")] == ["rings-once"]
+        assert server.get("/api/alerts")[0]["state"] == "active"
+
+        flag.unlink()
+        recovered = lambda: server.get("/api/status")["journal"]["state"] == "ok"  # noqa: E731
+        wait_for("the journal writes again by itself", recovered)
+        snapshots = tmp_path / "data" / "snapshots"
+        wait_for("a checkpoint of what was refused", lambda: any(snapshots.glob("*.snapshot")))
+        server.kill()
+        server.start()
+        [after] = server.get("/api/alerts")
+        assert after["id"] == alert["id"]
+    finally:
+        server.kill()
+
+
+def test_a_server_starts_on_a_full_disk_and_rings(tmp_path: Path):
+    flag = tmp_path / "full"
+    environment = {"TEST_DISK_FULL": str(flag)}
+    server = Server(tmp_path / "data", program=FAULTS / "full_disk.py", env=environment).start()
+    try:
+        assert server.send("POST", "/api/rules", RULE).status_code == 201
+        server.stop()
+        flag.touch()
+        server.start()
+        with server.events() as page, connected(server.mqtt, "d") as sock:
+            page.first("status", lambda s: s["journal"]["state"] == "failing")
+            sock.sendall(publish_packet("devices/d/telemetry", b'{"seq": 900}'))
+            page.first("alert", lambda a: a["state"] == "active")
+    finally:
+        server.kill()
+
+
 # -- the order of system calls ----------------------------------------------------------------
 
 CALL = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)(?:\(| resumed>)(.*)$")

@@ -121,3 +121,22 @@ def test_sigterm_ends_within_three_seconds_with_a_browser_connected(server: Serv
         page.first("status", lambda s: s["viewers"] == 1)
         assert server.stop() < 3
         page.first("closed", lambda _: True)
+
+
+def test_the_address_it_listens_on_is_a_name_it_answers_to(tmp_path: Path):
+    server = Server(tmp_path / "data", "--http", "127.0.0.2:0").start()
+    try:
+        assert server.http.startswith("http://127.0.0.2:")
+        assert server.get("/api/devices") == []
+    finally:
+        server.kill()
+
+
+def test_a_rule_from_a_file_says_which(tmp_path: Path):
+    rules = tmp_path / "site.toml"
+    rules.write_text('[[rule]]\nname = "hot"\nwhen = "temp_c > 80"\n')
+    server = Server(tmp_path / "data", "--rules", str(rules)).start()
+    try:
+        assert [r["source"] for r in server.get("/api/rules")] == ["file:site.toml"]
+    finally:
+        server.kill()

@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -43,10 +44,16 @@ class App:
     """One server. State: the parts, and what undoes their start, newest last."""
 
     def __init__(
-        self, settings: Settings, rules: Sequence[Rule] = (), *, demo: bool = False
+        self,
+        settings: Settings,
+        rules: Sequence[Rule] = (),
+        *,
+        rule_files: Sequence[Path] = (),
+        demo: bool = False,
     ) -> None:
         self._settings = settings
         self._rules = list(rules)
+        self._rule_files = ", ".join(file.name for file in rule_files)
         self._demo = demo
         self._undo: list[Callable[[], Awaitable[None]]] = []
 
@@ -95,8 +102,8 @@ class App:
             journal=settings.journal,
             history=settings.history,
         )
-        await self.engine.start(__version__, self._rules)
         self._undo.append(self.engine.stop)
+        await self.engine.start(__version__, self._rules, self._rule_files)
 
         wanted = settings.mqtt_address
         self.broker = Broker(

@@ -24,15 +24,17 @@ Beside = Callable[[App], Awaitable[None]]
 def run_server(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM."""
     set_up_logs(settings.log_level, settings.log_format)
-    _run(_serve(App(settings, read_rules(settings.rules)), _until_stopped))
+    _run(
+        _serve(App(settings, read_rules(settings.rules), rule_files=settings.rules), _until_stopped)
+    )
 
 
 def run_demo(settings: Settings, *, devices: int, seed: int) -> None:
     """Serve with a simulated plant beside, in a process of its own, until SIGINT or SIGTERM."""
     set_up_logs("warning" if sys.stderr.isatty() else settings.log_level, settings.log_format)
-    rules = read_rules([rules_file("plant"), *settings.rules])
+    files = (rules_file("plant"), *settings.rules)
     plant = _Plant(devices, seed)
-    _run(_serve(App(settings, rules, demo=True), plant.run_beside))
+    _run(_serve(App(settings, read_rules(files), rule_files=files, demo=True), plant.run_beside))
 
 
 async def _serve(app: App, beside: Beside) -> None:
