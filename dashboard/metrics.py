@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from tocsin.dashboard.stream.hub import StreamStats
 from tocsin.dashboard.stream.latency import LatencyHistogram
-from tocsin.ingest.engine import EngineStatus
+from tocsin.ingest.status import EngineStatus
 
 
 @dataclass(frozen=True, slots=True)

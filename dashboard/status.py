@@ -9,7 +9,7 @@ import msgspec
 
 from tocsin.dashboard.stream.latency import LatencyHistogram
 from tocsin.dashboard.views import time_of
-from tocsin.ingest.engine import EngineStatus
+from tocsin.ingest.status import EngineStatus
 
 SAMPLE_S = 1.0
 """Rates are differences over at least this long."""

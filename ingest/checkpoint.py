@@ -68,23 +68,19 @@ class Checkpoints:
                 self._saved_rules = version
 
     async def take(
-        self, newest: Callable[[], asyncio.Future[int] | None], now: Callable[[], float]
+        self, newest: Callable[[], asyncio.Future[int]], now: Callable[[], float]
     ) -> None:
         """One checkpoint. `newest` gives the commit of the newest append.
 
         Raises what a disk or a worker raises; nothing is lost then, and the next one retries.
         """
         async with self._one_at_a_time:
-            # These belong to one instant: no await between them.
+            # These four belong to one instant: no await between them.
             committed, at = newest(), now()
-            # Nothing is on its way: what was refused is in the state, and the journal ends here.
-            settled = committed is None or (committed.done() and committed.exception() is not None)
-            position = self._journal.last_position
             chunk = self._unsaved.take()
             content = self._pipeline.snapshot()
             try:
-                if committed is not None and not settled:
-                    position = await asyncio.shield(committed)
+                position = await asyncio.shield(committed)
                 await self._history.store(
                     Rows.of(chunk, self._pipeline.catalogue.name_of), position
                 )

@@ -10,7 +10,6 @@ pipeline when a timer is due, and makes checkpoints.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -36,17 +35,16 @@ from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import API
 from tocsin.ingest.rules.validation import RuleError, validate
-from tocsin.ingest.settings import Settings
+from tocsin.ingest.settings import EngineSettings, Settings
+from tocsin.ingest.status import EngineStatus
 from tocsin.ingest.storage.history.history import (
     History,
     HistorySettings,
-    HistoryStats,
     Series,
 )
 from tocsin.ingest.storage.journal import (
     Journal,
     JournalSettings,
-    JournalStats,
     JournalUnavailable,
 )
 from tocsin.ingest.storage.snapshots import Snapshots
@@ -57,56 +55,6 @@ from tocsin.ingest.workers import Workers
 log = structlog.get_logger(__name__)
 
 Listener = Callable[[Outcome], None]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """The pace of the shell. Times in seconds."""
-
-    checkpoint_s: float = 60.0
-    """Between checkpoints. A restart replays at most this much; each makes one history file."""
-    checkpoint_readings: int = 500_000
-    """A checkpoint comes earlier when this many readings wait: about 10 MB."""
-    unsaved_readings: int = 4_000_000
-    """What may wait while history cannot be written (about 85 MB); then the oldest are dropped."""
-    pace_s: float = 0.003
-    """Batches follow each other at this distance at least: what comes sooner after one is gathered
-    for the next. An idle server adds nothing; a busy one has larger batches, which cost a
-    fraction per message (docs/decisions/0002-pace.md)."""
-    patience_s: float = 2.0
-    """How long an alert's effects wait for its commit; then they go out marked not durable."""
-    tick_s: float = 0.01
-    """Timers due within this of each other are fired by one wake-up."""
-    transitions_s: float = 1.0
-    """Between writes of alert transitions to state.db."""
-    maintenance_s: float = 300.0
-    """Between runs of history's compaction, rollups and retention."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStatus:
-    """How the engine is doing. Totals count since the data folder was made, the `failures_total`
-    and `dropped_readings_total` since the start."""
-
-    messages_total: int
-    readings_total: int
-    late_total: int
-    duplicates_total: int
-    future_total: int
-    rejected_total: int
-    unclaimed_total: int
-    devices: int
-    series: int
-    failures_total: int
-    """Batches in which the pipeline raised: a fault of ours."""
-    unsaved_readings: int
-    """Readings not yet in history."""
-    dropped_readings_total: int
-    """Readings that never will be, because history could not be written for too long."""
-    troubles: dict[str, str]
-    """Background work that failed at its last try, and why."""
-    journal: JournalStats
-    history: HistoryStats
 
 
 def pass_on(done: "asyncio.Future[int]", waiting: "asyncio.Future[int]") -> None:
@@ -287,6 +235,11 @@ class Engine:
         self._set_alarm_clock()
         return outcome, committed
 
+    def _newest_commit(self) -> "asyncio.Future[int]":
+        """The commit of the newest append; `start` makes the first."""
+        assert self._newest is not None
+        return self._newest
+
     def _answered(self, committed: "asyncio.Future[int]") -> None:
         """A refused batch was judged all the same: a checkpoint brings journal and state together
         again (`_checkpoint_now_and_then`), so that a restart does not ring a second time."""
@@ -332,8 +285,7 @@ class Engine:
         self._wake, self._wake_due = None, float("inf")
         if outcome := self._feed((), self._now()):
             # Its cause is everything before it.
-            assert self._newest, "start records a fact"
-            self._tell(outcome, self._newest)
+            self._tell(outcome, self._newest_commit())
         self._set_alarm_clock()
 
     # -- what people do -------------------------------------------------------------------
@@ -418,11 +370,10 @@ class Engine:
     # -- to disk --------------------------------------------------------------------------
 
     async def checkpoint(self) -> None:
-        if self._newest is None:
-            return
+        """Bring memory to disk. Raises what a disk or a worker raises; the next one retries."""
         ahead, self._ahead = self._ahead, False
         try:
-            await self._checkpoints.take(lambda: self._newest, self.clock.now)
+            await self._checkpoints.take(self._newest_commit, self.clock.now)
         except BaseException:
             self._ahead |= ahead
             raise
@@ -438,8 +389,8 @@ class Engine:
             passed += 1.0
             full = len(self.unsaved) >= self._settings.checkpoint_readings
             journal = self._journal.stats()
-            if journal.state == "failing" and not journal.pending_bytes:
-                # Nothing waits, so nothing would find out that there is space again.
+            if self._ahead and not journal.pending_bytes:
+                # Where nothing waits, nothing would find out that there is space again.
                 self._take((), self._now())
             apart = self._ahead and journal.state == "ok"
             if passed >= self._settings.checkpoint_s or full or apart:

@@ -1,4 +1,4 @@
-"""Every limit and every span of time of the pure core, with unit, default and why."""
+"""Every limit and every span of time of the pure core and of its shell: unit, default, why."""
 
 from dataclasses import dataclass, field
 
@@ -57,6 +57,30 @@ class Settings:
 
     def profile_of(self, device: str) -> Profile:
         return next((p for p in self.profiles if p.covers(device)), _ANY)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """The pace of the shell. Times in seconds."""
+
+    checkpoint_s: float = 60.0
+    """Between checkpoints. A restart replays at most this much; each makes one history file."""
+    checkpoint_readings: int = 500_000
+    """A checkpoint comes earlier when this many readings wait: about 10 MB."""
+    unsaved_readings: int = 4_000_000
+    """What may wait while history cannot be written (about 85 MB); then the oldest are dropped."""
+    pace_s: float = 0.003
+    """Batches follow each other at this distance at least: what comes sooner after one is gathered
+    for the next. An idle server adds nothing; a busy one has larger batches, which cost a
+    fraction per message (docs/decisions/0002-pace.md)."""
+    patience_s: float = 2.0
+    """How long an alert's effects wait for its commit; then they go out marked not durable."""
+    tick_s: float = 0.01
+    """Timers due within this of each other are fired by one wake-up."""
+    transitions_s: float = 1.0
+    """Between writes of alert transitions to state.db."""
+    maintenance_s: float = 300.0
+    """Between runs of history's compaction, rollups and retention."""
 
 
 _ANY = Profile()

@@ -174,6 +174,8 @@ def test_beyond_patience_nothing_refused_is_in_force_and_nothing_rings_twice(tmp
         server.start()
         [after] = server.get("/api/alerts")
         assert after["id"] == alert["id"]
+        series = server.get("/api/devices/d/series", metric="seq")
+        assert sum(series["count"]) == 1, "what was seen stays in the chart"
     finally:
         server.kill()
 

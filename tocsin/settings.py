@@ -30,7 +30,7 @@ from tocsin.broker.settings import Settings as BrokerSettings
 from tocsin.dashboard.settings import Settings as DashboardSettings
 from tocsin.devices.profile import Profile
 from tocsin.devices.topics import TopicPattern
-from tocsin.ingest.engine import EngineSettings
+from tocsin.ingest.settings import EngineSettings
 from tocsin.ingest.settings import Settings as IngestSettings
 from tocsin.ingest.storage.history.history import HistorySettings
 from tocsin.ingest.storage.journal import JournalSettings

@@ -26,11 +26,6 @@ class DeviceGlob:
             )
         object.__setattr__(self, "_pattern", re.compile(_translate(self.text), re.DOTALL))
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether it can match one id only: its own text."""
-        return "*" not in self.text and "?" not in self.text
-
     def matches(self, device: str) -> bool:
         return self._pattern.fullmatch(device) is not None
 

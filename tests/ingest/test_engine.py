@@ -8,11 +8,11 @@ from pathlib import Path
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.storage.database import Database
-from tocsin.ingest.engine import Engine, EngineSettings
+from tocsin.ingest.engine import Engine
 from tocsin.ingest.facts import RulePut
 from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.rules.rule import Rule
-from tocsin.ingest.settings import Settings
+from tocsin.ingest.settings import EngineSettings, Settings
 from tocsin.ingest.storage.journal import Journal
 
 PACE_S = 0.2

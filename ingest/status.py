@@ -1,0 +1,32 @@
+"""How the engine is doing, in one object: for the page, `/metrics`, `tocsin doctor` and tests."""
+
+from dataclasses import dataclass
+
+from tocsin.ingest.storage.history.history import HistoryStats
+from tocsin.ingest.storage.journal import JournalStats
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """How the engine is doing. Totals count since the data folder was made, the `failures_total`
+    and `dropped_readings_total` since the start."""
+
+    messages_total: int
+    readings_total: int
+    late_total: int
+    duplicates_total: int
+    future_total: int
+    rejected_total: int
+    unclaimed_total: int
+    devices: int
+    series: int
+    failures_total: int
+    """Batches in which the pipeline raised: a fault of ours."""
+    unsaved_readings: int
+    """Readings not yet in history."""
+    dropped_readings_total: int
+    """Readings that never will be, because history could not be written for too long."""
+    troubles: dict[str, str]
+    """Background work that failed at its last try, and why."""
+    journal: JournalStats
+    history: HistoryStats
