@@ -165,6 +165,9 @@ def test_beyond_patience_nothing_refused_is_in_force_and_nothing_rings_twice(tmp
         assert [r["name"] for r in server.get("/api/rules")] == ["rings-once"]
         assert server.get("/api/alerts")[0]["state"] == "active"
 
+        # Connection facts of the device waited too; from here on nobody writes by themselves.
+        waiting = lambda: server.get("/api/status")["journal"]["pending_bytes"]  # noqa: E731
+        wait_for("all that waited is refused", lambda: waiting() == 0, 15)
         flag.unlink()
         recovered = lambda: server.get("/api/status")["journal"]["state"] == "ok"  # noqa: E731
         wait_for("the journal writes again by itself", recovered)
