@@ -43,6 +43,9 @@ _TICK_S = 0.25
 # How long `stop` waits for clients to take their last bytes.
 _LAST_BYTES_S = 0.5
 
+OnRefusal = Callable[[Message, str, float], None]
+"""A PUBLISH that is not taken in, its payload cut; why; at (engine time)."""
+
 _ORDINARY = frozenset({CLEAN, CONNECTION_LOST, KEEPALIVE, STOPPING, TAKEN_OVER})
 """Ends of a connection that are no refusal."""
 
@@ -53,7 +56,8 @@ class Broker:
     `sink` gets all PUBLISHes of a loop turn, in order of arrival, each once, with the time;
     it must not change the list. Acks leave when its awaitable is done; when that raises,
     nothing of the batch is acked. `authenticate` decides before anything changes.
-    `on_connection` hears of every accepted client's coming and going, in order with the sink.
+    `on_connection` hears of every accepted client's coming and going, in order with the sink;
+    `on_refusal`, in that order too, of messages that are too large to be given to the sink.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Broker:
         clock: Callable[[], float],
         sink: Sink,
         on_connection: OnConnection,
+        on_refusal: OnRefusal | None = None,
         authenticate: Authenticate,
         access: AccessControl,
         version: str = "",
@@ -70,6 +75,7 @@ class Broker:
         self._settings = settings
         self._clock = clock
         self._on_connection = on_connection
+        self._on_refusal = on_refusal
         self._router = Router(settings, clock)
         self._clients = Clients(
             settings,
@@ -98,6 +104,7 @@ class Broker:
             deadlines=Deadlines(_TICK_S),
             login=self._admission.login,
             ended=self._ended,
+            refused=self._refused,
             lost=self._lost,
             refresh_system=lambda: self._system.refresh(monotonic()),
             connections=set(),
@@ -177,6 +184,11 @@ class Broker:
         self._on_connection(
             client.id, False, reason, client.username, connection.address, self._clock()
         )
+
+    def _refused(self, message: Message, reason: str) -> None:
+        if self._on_refusal is not None:
+            self._intake.submit()
+            self._on_refusal(message, reason, self._clock())
 
     def _take_will(self, client: Client, will: Will) -> None:
         """Publishes a will, or lets it wait: for its delay, at most for the session's end."""

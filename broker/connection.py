@@ -7,7 +7,7 @@ from time import monotonic
 from tocsin.broker.access import Permit
 from tocsin.broker.clients import Client
 from tocsin.broker.codec import PINGRESP, PUBACK, PUBCOMP, PUBREL, ack, encode, negative_ack
-from tocsin.broker.decoder import Decoder, RefusedPublish
+from tocsin.broker.decoder import Decoder, OversizedError, RefusedPublish
 from tocsin.broker.fields import decode_topic
 from tocsin.broker.intake import Receipt
 from tocsin.broker.packets import (
@@ -105,6 +105,9 @@ class Connection(Subscriber):
                 around.intake.rest(self)
         if decoder.error is not None and not self.closed:
             error = decoder.error
+            if isinstance(error, OversizedError) and error.head is not None:
+                self.opened().messages_received += 1
+                around.refused(error.head, str(error))
             self.close(f"malformed packet: {error}", error.reason, answer=error.answer)
 
     def rested(self) -> None:

@@ -15,6 +15,8 @@ from tocsin.devices.message import Message
 
 # What one `feed` gives at most: about a millisecond's work, then it is the others' turn.
 PACKETS_PER_FEED = 1_000
+# Of a PUBLISH that is too large: enough to see what it was to be, topic and properties included.
+HEAD_BYTES = 8_192
 
 
 class RefusedPublish:
@@ -26,6 +28,16 @@ class RefusedPublish:
         self.topic = topic
         self.qos = qos
         self.packet_id = packet_id
+
+
+class OversizedError(MalformedPacketError):
+    """A packet over the limit. `head`: topic and first bytes of a PUBLISH the client may send."""
+
+    def __init__(self, length: int, limit: int, head: Message | None = None) -> None:
+        super().__init__(
+            f"packet has {length} bytes; expected at most {limit}", Reason.PACKET_TOO_LARGE
+        )
+        self.head = head
 
 
 class Decoder:
@@ -151,9 +163,13 @@ class Decoder:
                     if shift > 21:
                         raise MalformedPacketError("remaining length has more than 4 bytes")
             if length > limit:
-                raise MalformedPacketError(
-                    f"packet has {length} bytes; expected at most {limit}", Reason.PACKET_TOO_LARGE
-                )
+                end = body + min(length, HEAD_BYTES)
+                if client is not None and 0x30 <= first <= 0x3F:
+                    if end > size:
+                        self._need = end - at
+                        return at
+                    raise OversizedError(length, limit, self._head(first, data, body, end))
+                raise OversizedError(length, limit)
             end = body + length
             if client is None and first != 0x10:  # [MQTT-3.1.0-1]
                 raise MalformedPacketError(
@@ -217,6 +233,25 @@ class Decoder:
         self.more = True
         self._need = 0
         return at
+
+    def _head(self, first: int, data: bytes, body: int, end: int) -> Message | None:
+        """The PUBLISH that begins at `body`, cut at `end`; None when it could not be taken in."""
+        try:
+            qos = publish_qos(first)
+            start = body + 2
+            stop = start + (data[body] << 8) + data[body + 1]
+            at = stop + 2 if qos else stop
+            name = data[start:stop]
+            if at > end:
+                return None
+            if self._level == LEVEL_5:
+                at, _, name = self._extras(data, at, end, name)
+            topic = self._topics.get(name) or self._admit(name)
+        except (IndexError, MalformedPacketError):
+            return None
+        if topic is None or self._client is None:
+            return None
+        return Message(self._client, topic, data[at:end], qos, first & 1 == 1)
 
     def _extras(
         self, data: bytes, at: int, end: int, name: bytes

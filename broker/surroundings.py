@@ -12,6 +12,7 @@ from tocsin.broker.refusals import Refusals
 from tocsin.broker.router import Router
 from tocsin.broker.settings import Settings
 from tocsin.broker.stream import Outbox
+from tocsin.devices.message import Message
 
 if TYPE_CHECKING:
     from tocsin.broker.connection import Connection
@@ -34,6 +35,8 @@ class Surroundings:
     """Answers a CONNECT: by `accept` or `refuse`."""
     ended: Callable[["Connection", str], None]
     """The connection is over, and why. Called once, if it had opened."""
+    refused: Callable[[Message, str], None]
+    """A PUBLISH was refused for what it is, not for who sent it. Its payload is cut."""
     lost: Callable[["Connection"], None]
     """Its socket is gone."""
     refresh_system: Callable[[], None]

@@ -206,6 +206,22 @@ class Intake:
             self._read(message, gathered)
         return self._batch(messages, gathered), gathered.presence
 
+    def refuse(self, message: Message, reason: str, now: float) -> list[Presence]:
+        """Counts a message that was refused unread at the device it is of; changes in presence."""
+        gathered = _Gathered(now)
+        match self._decoder.claim(message.topic):
+            case None:
+                self._refusals.unclaimed(message, now)
+            case Rejected():
+                self._refusals.reject(None, message, reason, now)
+            case claim if claim.control:
+                pass  # for a device, not from it
+            case claim:
+                device = self._admit(claim.device, message, gathered)
+                if device is not None:
+                    self._reject(device, message, reason, now)
+        return gathered.presence
+
     def _read(self, message: Message, gathered: _Gathered) -> None:
         """The long way: one message, whatever it is."""
         match self._decoder(message.topic, message.payload):

@@ -34,6 +34,13 @@ class Disconnected(msgspec.Struct, frozen=True, array_like=True, tag="off"):
     reason: str
 
 
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
+    """The broker did not take a message in. `message` has the beginning of its payload."""
+
+    message: Message
+    reason: str
+
+
 class RulePut(msgspec.Struct, frozen=True, array_like=True, tag="rule"):
     """A rule was created or replaced by name, through the page or the API."""
 
@@ -66,5 +73,14 @@ class AlertCommand(msgspec.Struct, frozen=True, array_like=True, tag="cmd"):
     until: float | None = None
 
 
-Fact = Started | Connected | Disconnected | RulePut | RuleDeleted | RuleFileLoaded | AlertCommand
+Fact = (
+    Started
+    | Connected
+    | Disconnected
+    | Refused
+    | RulePut
+    | RuleDeleted
+    | RuleFileLoaded
+    | AlertCommand
+)
 Record = Message | Fact

@@ -28,6 +28,7 @@ from tocsin.ingest.facts import (
     Disconnected,
     Fact,
     Record,
+    Refused,
     RuleDeleted,
     RuleFileLoaded,
     RulePut,
@@ -123,6 +124,9 @@ class Pipeline:
                 outcome.presence += self.presence.connected(client, now)
             case Disconnected(client, reason):
                 outcome.presence += self.presence.disconnected(client, reason)
+            case Refused(message, reason):
+                self._messages_total += 1
+                outcome.presence += self._intake.refuse(message, reason, now)
             case RulePut(rule, by):
                 self._change_rules(lambda: self.rules.put(rule, by=by, at=now), outcome)
             case RuleDeleted(name):

@@ -101,6 +101,27 @@ def test_a_bad_packet_ends_that_connection_alone(server: Server, packet: bytes, 
     assert healthy.finish() > 0
 
 
+def test_a_payload_too_large_shows_at_its_device_also_after_a_restart(tmp_path: Path):
+    server = Server(tmp_path / "data").start()
+    try:
+        with connected(server.mqtt, "camera") as sock:
+            sock.sendall(
+                publish_packet("devices/big/telemetry", b'{"picture": "' + b"x" * 300 * 1024)
+            )
+            assert closed(sock)
+        device = wait_for("the device", lambda: server.device("big"))
+        assert (device["messages_total"], device["rejected_total"]) == (1, 1)
+        assert device["last_rejected"]["topic"] == "devices/big/telemetry"
+        assert "expected at most 266240" in device["last_rejected"]["reason"]
+        assert device["last_rejected"]["payload_preview"].startswith('{"picture": "xxx')
+        assert device["via"] == "camera"
+        server.kill()
+        server.start()
+        assert server.get("/api/devices/big")["rejected_total"] == 1
+    finally:
+        server.kill()
+
+
 def closed(sock: socket.socket) -> bool:
     """Whether the other side ends the connection, without having said more."""
     try:

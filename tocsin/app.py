@@ -25,10 +25,11 @@ from tocsin.dashboard.app import create_app
 from tocsin.dashboard.storage.users import UserStore
 from tocsin.devices.credentials import ANONYMOUS, Identity
 from tocsin.devices.formats import Decoder
+from tocsin.devices.message import Message
 from tocsin.devices.storage.credentials import CredentialStore
 from tocsin.devices.storage.database import Database, DatabaseError
 from tocsin.ingest.engine import Engine
-from tocsin.ingest.facts import Connected, Disconnected
+from tocsin.ingest.facts import Connected, Disconnected, Refused
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.validation import RuleError
 from tocsin.ingest.storage.segment import JournalCorrupt
@@ -111,6 +112,7 @@ class App:
             clock=self.engine.clock.now,
             sink=self.engine.submit,
             on_connection=self._on_connection,
+            on_refusal=self._on_refusal,
             authenticate=self._authenticate,
             access=AccessControl(),
             version=__version__,
@@ -183,6 +185,9 @@ class App:
     ) -> None:
         fact = Connected(client, username, address) if online else Disconnected(client, reason)
         self.engine.record(fact)
+
+    def _on_refusal(self, message: Message, reason: str, at: float) -> None:
+        self.engine.record(Refused(message, reason))
 
 
 def _soon(call: Callable[[], None]) -> Callable[[], Awaitable[None]]:

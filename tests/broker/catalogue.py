@@ -150,5 +150,6 @@ MISPLACED = (
     Malformed("unsuback to the server", b"\xb0\x02\0\x01", "for servers to send"),
     Malformed("pingresp to the server", b"\xd0\x00", "for servers to send"),
     Malformed("remaining length of 5 bytes", b"\x30\xff\xff\xff\xff\x01", "more than 4 bytes"),
-    Malformed("300 KiB", b"\x30\x80\xe0\x12", "expected at most 266240"),
+    Malformed("300 KiB", b"\x30\x80\xe0\x12\0\x01t" + bytes(8_189), "expected at most 266240"),
+    Malformed("300 KiB, all topic", b"\x30\x80\xe0\x12" + b"\xff" * 8_192, "at most 266240"),
 )

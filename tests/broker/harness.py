@@ -151,6 +151,8 @@ class Running:
     port: int
     connections: list[tuple[str, bool, str]] = field(default_factory=list[tuple[str, bool, str]])
     """Client id, online, reason."""
+    refusals: list[tuple[Message, str]] = field(default_factory=list[tuple[Message, str]])
+    """Messages that were not taken in, their payload cut, and why."""
 
     @asynccontextmanager
     async def peer(self) -> AsyncGenerator[Peer]:
@@ -221,6 +223,7 @@ async def running(
 ) -> AsyncGenerator[Running]:
     sink = Sink()
     heard: list[tuple[str, bool, str]] = []
+    refusals: list[tuple[Message, str]] = []
 
     def hear(
         client: str, online: bool, reason: str, username: str | None, address: str, at: float
@@ -228,18 +231,23 @@ async def running(
         heard.append((client, online, reason))
         sink.order.append(f"{client} {reason}")
 
+    def refuse(message: Message, reason: str, at: float) -> None:
+        refusals.append((message, reason))
+        sink.order.append(f"refused {message.topic}")
+
     broker = Broker(
         settings or local(),
         clock=time.time,
         sink=sink,
         on_connection=hear,
+        on_refusal=refuse,
         authenticate=authenticate,
         access=access or AccessControl(),
         version="0.0-test",
     )
     await broker.start()
     try:
-        yield Running(broker, sink, broker.addresses[0][1], heard)
+        yield Running(broker, sink, broker.addresses[0][1], heard, refusals)
     finally:
         sink.store()
         await broker.stop()

@@ -19,6 +19,7 @@ from tocsin.broker.packets import (
     Suback,
     Subscribe,
 )
+from tocsin.broker.properties import Properties
 
 
 async def narrow(broker: Running) -> Peer:
@@ -243,6 +244,47 @@ async def test_a_packet_of_full_size_passes_and_one_byte_more_does_not() -> None
         await peer.send(Publish("t", b"x" * 266_240))
         await peer.closed()
         assert (await broker.ended("c")).startswith("malformed packet: packet has 266243 bytes")
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+async def test_who_is_told_of_a_message_too_large_learns_its_topic(
+    broker: Running, qos: int
+) -> None:
+    wire = encode(Publish("devices/d/telemetry", b"x" * 300_000, qos, packet_id=7 if qos else 0))
+    async with broker.client("c") as peer:
+        # In pieces, cut within the head, behind another message and with more to come.
+        await peer.send(encode(Publish("t", b"before")) + wire[:10])
+        await peer.send(wire[10:9_000])
+        await peer.closed()
+    [(message, reason)] = broker.refusals
+    assert (message.client, message.topic, message.qos) == ("c", "devices/d/telemetry", qos)
+    assert message.payload == b"x" * len(message.payload)
+    assert 1_000 < len(message.payload) < 8_192
+    assert reason.startswith("packet has 300021 bytes" if not qos else "packet has 300023 bytes")
+    assert broker.sink.order[1] == "before"
+    assert broker.sink.order[2] == "refused devices/d/telemetry"
+    assert broker.sink.order[3].startswith("c malformed packet: ")
+
+
+async def test_a_topic_alias_of_a_message_too_large_is_known(broker: Running) -> None:
+    aliased = Properties(topic_alias=3)
+    async with broker.client5("c") as peer:
+        await peer.send(Publish("devices/d/telemetry", b"1", properties=aliased))
+        await peer.send(Publish("", b"x" * 300_000, 1, packet_id=1, properties=aliased))
+        await peer.closed()
+    assert [message.topic for message, _ in broker.refusals] == ["devices/d/telemetry"]
+
+
+@pytest.mark.parametrize("topic", ["$SYS/x", "tocsin/alerts/d/hot", "x" * 5_000])
+async def test_a_message_too_large_counts_only_where_its_client_may_publish(
+    broker: Running, topic: str
+) -> None:
+    async with broker.client("c") as peer:
+        await peer.send(Publish(topic, b"x" * 300_000))
+        await peer.closed()
+    await broker.ended("c")
+    assert broker.refusals == []
+    assert broker.refused() == {"malformed packet": 1}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from tests.broker.catalogue import Malformed
 from tests.broker.catalogue5 import MALFORMED5, MALFORMED_CONNECTS5
 from tests.broker.harness import Peer, Running, local, running
+from tocsin.broker.decoder import HEAD_BYTES
 from tocsin.broker.packets import (
     LEVEL_5,
     NO_LOCAL,
@@ -181,7 +182,7 @@ async def test_keep_alive_timeout_and_stop_are_told(broker: Running) -> None:
 
 async def test_too_large_a_packet_is_told(broker: Running) -> None:
     async with broker.client5() as peer:
-        await peer.send(b"\x30\xff\xff\xff\x7f")
+        await peer.send(b"\x30\xff\xff\xff\x7f" + bytes(HEAD_BYTES))
         assert await told(peer) == Reason.PACKET_TOO_LARGE
 
 

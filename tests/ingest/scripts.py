@@ -15,6 +15,7 @@ from tocsin.ingest.facts import (
     Connected,
     Disconnected,
     Record,
+    Refused,
     RuleDeleted,
     RuleFileLoaded,
     RulePut,
@@ -174,6 +175,9 @@ def steps(
         st.builds(message, st.sampled_from(DEVICES), odd, client),
         st.builds(Connected, client, st.none(), st.just("127.0.0.1:1")),
         st.builds(Disconnected, client, st.sampled_from(("clean", "keepalive"))),
+        st.builds(
+            Refused, st.builds(message, st.sampled_from(DEVICES), odd, client), st.just("big")
+        ),
         st.builds(RulePut, rules(("one", "two", "three"), delays), st.just("ann")),
         st.builds(RuleDeleted, st.sampled_from(("one", "two")), st.just("ann")),
         st.builds(RuleFileLoaded, st.lists(rules(("three", "four"), delays), max_size=2)),

@@ -10,6 +10,7 @@ from tests.ingest.scripts import START, Events, feed, message, new_pipeline
 from tocsin.devices.message import Message
 from tocsin.devices.profile import Profile
 from tocsin.ingest import snapshot
+from tocsin.ingest.facts import Refused
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.settings import Caps, Settings
 from tocsin.ingest.views import DeviceView
@@ -60,6 +61,27 @@ def test_a_bad_payload_is_counted_and_the_last_one_kept(
     assert device.last_rejected is not None
     assert reason in device.last_rejected.reason
     assert len(device.last_rejected.payload_preview.encode()) <= 3 * 4096
+
+
+def test_a_message_refused_unread_counts_at_the_device_it_is_of() -> None:
+    pipeline = new_pipeline()
+    of_device = message("d", b"x" * 5_000, "gateway")
+    strangers = [Message("c", topic, b"x") for topic in (f"devices/{200 * 'a'}/t", "elsewhere")]
+    command = Message("c", "devices/d/commands/open", b"x")
+    refused = [
+        Refused(each, "packet has 300000 bytes") for each in (of_device, *strangers, command)
+    ]
+    outcome = pipeline.feed(refused, START)
+    device = pipeline.device("d")
+    assert device is not None
+    assert (device.messages_total, device.rejected_total, device.readings_total) == (1, 1, 0)
+    assert device.last_rejected is not None
+    assert device.last_rejected.reason == "packet has 300000 bytes"
+    assert len(device.last_rejected.payload_preview) == 4096
+    assert outcome.new_devices == ["d"]
+    totals = pipeline.stats()
+    assert (totals.messages_total, totals.rejected_total) == (4, 2)
+    assert (totals.strangers_total, totals.unclaimed_total) == (1, 1)
 
 
 def test_a_bad_message_costs_its_neighbours_nothing() -> None:
