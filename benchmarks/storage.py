@@ -75,11 +75,14 @@ async def history(folder: Path) -> None:
     history = History(folder / "history", workers)
     rng = np.random.default_rng(1)
     rows = 500_000
+    times = MIDNIGHT - 86_400 + np.sort(rng.random(rows)) * 60
     flush = Readings(
         rng.integers(0, 2_000, rows).astype(np.int32),
-        MIDNIGHT - 86_400 + rng.random(rows) * 60,
+        times,
         rng.normal(50, 3, rows),
         np.zeros(rows, np.bool_),
+        times,
+        np.zeros(rows, np.intp),
     )
 
     def names(series: int) -> tuple[str, str]:
@@ -108,6 +111,8 @@ async def history(folder: Path) -> None:
             np.tile(times, devices),
             rng.normal(50, 3, len(series)),
             np.zeros(len(series), np.bool_),
+            np.tile(times, devices),
+            series.astype(np.intp),
         )
         await history.store(
             Rows.of(readings, lambda series: (f"pump-{series}", "temp_c")), 10 + hour

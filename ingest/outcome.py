@@ -1,5 +1,6 @@
 """What one `feed` of the pipeline concluded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,13 +16,31 @@ class Readings:
 
     `series` int32 index into the catalogue, `time` float64 event time in seconds,
     `value` float64 (booleans 0/1, strings their dictionary code), `late` bool: beyond the
-    allowed lateness, stored and shown but never judged.
+    allowed lateness, stored and shown but never judged. `arrival` float64 engine time in seconds,
+    ascending, and `row` intp, the place of its row (what came together, such as the metrics of a
+    message) among those that arrived at that instant: with these two they can be judged again.
     """
 
     series: NDArray[np.int32]
     time: NDArray[np.float64]
     value: NDArray[np.float64]
     late: NDArray[np.bool_]
+    arrival: NDArray[np.float64]
+    row: NDArray[np.intp]
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Readings]") -> "Readings":
+        """The readings of all parts, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.series for part in parts] or [np.empty(0, np.int32)]),
+            np.concatenate([part.time for part in parts] or [np.empty(0)]),
+            np.concatenate([part.value for part in parts] or [np.empty(0)]),
+            np.concatenate([part.late for part in parts] or [np.empty(0, np.bool_)]),
+            np.concatenate([part.arrival for part in parts] or [np.empty(0)]),
+            np.concatenate([part.row for part in parts] or [np.empty(0, np.intp)]),
+        )
 
 
 class Presence(msgspec.Struct, frozen=True):

@@ -64,6 +64,7 @@ class Pipeline:
         self._plausibility = Plausibility(settings, self.catalogue)
         self._judge = Judge(self.catalogue)
         self._messages_total = 0
+        self._rows, self._rows_at = 0, -np.inf  # that arrived at that instant
 
     def feed(self, records: Sequence[Record], now: float) -> Outcome:
         """Fire what is due until `now`, then take in `records`, which arrived at `now`."""
@@ -83,7 +84,7 @@ class Pipeline:
                 messages.clear()
                 self._fact(record, outcome)
         parts += self._messages(messages, outcome)
-        outcome.readings = _joined(parts)
+        outcome.readings = Readings.joined(parts) if parts else None
         outcome.new_devices = self.catalogue.devices[devices:]
         outcome.new_series = list(range(series, self.catalogue.series_count))
         return outcome
@@ -111,9 +112,13 @@ class Pipeline:
                 turn.rule, name, name, turn.truth, turn.time, now, turn.values
             )
         outcome.presence += self.presence.reported(judged.device[judged.nth == 0], now)
+        first = self._rows if now == self._rows_at else 0
+        self._rows, self._rows_at = first + len(judged.device), now
         if not len(judged.series):
             return []
-        return [Readings(judged.series, judged.time, judged.value, judged.late)]
+        arrival = np.full(len(judged.row), now)
+        row = judged.row + first if first else judged.row
+        return [Readings(judged.series, judged.time, judged.value, judged.late, arrival, row)]
 
     def _fact(self, fact: Fact, outcome: Outcome) -> None:
         now = outcome.at
@@ -206,6 +211,7 @@ class Pipeline:
         return snapshot.encode(
             {
                 "messages_total": self._messages_total,
+                "rows": [self._rows, self._rows_at],
                 "catalogue": self.catalogue.state(),
                 "presence": self.presence.state(),
                 "refusals": self.refusals.state(),
@@ -224,6 +230,7 @@ class Pipeline:
         try:
             state: dict[str, Any] = snapshot.decode(data)
             self._messages_total = state["messages_total"]
+            self._rows, self._rows_at = state.get("rows", (0, -np.inf))
             self.catalogue.load(state["catalogue"])
             self.presence.load(state["presence"])
             self.refusals.load(state["refusals"])
@@ -245,14 +252,3 @@ def _told(error: KeyError | ValueError) -> str:
 def _asks(rule: Rule) -> tuple[str, str | None, str]:
     """What makes a rule the same question as before, whatever else about it changed."""
     return rule.when, rule.clear, rule.devices
-
-
-def _joined(parts: Sequence[Readings]) -> Readings | None:
-    if len(parts) <= 1:
-        return parts[0] if parts else None
-    return Readings(
-        np.concatenate([part.series for part in parts]),
-        np.concatenate([part.time for part in parts]),
-        np.concatenate([part.value for part in parts]),
-        np.concatenate([part.late for part in parts]),
-    )

@@ -66,9 +66,9 @@ class EngineSettings:
     checkpoint_s: float = 60.0
     """Between checkpoints. A restart replays at most this much; each makes one history file."""
     checkpoint_readings: int = 500_000
-    """A checkpoint comes earlier when this many readings wait: about 10 MB."""
+    """A checkpoint comes earlier when this many readings wait: about 18 MB."""
     unsaved_readings: int = 4_000_000
-    """What may wait while history cannot be written (about 85 MB); then the oldest are dropped."""
+    """What may wait while history cannot be written (about 150 MB); then the oldest are dropped."""
     pace_s: float = 0.003
     """Batches follow each other at this distance at least: what comes sooner after one is gathered
     for the next. An idle server adds nothing; a busy one has larger batches, which cost a

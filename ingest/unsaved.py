@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from tocsin.ingest.outcome import Readings
 
-EMPTY = Readings(np.empty(0, np.int32), np.empty(0), np.empty(0), np.empty(0, np.bool_))
+EMPTY = Readings.joined([])
 
 
 class UnsavedReadings:
@@ -73,13 +73,4 @@ def _of_series(
 
 
 def _join(chunks: list[Readings]) -> Readings:
-    if not chunks:
-        return EMPTY
-    if len(chunks) == 1:
-        return chunks[0]
-    return Readings(
-        np.concatenate([c.series for c in chunks]),
-        np.concatenate([c.time for c in chunks]),
-        np.concatenate([c.value for c in chunks]),
-        np.concatenate([c.late for c in chunks]),
-    )
+    return Readings.joined(chunks) if chunks else EMPTY

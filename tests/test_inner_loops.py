@@ -175,7 +175,9 @@ def frame() -> Loop:
         at = START + turn
         for part in parts:
             late = np.zeros(len(part), np.bool_)
-            buffer.add(Readings(part, np.full(len(part), at), value[part], late), at)
+            now = np.full(len(part), at)
+            row = np.arange(len(part)) // len(METRICS)
+            buffer.add(Readings(part, now, value[part], late, now, row), at)
         event = write_event("readings", rows.event(buffer.take(), at))
         assert event.count(b"bench-") == MESSAGES * 4
 

@@ -19,7 +19,12 @@ batches = st.lists(st.lists(reading, min_size=1, max_size=8), min_size=1, max_si
 def columns(readings: list[Reading]) -> Readings:
     series, time, value, late = zip(*readings, strict=True)
     return Readings(
-        np.array(series, np.int32), np.array(time), np.array(value), np.array(late, np.bool_)
+        np.array(series, np.int32),
+        np.array(time),
+        np.array(value),
+        np.array(late, np.bool_),
+        np.full(len(readings), 100.0),
+        np.arange(len(readings)),
     )
 
 

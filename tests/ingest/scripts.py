@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -30,7 +30,17 @@ START = 1_700_000_000.0
 DEVICES = ("a", "b", "c", "d", "e", "f")
 CLIENTS = ("a", "b", "gateway")
 
-Reading = tuple[str, str, float, float, bool]  # device, metric, time, value, late
+
+class Reading(NamedTuple):
+    device: str
+    metric: str
+    time: float
+    value: float
+    late: bool
+    arrival: float
+    row: int
+
+
 Played = list[tuple[float, list[Record]]]
 
 
@@ -74,9 +84,17 @@ def note(pipeline: Pipeline, outcome: Outcome, events: Events) -> None:
     events.problems += outcome.problems
     if outcome.readings is not None:
         of = outcome.readings
-        columns = (of.series.tolist(), of.time.tolist(), of.value.tolist(), of.late.tolist())
-        for series, time, value, late in zip(*columns, strict=True):
-            events.readings.append((*pipeline.catalogue.name_of(series), time, value, late))
+        columns = zip(
+            of.series.tolist(),
+            of.time.tolist(),
+            of.value.tolist(),
+            of.late.tolist(),
+            of.arrival.tolist(),
+            of.row.tolist(),
+            strict=True,
+        )
+        for series, *rest in columns:
+            events.readings.append(Reading(*pipeline.catalogue.name_of(series), *rest))
 
 
 def feed(pipeline: Pipeline, records: Sequence[Record], now: float, events: Events) -> None:

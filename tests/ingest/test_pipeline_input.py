@@ -88,7 +88,7 @@ def test_a_bad_message_costs_its_neighbours_nothing() -> None:
     pipeline, events = new_pipeline(), Events()
     batch = [message(d, p) for d, p in [("a", {"t": 1}), ("b", b"{"), ("a", {"t": 2})]]
     feed(pipeline, batch * 2, START, events)
-    assert [(device, value) for device, _, _, value, _ in events.readings] == [
+    assert [(each.device, each.value) for each in events.readings] == [
         ("a", 1),
         ("a", 2),
     ] * 2
@@ -189,7 +189,7 @@ def test_what_is_late_is_stored_and_changes_nothing_else() -> None:
     pipeline, events = new_pipeline(), Events()
     for ts in (0, -60, -61):
         feed(pipeline, [message("d", {"ts": START + ts, "t": ts})], START, events)
-    assert [late for *_, late in events.readings] == [False, False, True]
+    assert [each.late for each in events.readings] == [False, False, True]
     device = pipeline.device("d")
     assert device is not None
     assert (device.late_total, values(device)) == (1, {"t": 0.0})

@@ -104,4 +104,6 @@ def test_every_message_is_counted_once(script: list[Step]) -> None:
     assert sum(device.messages_total for device in devices) == len(sent)
     assert pipeline.stats().messages_total == len(sent)
     assert sum(device.readings_total for device in devices) == len(events.readings)
-    assert sum(device.late_total for device in devices) == sum(late for *_, late in events.readings)
+    assert sum(device.late_total for device in devices) == sum(
+        each.late for each in events.readings
+    )

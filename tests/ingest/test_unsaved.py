@@ -7,7 +7,8 @@ from tocsin.ingest.unsaved import UnsavedReadings
 def readings(series: int, *times: float) -> Readings:
     n = len(times)
     time = np.array(times)
-    return Readings(np.full(n, series, np.int32), time, time * 10, np.zeros(n, np.bool_))
+    late, row = np.zeros(n, np.bool_), np.arange(n)
+    return Readings(np.full(n, series, np.int32), time, time * 10, late, np.full(n, 9.0), row)
 
 
 def test_take_gives_all_in_arrival_order_and_leaves_nothing():

@@ -122,7 +122,7 @@ class History:
                     "history.store",
                     Store(str(self._folder), suffix, rows.devices, rows.metrics),
                     suffix,
-                    columns=(rows.code, rows.time, rows.value, rows.late),
+                    columns=rows.columns(),
                 )
             new = [
                 File("raw", Path(one.path).parent.name, first, through, one, rolled=False)
@@ -227,6 +227,7 @@ class History:
             output=None if alone else f"raw/{day}/{suffix}",
             minute=f"minute/{day}/{suffix}",
             hour=f"hour/{month}/{suffix}",
+            without_arrival=_without_arrival(step.files),
         )
         stored = await self._written("history.merge", request, suffix, rows=_rows(step.files))
         raw = one.stored if alone else stored[0]
@@ -247,6 +248,7 @@ class History:
             raw=one.level == "raw",
             inputs=[file.stored.path for file in step.files],
             output=f"{one.level}/{one.partition}/{suffix}",
+            without_arrival=_without_arrival(step.files),
         )
         stored = await self._written("history.merge", request, suffix, rows=_rows(step.files))
         new = File(one.level, one.partition, first, last, stored[0])
@@ -367,6 +369,12 @@ class History:
 def _positions(files: Iterable[File]) -> tuple[int, int]:
     files = list(files)
     return min(file.first for file in files), max(file.last for file in files)
+
+
+def _without_arrival(files: Iterable[File]) -> list[str]:
+    return [
+        file.stored.path for file in files if file.level == "raw" and file.stored.arrived is None
+    ]
 
 
 def _rows(files: Iterable[File]) -> int:

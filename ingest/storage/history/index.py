@@ -11,7 +11,10 @@ import msgspec
 
 from tocsin.ingest.storage.files import FileLayer, write_whole
 
-FORMAT = 1
+FORMAT = 2
+"""Since 2 raw files say when their rows arrived; a folder of format 1 is read as it is."""
+
+OLDEST_FORMAT = 1
 NAME = "index.json"
 
 Level = Literal["raw", "minute", "hour"]
@@ -29,6 +32,9 @@ class Stored(msgspec.Struct, frozen=True):
     """The same of its newest row."""
     rows: int
     bytes: int
+    arrived: tuple[float, float] | None = None
+    """Raw only: arrival times of its first and last row. None for a file of format 1, whose rows
+    count as arrived at their event time."""
 
 
 class File(msgspec.Struct, frozen=True):
@@ -74,9 +80,9 @@ def load(folder: Path) -> Index:
         return Index()
     except msgspec.MsgspecError as error:
         raise HistoryCorrupt(f"{path}: {error}; expected an index of format {FORMAT}") from error
-    if index.format != FORMAT:
-        raise HistoryCorrupt(f"{path}: format {index.format}; expected {FORMAT}")
-    return index
+    if not OLDEST_FORMAT <= index.format <= FORMAT:
+        raise HistoryCorrupt(f"{path}: format {index.format}; expected {OLDEST_FORMAT} to {FORMAT}")
+    return msgspec.structs.replace(index, format=FORMAT)
 
 
 def save(files: FileLayer, folder: Path, index: Index) -> None:

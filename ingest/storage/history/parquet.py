@@ -2,10 +2,14 @@
 server never imports DuckDB, whose memory would stay with it.
 
     raw            device, metric VARCHAR · time TIMESTAMP (UTC, µs) · value DOUBLE · late BOOLEAN
+                   · arrival TIMESTAMP · arrival_row INTEGER
     minute, hour   device, metric VARCHAR · time TIMESTAMP · min, max, sum DOUBLE · count BIGINT
 
 Each file is sorted by device, metric and time, so that the statistics of its row groups lead a
-query to the few that hold its series. Any Parquet reader can open them.
+query to the few that hold its series. Any Parquet reader can open them. Readings with the same
+`arrival` and `arrival_row` came together, as the metrics of one message do; these two are the order
+in which the server judged them. Files of before there were these columns are read as if each
+reading had arrived at its event time, with an `arrival_row` of -1.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,6 +45,8 @@ def store(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], lis
     time_us = np.round(np.frombuffer(columns[1], np.float64) * 1e6).astype(np.int64)
     value = np.frombuffer(columns[2], np.float64)
     late = np.frombuffer(columns[3], np.bool_)
+    arrival_us = np.round(np.frombuffer(columns[4], np.float64) * 1e6).astype(np.int64)
+    row = np.frombuffer(columns[5], np.int32)
 
     # Codes in the order of the names, so that sorting rows sorts numbers.
     names = sorted(range(len(asked.devices)), key=lambda i: (asked.devices[i], asked.metrics[i]))
@@ -62,10 +68,12 @@ def store(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], lis
             "time": time_us[rows].astype("datetime64[us]"),
             "value": value[rows],
             "late": late[rows],
+            "arrival": arrival_us[rows].astype("datetime64[us]"),
+            "arrival_row": row[rows],
         }
         with _cursor(asked.folder) as cursor:
             cursor.register("rows_to_store", columns_of_file)
-            stored.append(_write(cursor, folder, path, "SELECT * FROM rows_to_store"))
+            stored.append(_write(cursor, folder, path, "SELECT * FROM rows_to_store", raw=True))
             cursor.unregister("rows_to_store")
     return stored, []
 
@@ -89,23 +97,23 @@ def merge(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], lis
     asked = msgspec.msgpack.decode(request, type=MergeFiles)
     folder = Path(asked.folder)
     source = _source(folder, asked.inputs)
-    rows = f"SELECT * FROM {source}"  # noqa: S608 - quoted paths
+    rows = raw_rows(folder, asked.inputs, asked.without_arrival)
     if not asked.raw:
         rows = (
             "SELECT device, metric, time, min(min) AS min, max(max) AS max,"  # noqa: S608 - quoted paths
             f" sum(sum) AS sum, sum(count)::BIGINT AS count FROM {source} GROUP BY ALL"
         )
-    wanted = [(asked.output, rows)]
+    wanted = [(asked.output, rows, asked.raw)]
     for level, output in (("minute", asked.minute), ("hour", asked.hour)):
         rows = (
             f"SELECT device, metric, date_trunc('{level}', time) AS time, min(value) AS min,"  # noqa: S608 - quoted paths
             f" max(value) AS max, sum(value) AS sum, count(*) AS count FROM {source} GROUP BY ALL"
         )
-        wanted.append((output, rows))
+        wanted.append((output, rows, False))
     with _cursor(asked.folder) as cursor:
         stored = [
-            _write(cursor, folder, output, f"{rows} ORDER BY device, metric, time")
-            for output, rows in wanted
+            _write(cursor, folder, output, f"{rows} ORDER BY device, metric, time", raw=raw)
+            for output, rows, raw in wanted
             if output is not None
         ]
     return stored, []
@@ -154,6 +162,20 @@ def series(request: msgspec.Raw, columns: list[bytes]) -> tuple[None, list[Colum
     ]
 
 
+def raw_rows(folder: Path, paths: Sequence[str], without_arrival: Sequence[str]) -> str:
+    """A query for all columns of raw files, of which some do not say when their rows arrived."""
+    newer = [path for path in paths if path not in without_arrival]
+    columns = "device, metric, time, value, late"
+    every: list[str] = []
+    for some, arrival in (
+        (newer, "arrival, arrival_row"),
+        (without_arrival, "time AS arrival, -1::INTEGER AS arrival_row"),
+    ):
+        if some:
+            every.append(f"SELECT {columns}, {arrival} FROM {_source(folder, some)}")  # noqa: S608 - quoted paths
+    return " UNION ALL ".join(every)
+
+
 def day_of(time_us: int) -> str:
     """The UTC day of a time, as in a partition's name."""
     return datetime.fromtimestamp(time_us // 1_000_000, UTC).strftime("%Y-%m-%d")
@@ -188,7 +210,9 @@ def _cursor(folder: str) -> closing[duckdb.DuckDBPyConnection]:
     return closing(_database().cursor())
 
 
-def _write(cursor: duckdb.DuckDBPyConnection, folder: Path, path: str, rows: str) -> Stored:
+def _write(
+    cursor: duckdb.DuckDBPyConnection, folder: Path, path: str, rows: str, *, raw: bool
+) -> Stored:
     """Writes the result of query `rows` to `path`; when this returns it is on disk, whole."""
     target = folder / path
     for missing in (target.parent.parent, target.parent):
@@ -204,12 +228,16 @@ def _write(cursor: duckdb.DuckDBPyConnection, folder: Path, path: str, rows: str
         DISK.close(fd)
     DISK.rename(unfinished, target)
     DISK.sync_folder(target.parent)
-    start_us, end_us, count = cursor.execute(
-        f"SELECT epoch_us(min(time)), epoch_us(max(time)), count(*) FROM {_source(folder, [path])}"  # noqa: S608 - quoted paths
+    arrival = "arrival" if raw else "time"
+    start_us, end_us, first_us, last_us, count = cursor.execute(
+        "SELECT epoch_us(min(time)), epoch_us(max(time)),"  # noqa: S608 - quoted paths
+        f" epoch_us(min({arrival})), epoch_us(max({arrival})), count(*)"
+        f" FROM {_source(folder, [path])}"
     ).fetchall()[0]
     if not count:
         raise ValueError(f"{target} has no rows; expected some")
-    return Stored(path, start_us / 1e6, end_us / 1e6, count, target.stat().st_size)
+    arrived = (first_us / 1e6, last_us / 1e6) if raw else None
+    return Stored(path, start_us / 1e6, end_us / 1e6, count, target.stat().st_size, arrived)
 
 
 def _source(folder: Path, paths: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import msgspec
 
 
 class Store(msgspec.Struct, frozen=True):
-    """Write rows (columns: code int32, time float64, value float64, late bool) as raw files.
+    """Write rows (columns of `Rows`, from `code` on, in its order) as raw files.
 
     `devices` and `metrics` name the codes. Answer: list[Stored], one file for each day of
     `suffix`-named rows, at most three (`parts` in parquet.py).
@@ -30,6 +30,8 @@ class MergeFiles(msgspec.Struct, frozen=True):
     """None: the one input stays as it is, only its rollups are made."""
     minute: str | None = None
     hour: str | None = None
+    without_arrival: list[str] = []
+    """Those of the inputs that do not say when their rows arrived."""
 
 
 class Query(msgspec.Struct, frozen=True):

@@ -56,6 +56,8 @@ def rows(readings: Sequence[Reading]) -> Rows:
         np.array([time for _, time, _ in readings], np.float64),
         np.array([value for _, _, value in readings], np.float64),
         np.array([index % 5 == 0 for index in range(len(readings))], np.bool_),
+        np.full(len(readings), MIDNIGHT),
+        np.arange(len(readings)),
     )
     return Rows.of(columns, lambda series: SERIES[series])
 
@@ -286,6 +288,40 @@ async def test_old_rows_go_and_their_rollups_answer(tmp_path: Path) -> None:
     assert (empty.grid.width_us, empty.count.sum()) == (3_600_000_000, 0)
 
 
+async def test_a_folder_of_format_1_is_read_and_its_rows_arrived_at_their_event_times(
+    tmp_path: Path,
+) -> None:
+    """Its raw files have no `arrival`; they merge with those that have."""
+    import duckdb
+
+    settings = HistorySettings(fan_in=2)
+    history = History(tmp_path, InProcess(), settings)
+    before: list[Reading] = [(0, MIDNIGHT - 60 + n, float(n)) for n in range(3)]
+    await history.store(rows(before), 1)
+    (file,) = (tmp_path / "raw").glob("*/*")
+    newer = file.rename(tmp_path / "newer.parquet")
+    columns = "SELECT * EXCLUDE (arrival, arrival_row)"
+    duckdb.execute(f"COPY ({columns} FROM '{newer}') TO '{file}' (FORMAT parquet)")
+    newer.unlink()
+    index = msgspec.json.decode((tmp_path / "index.json").read_bytes())
+    index["format"] = 1
+    del index["files"][0]["stored"]["arrived"]
+    (tmp_path / "index.json").write_bytes(msgspec.json.encode(index))
+
+    history = History(tmp_path, InProcess(), settings)
+    after: list[Reading] = [(0, MIDNIGHT - 50, 7.0)]
+    await history.store(rows(after), 2)
+    for _ in range(2):
+        await assert_as_the_oracle(history, before + after, MIDNIGHT - 60, MIDNIGHT, 60)
+        await history.maintain(MIDNIGHT + 2 * HOUR_S)
+    assert parquet_files(tmp_path) == 3, "rolled up and merged"
+    found = duckdb.execute(
+        "SELECT epoch(arrival - time), arrival_row FROM read_parquet(?) ORDER BY time",
+        [f"{tmp_path}/raw/*/*.parquet"],
+    ).fetchall()
+    assert found == [(0.0, -1)] * 3 + [(50.0, 0)]
+
+
 async def test_others_can_read_the_files(tmp_path: Path) -> None:
     history = History(tmp_path, InProcess())
     await history.store(rows([(3, MIDNIGHT + 0.25, 2.0), (0, MIDNIGHT - 1, 1.0)]), 1)
@@ -310,8 +346,8 @@ async def test_a_damaged_index_is_refused_and_a_missing_file_is_said(tmp_path: P
     assert again.missing == [str(stored.relative_to(tmp_path))]
     assert (again.covered(), again.stats().files) == (1, 0)
     index = tmp_path / "index.json"
-    newer = index.read_bytes().replace(b'"format": 1', b'"format": 2')
-    for content, reason in ((newer, "format 2; expected 1"), (b"{", "truncated")):
+    newer = index.read_bytes().replace(b'"format": 2', b'"format": 3')
+    for content, reason in ((newer, "format 3; expected 1 to 2"), (b"{", "truncated")):
         index.write_bytes(content)
         with pytest.raises(HistoryCorrupt, match=reason):
             History(tmp_path, InProcess())
@@ -427,7 +463,8 @@ async def test_an_hour_of_load_leaves_journal_and_history_within_their_bounds(
         time = np.repeat(np.arange(at - 59, at + 1), len(names))
         series = np.tile(np.arange(len(names), dtype=np.int32), 60)
         late = np.zeros(len(time), np.bool_)
-        flushed = Readings(series, time, rng.normal(50, 3, len(time)), late)
+        row = series.astype(np.intp)
+        flushed = Readings(series, time, rng.normal(50, 3, len(time)), late, time, row)
         await history.store(Rows.of(flushed, names.__getitem__), through)
         kept = snapshots.save(Snapshot(through, at, b"state"))
         journal.trim(min(kept, history.covered()))
