@@ -28,6 +28,7 @@ from tocsin.dashboard.settings import Settings
 from tocsin.dashboard.status import Status, StatusBoard
 from tocsin.dashboard.storage.users import UserStore
 from tocsin.dashboard.stream.hub import Hub
+from tocsin.dashboard.users.holds import LoginHolds
 from tocsin.dashboard.users.logins import Logins
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.engine import Engine
@@ -101,7 +102,7 @@ def create_app(
         Rules(lambda: pipeline.rules, engine.put_rule, engine.delete_rule).router(),
         Alerts(lambda: pipeline.alerts, engine.command, clock).router(),
         BrokerReport(broker_report).router(),
-        Stream(hub, settings).router(),
+        Stream(hub, settings, LoginHolds(logins.standing, settings.login_check_s)).router(),
         Session(logins, about).router(),
         Topics(pipeline.refusals.topics).router(),
         Statuses(status, registry).router(),

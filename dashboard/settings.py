@@ -38,9 +38,9 @@ class Settings:
     send_timeout_s: float = 20.0
     """A viewer that takes nothing for this long is gone."""
 
-    login_check_s: float = 300.0
-    """A stream opened with a login is closed and resumed this often, so that a removed user or
-    an expired login stops watching."""
+    login_check_s: float = 1.0
+    """The logins of open streams are looked at this often, all in one query: a removed user, or
+    one who logged out elsewhere, stops watching."""
 
     body_bytes: int = 64 * 1024
     """The largest request body. A rule takes 500 bytes."""

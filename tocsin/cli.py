@@ -324,7 +324,7 @@ def users_remove(
     config: Config = None,
     data: Data = None,
 ) -> None:
-    """Remove a person; their logins end at once."""
+    """Remove a person. Their logins end at once, pages they have open within two seconds."""
     from tocsin.dashboard.users.accounts import remove_user
 
     with _database(config, data) as database:

@@ -1,5 +1,6 @@
 """/api/stream: the live stream, and what a viewer looks at."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,10 +10,10 @@ from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from tocsin.dashboard.api.exchange import read_body
-from tocsin.dashboard.guards import LOCAL_USER
 from tocsin.dashboard.openapi import answers, takes
 from tocsin.dashboard.settings import Settings
 from tocsin.dashboard.stream.hub import Hub
+from tocsin.dashboard.users.holds import LoginHolds
 
 PING_S = 15
 """Between comments on a quiet stream, so that nothing on the way takes it for dead."""
@@ -25,9 +26,10 @@ class ViewBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Stream:
-    def __init__(self, hub: Hub, settings: Settings) -> None:
+    def __init__(self, hub: Hub, settings: Settings, holds: LoginHolds) -> None:
         self._hub = hub
         self._settings = settings
+        self._holds = holds
 
     async def watch(
         self,
@@ -47,11 +49,11 @@ class Stream:
         if self._hub.full:
             self._hub.refuse()
             raise HTTPException(503, "too many viewers, or stopping", {"retry-after": "5"})
-        logged_in = request.state.user != LOCAL_USER
+        token: str | None = request.state.token
         events = self._hub.watch(
             request.state.transport,
             last_event_id or resume,
-            self._settings.login_check_s if logged_in else None,
+            partial(self._holds.hold, token) if token else None,
         )
         return ViewerResponse(
             events,

@@ -1,6 +1,7 @@
 """Users and their logins in state.db."""
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tocsin.devices.storage.database import Database
@@ -119,6 +120,16 @@ class UserStore:
                 (token_hash, now),
             ).fetchone()
             return row[0] if row else None
+
+        return await self._database.run(select)
+
+    async def standing(self, token_hashes: Collection[bytes], now: float) -> set[bytes]:
+        """Those of `token_hashes` whose login is known and has not expired."""
+
+        def select(connection: sqlite3.Connection) -> set[bytes]:
+            query = "SELECT 1 FROM dashboard_logins WHERE token_hash = ? AND expires_at > ?"
+            found = (connection.execute(query, (each, now)).fetchone() for each in token_hashes)
+            return {each for each, row in zip(token_hashes, found, strict=True) if row}
 
         return await self._database.run(select)
 

@@ -244,12 +244,13 @@ class Hub:
         self,
         transport: asyncio.WriteTransport,
         last_event_id: str | None,
-        lasts_s: float | None = None,
+        hold: Callable[[Callable[[], None]], Callable[[], None]] | None = None,
     ) -> AsyncIterator[bytes]:
         """The stream of one new viewer, as bytes to be written one after the other.
 
-        It resumes after `last_event_id` where that is possible, and ends by itself after
-        `lasts_s`. `transport` is the connection they are written to.
+        It resumes after `last_event_id` where that is possible. `transport` is the connection
+        they are written to. `hold` is given what cuts the stream off, and gives what is called
+        when the stream has ended.
         """
         viewer = Viewer(
             transport,
@@ -263,16 +264,15 @@ class Hub:
         self._stats.opened_total += 1
         self._stats.resumed_total += missed is not None
         self._expect_status()
-        loop = asyncio.get_running_loop()
-        end = None if lasts_s is None else loop.call_later(lasts_s, viewer.finish)
+        release = hold(viewer.cut) if hold else None
         try:
             async for text in viewer.stream(self._opening(viewer, missed, last_event_id)):
                 self._stats.written_bytes_total += len(text)
                 yield text
         finally:
             self._viewers.pop(viewer.id, None)
-            if end:
-                end.cancel()
+            if release:
+                release()
 
     def _opening(
         self, viewer: Viewer, missed: list[bytes] | None, last_event_id: str | None

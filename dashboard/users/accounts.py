@@ -21,7 +21,8 @@ def add_user(database: Database, name: str, password: str, now: float) -> None:
 
 
 def remove_user(database: Database, name: str) -> None:
-    """Ends an account, its logins, and within `login_check_s` its streams. Raises UnknownUser."""
+    """Ends an account and its logins; a server that runs ends their streams within
+    `login_check_s`. Raises UnknownUser."""
     UserStore(database).remove(name)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from tocsin.dashboard.storage.users import UserStore
@@ -58,6 +58,12 @@ class Logins:
     async def user(self, token: str) -> str | None:
         """The name of the user with this login, None when there is no such login (any more)."""
         return await self._users.login_user(_hash(token), self._clock())
+
+    async def standing(self, tokens: Collection[str]) -> set[str]:
+        """Those of `tokens` whose login is not over."""
+        by_hash = {_hash(token): token for token in tokens}
+        found = await self._users.standing(by_hash, self._clock())
+        return {by_hash[each] for each in found}
 
     async def logout(self, token: str) -> None:
         await self._users.close_login(_hash(token))

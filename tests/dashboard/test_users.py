@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.dashboard.site import Site, running_site, with_settings
@@ -107,16 +108,39 @@ async def test_a_removed_user_is_out_at_once(guarded: Site):
     assert (await guarded.client.get("/api/devices")).status_code == 401
 
 
-async def test_a_stream_ends_when_its_login_must_be_seen_again(tmp_path: Path, password_hash: str):
-    settings = with_settings(require_login=True, login_check_s=0.2)
-    async with running_site(tmp_path, settings) as site:
-        UserStore(site.database).add("ann", password_hash, 0.0)
-        await login(site)
-        async with site.watch() as page:
-            await page.opened()
-            await asyncio.to_thread(remove_user, site.database, "ann")
-            await page.end()
-        assert (await site.client.get("/api/stream")).status_code == 401
+async def test_streams_of_a_removed_user_end_and_those_of_others_go_on(
+    guarded: Site, password_hash: str
+):
+    UserStore(guarded.database).add("bob", password_hash, 0.0)
+    async with httpx2.AsyncClient(base_url=guarded.url) as other:
+        credentials = {"name": "bob", "password": PASSWORD}
+        assert (await other.post("/api/login", json=credentials)).status_code == 200
+        await login(guarded)
+        async with (
+            guarded.watch() as anns,
+            guarded.watch() as second,
+            guarded.watch(client=other) as bobs,
+        ):
+            for page in (anns, second, bobs):
+                await page.opened()
+            # As `tocsin users remove` does it: with a connection of its own.
+            beside = Database.open(guarded.database.path.parent)
+            await asyncio.to_thread(remove_user, beside, "ann")
+            beside.close()
+            await anns.end()
+            await second.end()
+            await bobs.first("status", after=len(bobs.events))
+            assert not bobs.ended
+    assert (await guarded.client.get("/api/stream")).status_code == 401
+
+
+async def test_streams_end_with_a_logout_elsewhere(guarded: Site):
+    await login(guarded)
+    async with guarded.watch() as page:
+        await page.opened()
+        assert (await guarded.send("POST", "/api/logout", {})).status_code == 204
+        await page.end()
+    assert not guarded.hub.busy
 
 
 async def test_the_loop_runs_on_while_a_password_is_checked(password_hash: str):
