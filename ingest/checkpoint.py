@@ -1,7 +1,7 @@
 """Checkpoints: what is in memory goes to disk, in an order that survives a crash at any step.
 
     readings → history      what follows `history.covered` is still in the journal
-    state    → snapshot     what follows its position is still in the journal
+    state    → snapshot     what follows its position is still in the journal; a companion's with it
     journal  → trimmed      through what both cover
 
 A crash between two steps costs a longer replay and nothing else: readings through
@@ -12,7 +12,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from tocsin.ingest import snapshot
 from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.companion import NOBODY, Companion
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.storage.history.history import History, Rows
 from tocsin.ingest.storage.journal import Journal
@@ -43,6 +45,7 @@ class Checkpoints:
         self._history = history
         self._snapshots = snapshots
         self._state = state
+        self.companion: Companion = NOBODY
         self._transitions: deque[tuple[float, list[Alert]]] = deque(maxlen=KEPT_TRANSITIONS)
         self._saving = asyncio.Lock()
         self._saved_rules = -1
@@ -75,16 +78,19 @@ class Checkpoints:
         Raises what a disk or a worker raises; nothing is lost then, and the next one retries.
         """
         async with self._one_at_a_time:
-            # These four belong to one instant: no await between them.
+            # These five belong to one instant: no await between them.
             committed, at = newest(), now()
             chunk = self._unsaved.take()
             content = self._pipeline.snapshot()
+            companion = asyncio.ensure_future(self.companion.snapshot())
             try:
                 position = await asyncio.shield(committed)
+                content = snapshot.join(content, await companion)
                 await self._history.store(
                     Rows.of(chunk, self._pipeline.catalogue.name_of), position
                 )
             except BaseException:
+                companion.cancel()
                 self._unsaved.put_back()
                 raise
             self._unsaved.saved()

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import structlog
 
+from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.storage.database import Database
+from tocsin.ingest import snapshot as snapshots
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.checkpoint import Checkpoints
 from tocsin.ingest.clock import EngineClock
+from tocsin.ingest.companion import Companion
 from tocsin.ingest.effects import Effects
 from tocsin.ingest.facts import (
     AlertCommand,
@@ -106,7 +109,7 @@ class Engine:
         self._wake: asyncio.TimerHandle | None = None
         self._wake_due = float("inf")
         self._tasks: list[asyncio.Task[None]] = []
-        self._gathered: list[Message] = []
+        self._gathered: list[Message | BrokerFact] = []
         self._gathered_at = self._last_batch_at = float("-inf")
         self.on_outcome: list[Listener] = []
         self.on_committed: list[Listener] = []
@@ -114,6 +117,10 @@ class Engine:
         """Batches in which the pipeline raised: a fault of ours, logged; the rest goes on."""
         self.troubles: dict[str, str] = {}
         """Background work that failed at its last try, and why."""
+
+    def accompany(self, companion: Companion) -> None:
+        """From the coming `start` on, `companion` is rebuilt and snapshotted with the pipeline."""
+        self._checkpoints.companion = companion
 
     # -- start and stop -------------------------------------------------------------------
 
@@ -162,10 +169,13 @@ class Engine:
 
     def _recover(self) -> float | None:
         """Snapshot, then the journal behind it, through the code that first judged it."""
+        companion = self._checkpoints.companion
         position, last_at = 0, self._journal.last_at
         while snapshot := self._snapshots.newest():
             try:
-                self.pipeline.restore(snapshot.content)
+                own, others = snapshots.split(snapshot.content)
+                companion.restore(others)
+                self.pipeline.restore(own)
             except ValueError as error:
                 log.warning("snapshot of another version passed over", error=str(error))
                 self._snapshots.discard(snapshot)
@@ -173,8 +183,11 @@ class Engine:
                 position = snapshot.position
                 last_at = max(snapshot.at, last_at or 0.0)
                 break
+        else:
+            companion.restore(b"")
         covered, entries = self.history.covered(), 0
         for entry in self._journal.replay(position):
+            companion.replay(entry.records, entry.at, entry.position)
             outcome = self._feed(entry.records, entry.at)
             if outcome and outcome.readings and entry.position > covered:
                 self.unsaved.add(outcome.readings)
@@ -186,11 +199,12 @@ class Engine:
 
     # -- the flow -------------------------------------------------------------------------
 
-    def submit(self, messages: list[Message], at: float) -> "asyncio.Future[int]":
+    def submit(self, messages: Sequence[Message | BrokerFact], at: float) -> "asyncio.Future[int]":
         """Journal and judge messages that arrived at `at`. The future is done when they are on
-        disk, and raises JournalUnavailable if they are not and never will be; judged they were.
+        disk, with their position there, and raises JournalUnavailable if they are not and never
+        will be; judged they were. Facts of the broker are kept in their place between them.
 
-        Messages that come within `pace_s` of the batch before are gathered for the next one.
+        What comes within `pace_s` of the batch before is gathered for the next one.
         """
         if self._gathered:
             self._gathered += messages
@@ -208,7 +222,9 @@ class Engine:
         """Journal and apply one fact, as `submit`, at once."""
         return self._take([fact], self._now())[1]
 
-    def _take_batch(self, messages: list[Message], at: float) -> "asyncio.Future[int]":
+    def _take_batch(
+        self, messages: Sequence[Message | BrokerFact], at: float
+    ) -> "asyncio.Future[int]":
         self._last_batch_at = self.clock.now()
         return self._take(messages, at)[1]
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.message import Message
 from tocsin.ingest.rules.rule import Rule
 
@@ -83,4 +84,4 @@ Fact = (
     | RuleFileLoaded
     | AlertCommand
 )
-Record = Message | Fact
+Record = Message | Fact | BrokerFact

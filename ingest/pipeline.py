@@ -16,6 +16,7 @@ from typing import Any, assert_never
 
 import numpy as np
 
+from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.ingest import snapshot
@@ -79,7 +80,7 @@ class Pipeline:
         for record in records:
             if isinstance(record, Message):
                 messages.append(record)
-            else:
+            elif not isinstance(record, BrokerFact):
                 parts += self._messages(messages, outcome)
                 messages.clear()
                 self._fact(record, outcome)

@@ -1,5 +1,6 @@
 """The bytes of a snapshot: msgpack of plain values and numpy arrays, with a format number."""
 
+import struct
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -8,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = 2
+
+_JOINED = b"TOCSIN2\n"
+_LENGTH = struct.Struct("<Q")
 
 _ARRAY = 1  # msgpack extension: dtype and shape in msgpack, then the bytes of the array
 
@@ -29,6 +33,20 @@ def decode(data: bytes) -> dict[str, Any]:
     if form != FORMAT:
         raise ValueError(f"the snapshot has format {form!r}; expected {FORMAT}")
     return cast("dict[str, Any]", state)
+
+
+def join(own: bytes, companion: bytes) -> bytes:
+    """The pipeline's snapshot and that of a companion as one."""
+    return _JOINED + _LENGTH.pack(len(own)) + own + companion
+
+
+def split(content: bytes) -> tuple[bytes, bytes]:
+    """What `join` was given. Snapshots from before there were companions have an empty one."""
+    head = len(_JOINED) + _LENGTH.size
+    if not content.startswith(_JOINED) or len(content) < head:
+        return content, b""
+    (length,) = _LENGTH.unpack_from(content, len(_JOINED))
+    return content[head : head + length], content[head + length :]
 
 
 def _encode_array(value: object) -> object:
