@@ -112,6 +112,21 @@ def test_a_wrong_rule_says_where_and_why(page: Page, server: Server):
     expect(page.get_by_test_id("rule-table")).to_contain_text("wrong")
 
 
+def test_a_click_writes_a_metric_as_the_rule_language_has_it(page: Page, server: Server):
+    publish(server, "odd", **{"flow-rate": 7, "and": 1})
+    page.goto(server.http + "/rules")
+    page.get_by_test_id("add-rule").click()
+    page.locator("input[name=name]").fill("odd")
+    page.get_by_role("button", name="flow-rate", exact=True).click()
+    condition = page.get_by_test_id("rule-when")
+    expect(condition).to_have_value("`flow-rate`")
+    condition.press_sequentially(" > 5 and ")
+    page.get_by_role("button", name="and", exact=True).click()
+    condition.press_sequentially(" == 1")
+    page.get_by_test_id("save-rule").click()
+    expect(page.get_by_test_id("rule-table")).to_contain_text("`flow-rate` > 5 and `and` == 1")
+
+
 def test_a_rule_is_changed_and_deleted(page: Page, server: Server):
     add_rule(page, server, "hot", "temp_c > 80")
     expect(page.get_by_test_id("rule-table")).to_contain_text("temp_c > 80")

@@ -11,8 +11,15 @@ export type Node =
   | { kind: "logical"; operator: "and" | "or"; operands: Node[] };
 
 const TOKEN =
-  /\s*(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)|('[^']*'|"[^"]*")|([a-z_][\w.]*)|(<=|>=|==|!=|[<>+\-*/%(),]))/iy;
+  /\s*(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)|('(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)+`)|([\p{L}_][\p{L}\p{Nd}_.]*)|(<=|>=|==|!=|[<>+\-*/%(),]))/iuy;
+const PLAIN_NAME = /^[\p{L}_][\p{L}\p{Nd}_]*(?:\.[\p{L}\p{Nd}_]+)*$/u;
+const KEYWORDS = new Set(["and", "or", "not", "true", "false"]);
 const COMPARISONS = new Set(["<", "<=", ">", ">=", "==", "!="]);
+
+/** A metric's name as an expression writes it: in backticks where it has other characters or is a keyword. */
+export function writeMetric(name: string): string {
+  return PLAIN_NAME.test(name) && !KEYWORDS.has(name) ? name : `\`${name.replaceAll("`", "``")}\``;
+}
 
 /** The tree of an expression, or null for a text that is none. */
 export function parseExpression(text: string): Node | null {
@@ -62,8 +69,11 @@ export function parseExpression(text: string): Node | null {
       return inner;
     }
     if (/^[\d.]/.test(token)) return { kind: "number", value: Number(token) };
-    if (/^['"]/.test(token)) return { kind: "text", value: token.slice(1, -1) };
-    if (!/^[a-z_]/i.test(token)) throw new SyntaxError(`${token} stands where a value should`);
+    const quote = token.charAt(0);
+    const inner = token.slice(1, -1).replaceAll(quote + quote, quote);
+    if (quote === "'" || quote === '"') return { kind: "text", value: inner };
+    if (quote === "`") return { kind: "metric", name: inner };
+    if (!/^[\p{L}_]/u.test(token)) throw new SyntaxError(`${token} stands where a value should`);
     if (!take("(")) return { kind: "metric", name: token };
     const given: Node[] = [];
     while (!take(")")) {

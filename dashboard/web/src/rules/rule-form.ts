@@ -3,6 +3,7 @@ import { html, nothing, type PropertyValues } from "lit";
 import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
 import { formatTime } from "../reading/age";
+import { writeMetric } from "../reading/expression";
 import { matches } from "../reading/glob";
 import { byName } from "../reading/groups";
 import { formatCount } from "../reading/number";
@@ -113,19 +114,22 @@ export class RuleForm extends Live {
       ${[...metrics]
         .sort()
         .slice(0, 24)
-        .map((metric) => html`<button type="button" @click=${() => this.#insert(metric)}>${metric}</button>`)}
-      ${FUNCTIONS.map((call) => html`<button type="button" class="function" @click=${() => this.#insert(call)}>${call.replace("metric, ", "…, ").replace("(metric)", "(…)")}</button>`)}
+        .map(
+          (metric) => html`<button type="button" @click=${() => this.#insert(writeMetric(metric))}>${metric}</button>`,
+        )}
+      ${FUNCTIONS.map((call) => html`<button type="button" class="function" @click=${() => this.#insert(call, "metric")}>${call.replace("metric, ", "…, ").replace("(metric)", "(…)")}</button>`)}
     </div>`;
   }
 
-  #insert(text: string): void {
+  /** Puts `text` at the caret and selects `toReplace` in it. */
+  #insert(text: string, toReplace?: string): void {
     const field = this.querySelector<HTMLTextAreaElement>("[name=when]");
     if (!field) return;
     const { selectionStart, selectionEnd, value } = field;
     const space = selectionStart > 0 && !/[\s(]$/.test(value.slice(0, selectionStart)) ? " " : "";
     field.setRangeText(space + text, selectionStart, selectionEnd, "end");
-    const metric = field.value.indexOf("metric", selectionStart);
-    if (text.includes("metric") && metric >= 0) field.setSelectionRange(metric, metric + "metric".length);
+    const at = toReplace ? field.value.indexOf(toReplace, selectionStart) : -1;
+    if (toReplace && at >= 0) field.setSelectionRange(at, at + toReplace.length);
     field.focus();
   }
 
