@@ -25,7 +25,7 @@ class Kind(IntEnum):
 
 
 # A member looked up in its enum costs ten times what a global does; devices are shown often.
-_NUMBER, _BOOLEAN = int(Kind.NUMBER), int(Kind.BOOLEAN)
+_NUMBER, _BOOLEAN, _TEXT = int(Kind.NUMBER), int(Kind.BOOLEAN), int(Kind.TEXT)
 
 
 class Refused(ValueError):
@@ -81,7 +81,7 @@ class Catalogue:
         return self._series_of[device].get(metric)
 
     def series_of(self, device: int) -> dict[str, int]:
-        """Metric name → series of a device, in order of appearance. Not to be changed."""
+        """Metric name → newest series of a device, in order of appearance. Not to be changed."""
         return self._series_of[device]
 
     def name_of(self, series: int) -> tuple[str, str]:
@@ -102,11 +102,11 @@ class Catalogue:
         return at, self.decoded(series, value)
 
     def has_texts(self, metric: str) -> bool:
-        """Whether some series of a metric is, or once was, of texts."""
+        """Whether some series of a metric is of texts."""
         return metric in self._text_metrics
 
     def by_device(self, metric: str) -> Growing[np.int32]:
-        """The series of a metric by device, -1 where a device has none; kept up to date."""
+        """The newest series of a metric by device, -1 where it has none; kept up to date."""
         column = self._columns.get(metric)
         if column is None:
             column = self._columns[metric] = Growing[np.int32](np.int32, -1)
@@ -146,7 +146,9 @@ class Catalogue:
         """The series of a device's metric, new or known, fit for a value of `kind`.
 
         A number is stronger than what was before: a sensor that said "ERR" or `true` first and
-        then numbers is a number, so that its alarms work. Booleans fit into numbers.
+        then numbers is a number, so that its alarms work. Booleans fit into numbers. Texts do not:
+        the numbers after them are another series of the same name, in whose windows and history
+        no code of a text is.
         Raises Refused at a cap, or if the value is of another kind.
         """
         series = self._series_of[device].get(name)
@@ -159,8 +161,14 @@ class Catalogue:
                     f"metric {name!r} is a {kind.name.lower()} here; "
                     f"expected a {Kind(have).name.lower()} as before"
                 )
+            if have == Kind.TEXT:
+                return self._new_series(device, name, kind)
             self.kind.values[series] = kind
         return series
+
+    def is_text(self, series: int) -> bool:
+        """Whether the values of a series are texts. They are or they are not, always."""
+        return self.kind.values.item(series) == _TEXT
 
     def admit_text(self, series: int, text: str) -> int:
         """The code of a text in a series. Raises Refused at a cap."""
@@ -189,7 +197,7 @@ class Catalogue:
     def _new_series(self, device: int, name: str, kind: Kind) -> int:
         caps = self._settings.caps
         owned = self._series_of[device]
-        if len(owned) >= caps.metrics_per_device:
+        if name not in owned and len(owned) >= caps.metrics_per_device:
             raise Refused(f"metric {name!r} is one too many; a device may have {len(owned)}")
         if self.series_count >= caps.series:
             raise Refused(f"metric {name!r} is one series too many; the cap is {self.series_count}")

@@ -86,9 +86,9 @@ class Checkpoints:
             try:
                 position = await asyncio.shield(committed)
                 content = snapshot.join(content, await companion)
-                await self._history.store(
-                    Rows.of(chunk, self._pipeline.catalogue.name_of), position
-                )
+                of = self._pipeline.catalogue
+                rows = Rows.of(chunk, of.name_of, of.is_text, of.texts)
+                await self._history.store(rows, position)
             except BaseException:
                 companion.cancel()
                 self._unsaved.put_back()

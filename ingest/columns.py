@@ -41,9 +41,9 @@ _END_OF_TIME = 1e17  # beyond it is no time in any unit
 _TS, _LAT, _LON = -1, -2, -3
 # What else than metrics is in a shape: nothing, a time, or a part of a position too.
 _PLAIN, _TIMED, _PLACED = range(3)
-# What a shape is found by. Rows that came the long way begin with None: among them booleans and
-# texts have numbers' places, which the fast lane must not take for its own.
-_Names = tuple[str | None, ...]
+# What a shape is found by. Rows that came the long way go by None and their series: among them
+# booleans and texts have numbers' places, which the fast lane must not take for its own.
+_Names = tuple[str | int | None, ...]
 _SPECIAL = {"ts": _TS, "lat": _LAT, "lon": _LON}
 
 
@@ -173,8 +173,11 @@ class Intake:
         self._special = Growing[np.int8](np.int8, _PLAIN)
         self._pool = Growing[np.int32](np.int32, 0)
 
-    def gather(self, messages: Sequence[Message], now: float) -> tuple[Batch, list[Presence]]:
-        """The rows and readings of `messages`, in order, and what they changed in presence."""
+    def gather(self, messages: Sequence[Message], now: float) -> tuple[Batch, list[Presence], int]:
+        """The rows and readings of `messages`, in order, what they changed in presence, and how
+        many of them were taken: where a metric was of texts and a number comes, what was before it
+        has to be judged first.
+        """
         if self._shape_count > self._caps.shapes or self._pool_used > 8 * self._caps.shapes:
             self.forget()
         gathered = _Gathered(now)
@@ -203,8 +206,9 @@ class Intake:
                             message.client, route.device, now
                         )
                     continue
-            self._read(message, gathered)
-        return self._batch(messages, gathered), gathered.presence
+            if not self._read(message, gathered):
+                return self._batch(messages, gathered), gathered.presence, index
+        return self._batch(messages, gathered), gathered.presence, len(messages)
 
     def refuse(self, message: Message, reason: str, now: float) -> list[Presence]:
         """Counts a message that was refused unread at the device it is of; changes in presence."""
@@ -222,9 +226,12 @@ class Intake:
                     self._reject(device, message, reason, now)
         return gathered.presence
 
-    def _read(self, message: Message, gathered: _Gathered) -> None:
-        """The long way: one message, whatever it is."""
-        match self._decoder(message.topic, message.payload):
+    def _read(self, message: Message, gathered: _Gathered) -> bool:
+        """The long way: one message, whatever it is. False if it has to wait; see `gather`."""
+        found = self._decoder(message.topic, message.payload)
+        if gathered.shapes and isinstance(found, Decoded) and self._replaces_text(found):
+            return False
+        match found:
             case Unclaimed():
                 self._refusals.unclaimed(message, gathered.now)
             case Rejected(name, reason):
@@ -242,6 +249,19 @@ class Intake:
                     if reason := next((each for each in refused if each), None):
                         self._reject(device, message, reason, gathered.now)
                     self._learn_route(message, device, rows)
+        return True
+
+    def _replaces_text(self, found: Decoded) -> bool:
+        """Whether there is a number for a metric that was of texts."""
+        catalogue = self._catalogue
+        device = catalogue.device_id(found.device)
+        return device is not None and any(
+            catalogue.has_texts(name)
+            and not isinstance(value, (str, bool))
+            and catalogue.is_text(catalogue.series_of(device).get(name, -1))
+            for row in found.rows
+            for name, value in row.values.items()
+        )
 
     def _admit(self, name: str, message: Message, gathered: _Gathered) -> int | None:
         try:
@@ -261,7 +281,6 @@ class Intake:
 
     def _read_row(self, row: Row, device: int, gathered: _Gathered) -> str | None:
         """Appends what the catalogue admits of a row; the first refusal, if there is one."""
-        names: list[str] = []
         series_of_row: list[int] = []
         refused: str | None = None
         for name, value in row.values.items():
@@ -270,12 +289,11 @@ class Intake:
             except Refused as refusal:
                 refused = refused or str(refusal)
                 continue
-            names.append(name)
             series_of_row.append(series)
             gathered.values.append(number)
-        if names or row.position:
+        if series_of_row or row.position:
             index = len(gathered.shapes)
-            gathered.shapes.append(self._shape(device, (None, *names), series_of_row))
+            gathered.shapes.append(self._shape(device, (None, *series_of_row), series_of_row))
             gathered.origin.append(-1)
             gathered.slow = True
             if row.ts is not None:
@@ -321,6 +339,8 @@ class Intake:
                 self._routes[message.topic] = route
         route.numbers = False
         known = self._catalogue.series_of(device)
+        if any(self._catalogue.is_text(known.get(n, -1)) for row in rows for n in row.values):
+            return  # also where a number for it was refused
         try:
             names = tuple(read_numbers(message.payload))
         except _UNREADABLE:

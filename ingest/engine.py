@@ -352,12 +352,15 @@ class Engine:
     ) -> Series:
         """A series in buckets: what history has, and what is on its way there.
 
-        Raises KeyError for an unknown series, ValueError for a bad range, WorkerError.
+        Raises KeyError for an unknown series, ValueError for one of texts and for a bad range,
+        WorkerError.
         """
         found = self.pipeline.catalogue.device_id(device)
         series = None if found is None else self.pipeline.catalogue.series_id(found, metric)
         if series is None:
             raise KeyError(f"{device}/{metric}")
+        if self.pipeline.catalogue.is_text(series):
+            raise ValueError(f"metric {metric!r} is a text; expected a number or a boolean")
         # History takes its index in this same turn of the loop: no reading is in both, or in none.
         time, value = self.unsaved.of_series(series, start, end)
         stored = await self.history.series(device, metric, start, end, points)

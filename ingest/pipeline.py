@@ -100,11 +100,18 @@ class Pipeline:
     # -- stages
 
     def _messages(self, messages: Sequence[Message], outcome: Outcome) -> list[Readings]:
-        if not messages:
-            return []
+        parts: list[Readings] = []
+        while messages:
+            messages = messages[self._some_messages(messages, outcome, parts) :]
+        return parts
+
+    def _some_messages(
+        self, messages: Sequence[Message], outcome: Outcome, parts: list[Readings]
+    ) -> int:
+        """Take in as many messages as can be judged at once: how many."""
         now = outcome.at
-        self._messages_total += len(messages)
-        batch, presence = self._intake.gather(messages, now)
+        batch, presence, taken = self._intake.gather(messages, now)
+        self._messages_total += taken
         outcome.presence += presence
         judged = self._plausibility.judge(batch, now)
         for turn in self._judge.take(judged):
@@ -115,11 +122,13 @@ class Pipeline:
         outcome.presence += self.presence.reported(judged.device[judged.nth == 0], now)
         first = self._rows if now == self._rows_at else 0
         self._rows, self._rows_at = first + len(judged.device), now
-        if not len(judged.series):
-            return []
-        arrival = np.full(len(judged.row), now)
-        row = judged.row + first if first else judged.row
-        return [Readings(judged.series, judged.time, judged.value, judged.late, arrival, row)]
+        if len(judged.series):
+            arrival = np.full(len(judged.row), now)
+            row = judged.row + first if first else judged.row
+            parts.append(
+                Readings(judged.series, judged.time, judged.value, judged.late, arrival, row)
+            )
+        return taken
 
     def _fact(self, fact: Fact, outcome: Outcome) -> None:
         now = outcome.at

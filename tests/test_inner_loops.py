@@ -121,7 +121,7 @@ def intake() -> Loop:
     batch = messages()
 
     def loop(turn: int) -> None:
-        rows, _ = stage.gather(batch, START + turn)
+        rows, _, _ = stage.gather(batch, START + turn)
         assert len(rows.value) == MESSAGES * 4
 
     return loop

@@ -67,7 +67,9 @@ class Devices:
         end: To = None,
         points: Points = 500,
     ) -> Response:
-        """Buckets of a fixed grid over the time from `from` to `to`."""
+        """Buckets of a fixed grid over the time from `from` to `to`. Booleans count as 0 and 1; a
+        metric whose values are texts has no buckets and gets 422.
+        """
         device = self._known(device_id)
         if metric not in device.metrics:
             raise HTTPException(404, f"device {device_id!r} has no metric {metric[:200]!r}")
@@ -77,7 +79,10 @@ class Devices:
             raise unprocessable(
                 problem(["query", "from"], f"{start or end!r} is not before `to`; expected that")
             )
-        series = await self._read_series(device_id, metric, since, until, points)
+        try:
+            series = await self._read_series(device_id, metric, since, until, points)
+        except ValueError as error:  # the range has been looked at
+            raise unprocessable(problem(["query", "metric"], str(error))) from None
         return Json(_view_series(series, metric, device.metrics[metric].unit))
 
     def _known(self, device_id: str) -> DeviceView:

@@ -57,11 +57,12 @@ WRONG_SERIES: dict[str, tuple[dict[str, Any], int, str]] = {
     "points in words": ({"points": "many"}, 422, "points"),
     "no metric": ({"metric": None}, 422, "metric"),
     "unknown metric": ({"metric": "nope"}, 404, ""),
+    "a metric of texts": ({"metric": "state"}, 422, "metric"),
 }
 
 
 async def test_wrong_series_requests_name_the_field(site: Site):
-    await site.publish("a", {"v": 1.0})
+    await site.publish("a", {"v": 1.0, "state": "run"})
     for name, (query, status, field) in WRONG_SERIES.items():
         asked = {k: v for k, v in {"metric": "v", **query}.items() if v is not None}
         answer = await site.client.get("/api/devices/a/series", params=asked)

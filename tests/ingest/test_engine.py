@@ -5,6 +5,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import duckdb
+import pytest
+
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.storage.database import Database
@@ -94,3 +97,18 @@ async def test_a_stop_loses_nothing_and_a_start_has_it_all(tmp_path: Path):
             "d", "temp_c", engine.clock.now() - 60, engine.clock.now() + 1, 10
         )
         assert stored.count.sum() == 2
+
+
+async def test_texts_are_in_history_as_they_were_said(tmp_path: Path):
+    async with running(tmp_path) as engine:
+        payload = b'{"state": "RUN", "temp_c": 20.5}'
+        await engine.submit([Message("c", "devices/d/telemetry", payload)], engine.clock.now())
+        await engine.checkpoint()
+        now = engine.clock.now()
+        with pytest.raises(ValueError, match="metric 'state' is a text; expected a number"):
+            await engine.series("d", "state", now - 60, now, 10)
+    found = duckdb.execute(
+        "SELECT metric, value, text FROM read_parquet(?) ORDER BY metric",
+        [f"{tmp_path}/history/raw/*/*.parquet"],
+    ).fetchall()
+    assert found == [("state", None, "RUN"), ("temp_c", 20.5, None)]

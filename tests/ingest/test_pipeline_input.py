@@ -125,6 +125,26 @@ def test_the_fast_lane_takes_no_number_for_a_text() -> None:
     assert values(device) == {"s": 6.0, "n": 2.0}
 
 
+def test_a_number_after_texts_begins_a_series_of_its_own() -> None:
+    pipeline = new_pipeline()
+    device = sent({"s": "ERR", "n": 1}, {"s": 5}, {"s": 6}, {"s": "ERR"}, pipeline=pipeline)
+    assert (values(device), device.rejected_total) == ({"s": 6.0, "n": 1.0}, 1)
+    catalogue = pipeline.catalogue
+    assert [catalogue.name_of(series)[1] for series in range(3)] == ["s", "n", "s"]
+    assert [catalogue.is_text(series) for series in range(3)] == [True, False, False]
+    assert catalogue.count.values[:3].tolist() == [1, 1, 2]
+    again = new_pipeline()
+    again.restore(pipeline.snapshot())
+    assert again.device("d") == device
+    assert sent({"s": 7}, pipeline=again).metrics["s"].value == 7.0
+
+
+def test_a_number_that_may_not_be_one_more_series_is_no_text_either() -> None:
+    pipeline = capped(series=1)
+    device = sent({"s": "ERR"}, {"s": 0}, {"s": 0}, pipeline=pipeline)
+    assert (values(device), device.rejected_total) == ({"s": "ERR"}, 2)
+
+
 def test_bare_values_and_metric_topics() -> None:
     pipeline, events = new_pipeline(), Events()
     topics = {"devices/d/temp_c": b"21.5", "devices/d/telemetry": b"7", "devices/d/door": b"true"}

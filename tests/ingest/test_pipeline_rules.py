@@ -35,6 +35,7 @@ class ModelDevice:
     history: dict[str, list[tuple[float, Value]]] = field(
         default_factory=lambda: defaultdict[str, list[tuple[float, Value]]](list)
     )
+    kinds: dict[str, type] = field(default_factory=dict[str, type])
     holds: set[str] = field(default_factory=set[str])
 
     def take(self, time: float, values: dict[str, Value], rules: Sequence[CheckedRule]) -> None:
@@ -43,7 +44,7 @@ class ModelDevice:
         current: set[str] = set()
         for metric, value in values.items():
             readings = self.history[metric]
-            if late or (time, value) in readings:
+            if not self._fits(metric, value) or late or (time, value) in readings:
                 continue
             if all(time >= other for other, _ in readings):
                 current.add(metric)
@@ -51,6 +52,15 @@ class ModelDevice:
         for rule in rules:
             if current if rule.clocked else current.intersection(rule.metrics):
                 self._judge(rule)
+
+    def _fits(self, metric: str, value: Value) -> bool:
+        """Whether the value is taken. Numbers after texts are a metric that begins anew."""
+        kind = self.kinds.setdefault(metric, type(value))
+        if kind is str and type(value) is float:
+            self.history[metric].clear()
+            self.kinds[metric] = float
+            return True
+        return (kind is str) is (type(value) is str)
 
     def _judge(self, rule: CheckedRule) -> None:
         true = evaluate(rule.when, self.history, self.watermark)
@@ -88,7 +98,13 @@ samples = st.tuples(
     st.sampled_from(DEVICES),
     st.sampled_from((0.0, 0.0, 0.25, 1.0, -0.5, -3.0, -59.0, -200.0)),
     st.fixed_dictionaries(
-        {}, optional={"a": numbers, "b": numbers, "c": numbers, "s": st.sampled_from(["run", ""])}
+        {},
+        optional={
+            "a": numbers,
+            "b": numbers,
+            "c": numbers | st.sampled_from(["run", "ERR"]),
+            "s": st.sampled_from(["run", ""]),
+        },
     ),
 )
 trees = conditions(["a", "b", "c"], ["s"])
@@ -161,6 +177,22 @@ def test_unknown_neither_rings_nor_clears() -> None:
         {"p": 1.0},  # clears
     ]
     assert ringing(rule, rows, 1) == ["active", "cleared_unacknowledged"]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("when", ["max(t, '5m') > 3", "avg(t, '5m') > 1", "sum(t, '5m') > 7"])
+def test_codes_of_texts_are_in_no_window(when: str, batch: int) -> None:
+    rule = Rule(name="high", when=f"{when} or state == 'e'")  # texts have small codes: 0, 1, …
+    rows: list[dict[str, Value]] = [{"state": text, "t": text} for text in "abcde"]
+    states = ringing(replace(rule, when=when), [*rows, {"t": 0.5}, {"t": 0.25}], batch)
+    assert states == []
+    assert ringing(rule, rows, batch) == ["active"]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_text_is_judged_before_the_number_that_replaces_it(batch: int) -> None:
+    rule = Rule(name="broken", when="t == 'ERR'")
+    assert ringing(rule, [{"t": "ERR"}, {"t": 21.5}], batch) == ["active"]
 
 
 def test_a_deadband_holds_between_when_and_clear() -> None:

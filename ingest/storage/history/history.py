@@ -120,7 +120,14 @@ class History:
                 suffix = _suffix(first, through, serial)
                 stored = await self._written(
                     "history.store",
-                    Store(str(self._folder), suffix, rows.devices, rows.metrics),
+                    Store(
+                        str(self._folder),
+                        suffix,
+                        rows.devices,
+                        rows.metrics,
+                        rows.is_text,
+                        rows.texts,
+                    ),
                     suffix,
                     columns=rows.columns(),
                 )
@@ -141,7 +148,9 @@ class History:
         """Buckets of a series over [start, end): from raw rows, minutes or hours, whichever are
         the coarsest that give the same figures.
 
-        Late and out-of-order rows are in their buckets. Raises ValueError, WorkerError.
+        Late and out-of-order rows are in their buckets, texts in none.
+
+        Raises ValueError, WorkerError.
         """
         index = self._index
         grid = Grid.over(start, end, points)

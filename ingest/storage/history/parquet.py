@@ -2,8 +2,11 @@
 server never imports DuckDB, whose memory would stay with it.
 
     raw            device, metric VARCHAR · time TIMESTAMP (UTC, µs) · value DOUBLE · late BOOLEAN
-                   · arrival TIMESTAMP · arrival_row INTEGER
+                   · arrival TIMESTAMP · arrival_row INTEGER · text VARCHAR
     minute, hour   device, metric VARCHAR · time TIMESTAMP · min, max, sum DOUBLE · count BIGINT
+
+A boolean is 0 or 1. Where a device sent a text, `text` is what it said and `value` is NULL; else
+the other way round. Rollups are of the numbers: where there were texts only, `count` is 0.
 
 Each file is sorted by device, metric and time, so that the statistics of its row groups lead a
 query to the few that hold its series. Any Parquet reader can open them. Readings with the same
@@ -37,6 +40,12 @@ _DAY_US = 86_400_000_000
 # Small groups: a chart of one series decodes one or two, and a group still fills a zstd block.
 _FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480"
 
+_WITHOUT_TEXTS = "SELECT *, NULL::VARCHAR AS text FROM rows_to_store"
+_WITH_TEXTS = (
+    "SELECT * REPLACE (CASE WHEN text IS NULL THEN value END AS value, text::VARCHAR AS text)"
+    " FROM rows_to_store"
+)
+
 
 def store(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], list[Column]]:
     """Runs `Store`."""
@@ -55,6 +64,7 @@ def store(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], lis
     devices = np.array([asked.devices[i] for i in names], dtype=object)
     metrics = np.array([asked.metrics[i] for i in names], dtype=object)
     ranked = rank[code]
+    is_text, said = np.array(asked.is_text, np.bool_), np.array(asked.texts, dtype=object)
 
     folder = Path(asked.folder)
     stored: list[Stored] = []
@@ -71,9 +81,15 @@ def store(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], lis
             "arrival": arrival_us[rows].astype("datetime64[us]"),
             "arrival_row": row[rows],
         }
+        texts = np.flatnonzero(is_text[code[rows]])
+        if len(texts):
+            text = np.full(len(rows), None, dtype=object)
+            text[texts] = said[value[rows[texts]].astype(np.intp)]
+            columns_of_file["text"] = text
+        selected = _WITH_TEXTS if len(texts) else _WITHOUT_TEXTS
         with _cursor(asked.folder) as cursor:
             cursor.register("rows_to_store", columns_of_file)
-            stored.append(_write(cursor, folder, path, "SELECT * FROM rows_to_store", raw=True))
+            stored.append(_write(cursor, folder, path, selected, raw=True))
             cursor.unregister("rows_to_store")
     return stored, []
 
@@ -107,7 +123,8 @@ def merge(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], lis
     for level, output in (("minute", asked.minute), ("hour", asked.hour)):
         rows = (
             f"SELECT device, metric, date_trunc('{level}', time) AS time, min(value) AS min,"  # noqa: S608 - quoted paths
-            f" max(value) AS max, sum(value) AS sum, count(*) AS count FROM {source} GROUP BY ALL"
+            f" max(value) AS max, sum(value) AS sum, count(value) AS count FROM {source}"
+            " GROUP BY ALL"
         )
         wanted.append((output, rows, False))
     with _cursor(asked.folder) as cursor:
@@ -131,11 +148,12 @@ def series(request: msgspec.Raw, columns: list[bytes]) -> tuple[None, list[Colum
     if asked.raw:
         rows.append(
             "SELECT time, value AS min, value AS max, value AS sum, 1 AS count"  # noqa: S608 - quoted paths
-            f" FROM {_source(folder, asked.raw)} {condition}"
+            f" FROM {_source(folder, asked.raw)} {condition} AND value IS NOT NULL"
         )
     if asked.rollup:
         rows.append(
             f"SELECT time, min, max, sum, count FROM {_source(folder, asked.rollup)} {condition}"  # noqa: S608 - quoted paths
+            " AND count > 0"
         )
     query = (
         "SELECT (epoch_us(time) - $start) // $width AS bucket, min(min) AS min, max(max) AS max,"  # noqa: S608 - quoted paths
@@ -163,16 +181,20 @@ def series(request: msgspec.Raw, columns: list[bytes]) -> tuple[None, list[Colum
 
 
 def raw_rows(folder: Path, paths: Sequence[str], without_arrival: Sequence[str]) -> str:
-    """A query for all columns of raw files, of which some do not say when their rows arrived."""
+    """A query for all columns of raw files, of which some do not say when their rows arrived, and
+    some have no column for texts."""
     newer = [path for path in paths if path not in without_arrival]
-    columns = "device, metric, time, value, late"
+    columns = "device, metric, time, value, late, text"
     every: list[str] = []
     for some, arrival in (
         (newer, "arrival, arrival_row"),
         (without_arrival, "time AS arrival, -1::INTEGER AS arrival_row"),
     ):
         if some:
-            every.append(f"SELECT {columns}, {arrival} FROM {_source(folder, some)}")  # noqa: S608 - quoted paths
+            every.append(
+                f"SELECT {columns}, {arrival} FROM (FROM {_source(folder, some)}"  # noqa: S608 - quoted paths
+                " UNION ALL BY NAME SELECT NULL::VARCHAR AS text WHERE false)"
+            )
     return " UNION ALL ".join(every)
 
 
@@ -241,7 +263,8 @@ def _write(
 
 
 def _source(folder: Path, paths: Sequence[str]) -> str:
-    return f"read_parquet([{', '.join(_quoted(folder / path) for path in paths)}])"
+    files = ", ".join(_quoted(folder / path) for path in paths)
+    return f"read_parquet([{files}], union_by_name = true)"
 
 
 def _quoted(path: Path) -> str:

@@ -6,8 +6,9 @@ import msgspec
 class Store(msgspec.Struct, frozen=True):
     """Write rows (columns of `Rows`, from `code` on, in its order) as raw files.
 
-    `devices` and `metrics` name the codes. Answer: list[Stored], one file for each day of
-    `suffix`-named rows, at most three (`parts` in parquet.py).
+    `devices` and `metrics` name the codes; where `is_text` of one, the values are places in
+    `texts`. Answer: list[Stored], one file for each day of `suffix`-named rows, at most three
+    (`parts` in parquet.py).
     """
 
     folder: str
@@ -15,6 +16,8 @@ class Store(msgspec.Struct, frozen=True):
     """Of the file names: first-last-serial.parquet."""
     devices: list[str]
     metrics: list[str]
+    is_text: list[bool]
+    texts: list[str]
 
 
 class MergeFiles(msgspec.Struct, frozen=True):
@@ -35,7 +38,7 @@ class MergeFiles(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True):
-    """Buckets of one series from `raw` and `rollup` files.
+    """Buckets of the numbers of one series from `raw` and `rollup` files.
 
     Answer: None with columns bucket int64, min, max, sum float64, count int64 of the buckets
     that are not empty.

@@ -337,6 +337,51 @@ async def test_others_can_read_the_files(tmp_path: Path) -> None:
     assert days == ["2023-11-14", "2023-11-15"]
 
 
+TEXT = 2  # of SERIES
+
+
+def with_texts(readings: Sequence[Reading], texts: Sequence[str]) -> Rows:
+    """Rows in which the values of one series are codes of `texts`."""
+    columns = Readings(
+        np.array([series for series, _, _ in readings], np.int32),
+        np.array([time for _, time, _ in readings], np.float64),
+        np.array([value for _, _, value in readings], np.float64),
+        np.zeros(len(readings), np.bool_),
+        np.full(len(readings), MIDNIGHT),
+        np.arange(len(readings)),
+    )
+    return Rows.of(columns, SERIES.__getitem__, lambda series: series == TEXT, texts)
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+async def test_texts_are_stored_as_they_were_said_and_are_in_no_figure(
+    tmp_path: Path, rolled: bool
+) -> None:
+    settings = HistorySettings(FOR_EVER, FOR_EVER, unrolled_files=2, fan_in=2, merge_rows=300)
+    history = History(tmp_path, InProcess(), settings)
+    said = [(TEXT, MIDNIGHT + 1, 3.0), (0, MIDNIGHT + 2, 5.0), (TEXT, MIDNIGHT + 3, 1.0)]
+    await history.store(with_texts(said, ["", "RUN", "", "ERR é"]), 1)
+    await history.store(with_texts([(TEXT, MIDNIGHT + 61, 0.0)], ["IDLE"]), 2)
+    # The same metric as a number, which it became.
+    await history.store(rows([(TEXT, MIDNIGHT + 62, 7.0)]), 3)
+    if rolled:
+        await history.maintain(MIDNIGHT + DAY_S)
+        assert len(list((tmp_path / "raw").glob("*/*"))) < 3
+    import duckdb
+
+    query = "SELECT metric, value, text FROM read_parquet(?) WHERE device = ? ORDER BY time"
+    found = duckdb.execute(query, [f"{tmp_path}/raw/*/*.parquet", SERIES[TEXT][0]]).fetchall()
+    assert found == [
+        ("temp_c", None, "ERR é"), ("temp_c", None, "RUN"), ("temp_c", None, "IDLE"),
+        ("temp_c", 7.0, None),
+    ]  # fmt: skip
+    minutes = await history.series(*SERIES[TEXT], MIDNIGHT, MIDNIGHT + 120, 2)
+    assert buckets(minutes) == [None, (7.0, 7.0, 7.0, 1)]
+    assert np.isnan([minutes.min[0], minutes.max[0]]).all()
+    minutes = await history.series(*SERIES[0], MIDNIGHT, MIDNIGHT + 120, 2)
+    assert buckets(minutes) == [(5.0, 5.0, 5.0, 1), None]
+
+
 async def test_a_damaged_index_is_refused_and_a_missing_file_is_said(tmp_path: Path) -> None:
     history = History(tmp_path, InProcess())
     await history.store(rows([(0, MIDNIGHT, 1.0)]), 1)
