@@ -15,6 +15,7 @@ from tocsin.dashboard.api.alerts import Alerts
 from tocsin.dashboard.api.broker import BrokerReport
 from tocsin.dashboard.api.devices import Devices
 from tocsin.dashboard.api.exchange import Json
+from tocsin.dashboard.api.maintenance import MaintenanceWindows
 from tocsin.dashboard.api.rules import Rules
 from tocsin.dashboard.api.session import Session
 from tocsin.dashboard.api.status import Statuses
@@ -100,7 +101,10 @@ def create_app(
     for router in (
         Devices(pipeline, engine.series, clock).router(),
         Rules(lambda: pipeline.rules, engine.put_rule, engine.delete_rule).router(),
-        Alerts(lambda: pipeline.alerts, engine.command, clock).router(),
+        Alerts(lambda: pipeline.alerts, engine.command, engine.transitions, clock).router(),
+        MaintenanceWindows(
+            lambda: pipeline.alerts, engine.plan_maintenance, engine.cancel_maintenance, clock
+        ).router(),
         BrokerReport(broker_report).router(),
         Stream(hub, settings, LoginHolds(logins.standing, settings.login_check_s)).router(),
         Session(logins, about).router(),

@@ -10,12 +10,14 @@ from typing import Annotated, overload
 
 import msgspec
 
-from tocsin.ingest.alerts.alert import Alert, State, Suppression
+from tocsin.ingest.alerts.alert import Alert, Cause, State, Suppression
+from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.catalogue import Kind
 from tocsin.ingest.outcome import Presence
 from tocsin.ingest.presence import Connection, Freshness
 from tocsin.ingest.rules.rule import Rule, Severity
 from tocsin.ingest.rules.rule_set import RuleEntry
+from tocsin.ingest.storage.state import Transition
 from tocsin.ingest.views import DeviceView
 
 
@@ -119,6 +121,47 @@ class AlertView(msgspec.Struct, frozen=True):
     comments: list[CommentView]
     durable: bool
     revision: int
+    shelved_until: datetime | None = None
+    suppressed_by: str | None = None
+    rings: int = 0
+    flapping: bool = False
+
+
+class EvidenceView(msgspec.Struct, frozen=True):
+    """A reading that a rule saw when it turned."""
+
+    value: float | bool | str
+    time: datetime
+
+
+class TransitionView(msgspec.Struct, frozen=True):
+    """One change of an alert: when, by whom, by which event, why, and what the rule saw.
+
+    `readings` are by metric, `windows` by the function as the rule writes it.
+    """
+
+    at: datetime
+    by: str
+    event: str
+    note: str
+    state: State
+    latched: bool
+    suppression: Suppression
+    revision: int
+    readings: dict[str, EvidenceView]
+    windows: dict[str, float]
+
+
+class MaintenanceView(msgspec.Struct, frozen=True):
+    """A time in which alarms of the devices and rules that match are out of service."""
+
+    id: str
+    devices: str
+    rules: str
+    start: datetime
+    end: datetime
+    by: str
+    note: str
 
 
 class RuleView(Rule, frozen=True, kw_only=True, omit_defaults=False):
@@ -223,6 +266,42 @@ def view_alert(alert: Alert) -> AlertView:
         comments=[CommentView(time_of(c.at), c.by, c.action, c.note) for c in alert.comments],
         durable=alert.durable,
         revision=alert.revision,
+        shelved_until=time_of(alert.shelved_until),
+        suppressed_by=alert.suppressed_by,
+        rings=alert.rings,
+        flapping=alert.flapping,
+    )
+
+
+def view_transition(transition: Transition) -> TransitionView:
+    alert = transition.alert
+    cause = alert.cause or Cause(transition.at, "tocsin", "")
+    return TransitionView(
+        at=time_of(cause.at),
+        by=cause.by,
+        event=cause.event,
+        note=cause.note,
+        state=alert.state,
+        latched=alert.latched,
+        suppression=alert.suppression,
+        revision=alert.revision,
+        readings={
+            name: EvidenceView(value, time_of(at))
+            for name, (value, at) in cause.evidence.readings.items()
+        },
+        windows=cause.evidence.windows,
+    )
+
+
+def view_maintenance(plan: Maintenance) -> MaintenanceView:
+    return MaintenanceView(
+        id=plan.id,
+        devices=plan.devices,
+        rules=plan.rules,
+        start=time_of(plan.start),
+        end=time_of(plan.end),
+        by=plan.by,
+        note=plan.note,
     )
 
 

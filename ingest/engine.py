@@ -20,6 +20,7 @@ from tocsin.devices.message import Message
 from tocsin.devices.storage.database import Database
 from tocsin.ingest import snapshot as snapshots
 from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.checkpoint import Checkpoints
 from tocsin.ingest.clock import EngineClock
 from tocsin.ingest.companion import Companion
@@ -27,6 +28,8 @@ from tocsin.ingest.effects import Effects
 from tocsin.ingest.facts import (
     AlertCommand,
     Fact,
+    MaintenanceCancelled,
+    MaintenancePlanned,
     Record,
     RuleDeleted,
     RuleFileLoaded,
@@ -51,7 +54,7 @@ from tocsin.ingest.storage.journal import (
     JournalUnavailable,
 )
 from tocsin.ingest.storage.snapshots import Snapshots
-from tocsin.ingest.storage.state import StateSettings, StateStore
+from tocsin.ingest.storage.state import StateSettings, StateStore, Transition
 from tocsin.ingest.unsaved import UnsavedReadings
 from tocsin.ingest.workers import Workers
 
@@ -332,6 +335,21 @@ class Engine:
         if alert is None:
             raise KeyError(command.alert)
         return alert
+
+    async def plan_maintenance(self, plan: Maintenance) -> None:
+        """Plan a maintenance window. Raises ValueError for one that cannot be."""
+        if problem := await self._apply(MaintenancePlanned(plan)):
+            raise ValueError(problem)
+
+    async def cancel_maintenance(self, window_id: str, by: str) -> None:
+        """End a maintenance window now. Raises KeyError for one that is unknown, or over."""
+        if await self._apply(MaintenanceCancelled(window_id, by)):
+            raise KeyError(window_id)
+
+    async def transitions(self, alert_id: str) -> list[Transition]:
+        """What an alert went through, oldest first; empty where it is not known (any more)."""
+        await self.save_transitions()
+        return await self.state.transitions(alert_id)
 
     async def _apply(self, fact: Fact) -> str | None:
         """Record `fact`, wait for the disk, and say why it changed nothing, if so.

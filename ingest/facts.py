@@ -10,7 +10,22 @@ import msgspec
 
 from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.message import Message
+from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.rules.rule import Rule
+
+
+Action = Literal[
+    "ack",
+    "reset",
+    "shelve",
+    "unshelve",
+    "suppress",
+    "unsuppress",
+    "out_of_service",
+    "in_service",
+    "comment",
+]
+"""What a person may do to an alert."""
 
 
 class Started(msgspec.Struct, frozen=True, array_like=True, tag="start"):
@@ -68,10 +83,23 @@ class AlertCommand(msgspec.Struct, frozen=True, array_like=True, tag="cmd"):
     """A person did something to an alert. `until` is engine time, for `shelve` only."""
 
     alert: str
-    action: Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "comment"]
+    action: Action
     by: str
     note: str = ""
     until: float | None = None
+
+
+class MaintenancePlanned(msgspec.Struct, frozen=True, array_like=True, tag="plan"):
+    """A person planned a maintenance window."""
+
+    plan: Maintenance
+
+
+class MaintenanceCancelled(msgspec.Struct, frozen=True, array_like=True, tag="noplan"):
+    """A person ended a maintenance window before its time."""
+
+    id: str
+    by: str
 
 
 Fact = (
@@ -83,5 +111,7 @@ Fact = (
     | RuleDeleted
     | RuleFileLoaded
     | AlertCommand
+    | MaintenancePlanned
+    | MaintenanceCancelled
 )
 Record = Message | Fact | BrokerFact

@@ -9,12 +9,14 @@ device, a large one all at once.
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.devices.formats.row import Value
+from tocsin.ingest.alerts.alert import Evidence
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.columns import Judged
 from tocsin.ingest.growing import Growing
@@ -40,13 +42,15 @@ _FEW_RULES = 24  # rules of one group on one device up to which it is
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A rule turned for a device: `truth` as AlertBook.signal wants it. `time` is event time."""
+    """A rule turned for a device: `truth` as AlertBook.signal wants it. `time` is event time.
+    `evidence` is what it saw."""
 
     rule: Rule
     device: int
     truth: bool
     time: float
     values: dict[str, Value]
+    evidence: Evidence
 
 
 class Judge:
@@ -408,12 +412,15 @@ class Judge:
         group.holds.values[pair] = truth
         catalogue = self._catalogue
         known = catalogue.series_of(device)
-        values = {
-            name: catalogue.newest(known[name])[1]
-            for name in form.checked.shown
-            if name in known and np.isfinite(catalogue.newest_time.values[known[name]])
-        }
-        return form.order, Turn(form.checked.rule, device, truth, time, values)
+        readings: dict[str, tuple[Value, float]] = {}
+        for name in form.checked.shown:
+            if name in known:
+                at, value = catalogue.newest(known[name])
+                if isfinite(at):
+                    readings[name] = (value, at)
+        values = {name: value for name, (value, _) in readings.items()}
+        evidence = Evidence(readings, form.evidence(self._sight(device)))
+        return form.order, Turn(form.checked.rule, device, truth, time, values, evidence)
 
     # -- snapshots
 

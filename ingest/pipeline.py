@@ -20,7 +20,9 @@ from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.ingest import snapshot
+from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
+from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.columns import Intake
 from tocsin.ingest.facts import (
@@ -28,6 +30,8 @@ from tocsin.ingest.facts import (
     Connected,
     Disconnected,
     Fact,
+    MaintenanceCancelled,
+    MaintenancePlanned,
     Record,
     Refused,
     RuleDeleted,
@@ -58,9 +62,10 @@ class Pipeline:
         self._decoder = decoder
         self.catalogue = Catalogue(settings)
         self.rules = RuleSet()
-        self.alerts = AlertBook()
         self.refusals = Refusals(settings.caps)
         self.presence = PresenceBook(settings, self.catalogue)
+        flaps = FlapLimits(settings.flap_rings, settings.flap_within_s, settings.flap_hold_s)
+        self.alerts = AlertBook(flaps, self._gateway_of)
         self._intake = Intake(settings.caps, decoder, self.catalogue, self.presence, self.refusals)
         self._plausibility = Plausibility(settings, self.catalogue)
         self._judge = Judge(self.catalogue)
@@ -117,7 +122,7 @@ class Pipeline:
         for turn in self._judge.take(judged):
             name = self.catalogue.devices[turn.device]
             outcome.alerts += self.alerts.signal(
-                turn.rule, name, name, turn.truth, turn.time, now, turn.values
+                turn.rule, name, name, turn.truth, turn.time, now, turn.values, turn.evidence
             )
         outcome.presence += self.presence.reported(judged.device[judged.nth == 0], now)
         first = self._rows if now == self._rows_at else 0
@@ -149,12 +154,26 @@ class Pipeline:
             case RuleFileLoaded(rules, file):
                 self._change_rules(lambda: self.rules.load(rules, file=file, at=now), outcome)
             case AlertCommand():
-                try:
-                    outcome.alerts += self.alerts.command(fact, now)
-                except (KeyError, ValueError) as error:
-                    outcome.problems.append(_told(error))
+                self._change_alerts(lambda: self.alerts.command(fact, now), outcome)
+            case MaintenancePlanned(plan):
+                self._change_alerts(lambda: self.alerts.plan(plan, now), outcome)
+            case MaintenanceCancelled(window):
+                self._change_alerts(lambda: self.alerts.cancel(window, now), outcome)
             case _:
                 assert_never(fact)
+
+    def _change_alerts(self, change: Callable[[], list[Alert]], outcome: Outcome) -> None:
+        """What a person wants, if it can be done; here as in every replay."""
+        try:
+            outcome.alerts += change()
+        except (KeyError, ValueError) as error:
+            outcome.problems.append(_told(error))
+
+    def _gateway_of(self, device: str) -> str | None:
+        """The client that last carried a device's messages, if it is another one."""
+        found = self.catalogue.device_id(device)
+        via = None if found is None else self.presence.view(found).via
+        return None if via == device else via
 
     def _change_rules(self, change: Callable[[], RuleChange], outcome: Outcome) -> None:
         """Rules apply from their place in the order: a new one judges from the next reading on.
@@ -181,6 +200,9 @@ class Pipeline:
         ]
         for name in anew:
             outcome.alerts += self.alerts.retire(name, outcome.at, self._why(name))
+        for name in sorted(changed.changed):
+            if name in after and name not in anew:
+                outcome.alerts += self.alerts.amend(after[name].rule, outcome.at)
         self._judge.use(rules, anew)
 
     def _why(self, name: str) -> str:

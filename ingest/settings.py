@@ -42,7 +42,8 @@ class Settings:
     like a device that went offline. default_interval_s: how often a device is expected until
     two gaps were seen. min_interval_s: messages closer than that are one report (a device that
     publishes each metric by itself). stale_after, silent_after: multiples of the expected
-    interval.
+    interval. flap_rings, flap_within_s: an alarm that rings so often within so long flaps;
+    flap_hold_s: from then on it must be clear for that long before it is over.
     """
 
     caps: Caps = field(default_factory=Caps)
@@ -54,6 +55,9 @@ class Settings:
     min_interval_s: float = 1.0
     stale_after: float = 3.0
     silent_after: float = 10.0
+    flap_rings: int = 5
+    flap_within_s: float = 600.0
+    flap_hold_s: float = 300.0
 
     def profile_of(self, device: str) -> Profile:
         return next((p for p in self.profiles if p.covers(device)), _ANY)

@@ -1,7 +1,6 @@
 """…/api/alerts: what rings and rang, and what people do about it."""
 
 from collections.abc import Awaitable, Callable
-from typing import Literal
 
 import msgspec
 from fastapi import APIRouter, HTTPException, Request
@@ -9,14 +8,15 @@ from fastapi.responses import Response
 
 from tocsin.dashboard.api.exchange import Json, problem, read_body, unprocessable, user_of
 from tocsin.dashboard.openapi import answers, takes
-from tocsin.dashboard.views import AlertView, view_alert
+from tocsin.dashboard.views import AlertView, TransitionView, view_alert, view_transition
 from tocsin.devices.timestamps import parse_timestamp
 from tocsin.ingest.alerts.alert import Alert, State
 from tocsin.ingest.alerts.book import AlertBook
-from tocsin.ingest.facts import AlertCommand
+from tocsin.ingest.facts import Action, AlertCommand
+from tocsin.ingest.storage.state import Transition
 
-Action = Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "comment"]
 Command = Callable[[AlertCommand], Awaitable[Alert]]
+Transitions = Callable[[str], Awaitable[list[Transition]]]
 
 
 class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,10 +30,15 @@ class Alerts:
     """`alerts` gives the book; `command` is done when it is on disk, and gives the alert then."""
 
     def __init__(
-        self, alerts: Callable[[], AlertBook], command: Command, clock: Callable[[], float]
+        self,
+        alerts: Callable[[], AlertBook],
+        command: Command,
+        transitions: Transitions,
+        clock: Callable[[], float],
     ) -> None:
         self._alerts = alerts
         self._command = command
+        self._transitions = transitions
         self._clock = clock
 
     async def list_alerts(
@@ -57,8 +62,16 @@ class Alerts:
             raise _unknown(alert_id)
         return Json(view_alert(alert))
 
+    async def list_transitions(self, alert_id: str) -> Response:
+        """Everything an alert went through, oldest first: who, when, why, and what was seen."""
+        found = await self._transitions(alert_id)
+        if not found:
+            raise _unknown(alert_id)
+        return Json([view_transition(each) for each in found])
+
     async def command_alert(self, alert_id: str, action: Action, request: Request) -> Response:
-        """Acknowledge, shelve, suppress or comment; who did it comes from the login."""
+        """Acknowledge, reset, shelve, suppress, take out of service or comment; who did it comes
+        from the login."""
         body = await read_body(request, CommandBody, empty=b"{}")
         command = AlertCommand(
             alert_id, action, user_of(request), body.note or "", self._until(action, body.until)
@@ -88,6 +101,9 @@ class Alerts:
         router = APIRouter(prefix="/api/alerts", tags=["alerts"], default_response_class=Response)
         router.get("", responses=answers(list[AlertView], 422))(self.list_alerts)
         router.get("/{alert_id}", responses=answers(AlertView, 404))(self.get_alert)
+        router.get("/{alert_id}/transitions", responses=answers(list[TransitionView], 404))(
+            self.list_transitions
+        )
         router.post(
             "/{alert_id}/{action}",
             responses=answers(AlertView, 404, 409, 422, 503),

@@ -23,6 +23,32 @@ class Suppression(StrEnum):
     OUT_OF_SERVICE = "out_of_service"
 
 
+class Evidence(msgspec.Struct, frozen=True):
+    """What a rule saw when it turned.
+
+    `readings` are the newest value of each metric it shows and that reading's event time.
+    `windows` are the windowed functions and ages it reads, as the rule writes them.
+    """
+
+    readings: dict[str, tuple[float | bool | str, float]] = {}
+    windows: dict[str, float] = {}
+
+
+NO_EVIDENCE = Evidence()
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """Why an alert changed: when (engine time), who (`tocsin` for the rule or a timer), by which
+    event of the lifecycle, with what note, and what the rule saw if it was a rule.
+    """
+
+    at: float
+    by: str
+    event: str
+    note: str = ""
+    evidence: Evidence = NO_EVIDENCE
+
+
 class Comment(msgspec.Struct, frozen=True):
     """What a person did to an alert, or `tocsin` for them, and the note they left."""
 
@@ -37,6 +63,11 @@ class Alert(msgspec.Struct, frozen=True):
 
     Times are seconds since the epoch. `began_at` is the event time of the episode's first
     reading, of which `id` is made; `raised_at` is the engine time at which it became active.
+    `latched`: the hazard is over, and the alert stays until somebody resets it. `rings` counts
+    how often it rang, `flapping` says that it came and went so often that its end is held back.
+    `suppressed_by` is what mutes it, if that is no person. `sounded`: it rang at some time while
+    nothing muted it, so people who are told of alerts know of it. `actions` are the rule's when the
+    episode began.
     """
 
     id: str
@@ -60,6 +91,12 @@ class Alert(msgspec.Struct, frozen=True):
     durable: bool = True
     revision: int = 1
     shelved_until: float | None = None
+    suppressed_by: str | None = None
+    rings: int = 0
+    flapping: bool = False
+    sounded: bool = False
+    actions: tuple[str, ...] = ()
+    cause: Cause | None = None
 
 
 def alert_id(rule: str, subject: str, began_at: float, repeat: int = 0) -> str:

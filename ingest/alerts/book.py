@@ -1,25 +1,50 @@
 """All alerts that are open, and the last ones that are over."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from msgspec.structs import replace
 
-from tocsin.ingest.alerts.alert import Alert, Comment, State, Suppression, alert_id
+from tocsin.ingest.alerts.alert import (
+    NO_EVIDENCE,
+    Alert,
+    Cause,
+    Comment,
+    Evidence,
+    State,
+    Suppression,
+    alert_id,
+)
+from tocsin.ingest.alerts.episode import (
+    MAX_COMMENTS,
+    Ending,
+    Episode,
+    Onset,
+    Terms,
+    changed,
+    entered,
+    onset_of,
+    terms_of,
+)
+from tocsin.ingest.alerts.flapping import FlapLimits, Rings
 from tocsin.ingest.alerts.lifecycle import (
     DELAY_OVER,
+    STRENGTH,
     TRANSITIONS,
     Delay,
     Event,
     Muting,
+    Phase,
 )
+from tocsin.ingest.alerts.maintenance import OWNER, Calendar, Maintenance, Window, covers
 from tocsin.ingest.alerts.mutes import Mute, Mutes
-from tocsin.ingest.alerts.timers import Alarm, Timer, Timers
+from tocsin.ingest.alerts.timers import Timer, Timers
 from tocsin.ingest.facts import AlertCommand
 from tocsin.ingest.rules.durations import parse_duration
-from tocsin.ingest.rules.message import Value, format_message
+from tocsin.ingest.rules.message import Value
 from tocsin.ingest.rules.rule import Rule
+
+__all__ = ["MAX_COMMENTS", "MAX_NOTE", "RECENT", "AlertBook"]
 
 FORMAT = 1
 """Of the snapshot."""
@@ -30,9 +55,6 @@ RECENT = 500
 ENDINGS = 65_536
 """Alarms whose last episode is remembered, so that no id comes twice. Oldest out."""
 
-MAX_COMMENTS = 100
-"""Comments of an alert. Oldest out: an alert can always be acknowledged."""
-
 MAX_NOTE = 1000
 """Characters of a note."""
 
@@ -40,58 +62,30 @@ SERVER = "tocsin"
 """Who did what nobody did."""
 
 
-class _Onset(msgspec.Struct, frozen=True):
-    """The first reading of a stretch of `when` being true, and what it says."""
-
-    event_time: float
-    value: float | None
-    message: str
-
-
-class _Episode(msgspec.Struct):
-    """An open alert. `onset` is that of the stretch it is in or was in last.
-
-    `timer` is the number of the delay that runs and ends in `then`, 0 when none does.
-    """
-
-    alert: Alert
-    repeat: int
-    onset: _Onset
-    timer: int = 0
-    then: Event = Event.ON_DELAY_OVER
-
-    @property
-    def alarm(self) -> Alarm:
-        return self.alert.rule, self.alert.subject
-
-
-class _Ending(msgspec.Struct, frozen=True, array_like=True):
-    """When the last episode of an alarm began, and how many before it began just then."""
-
-    rule: str
-    subject: str
-    began_at: float
-    repeat: int
+def _nowhere(_: str) -> None:
+    return None
 
 
 class AlertBook:
-    """Owns every open alert, its delays, what is shelved or suppressed, and the recent alerts.
+    """Owns every open alert, its delays, what mutes it, the maintenance windows, and the recent
+    alerts.
 
     Pure and deterministic: `now` is engine time and never goes back, and whoever calls in
     has fired all timers due up to `now` first. At most one alert is open per rule and subject. Each
     method returns the alerts it changed, as they are now, with `revision` one higher per change.
 
-    Shelving and suppression belong to the alarm (rule and subject), so they hold for its next
-    episode too; alerts go through their states all the same and show that they are muted.
+    What mutes belongs to the alarm (rule and subject), so it holds for its next episode too; alerts
+    go through their states all the same and show that they are muted. `via` gives the gateway
+    through which a device's messages come: an alarm that is inhibited by a rule is mute while
+    that rule's alert is active for the same device or for its gateway.
     """
 
-    def __init__(self) -> None:
-        self._open: dict[str, _Episode] = {}
-        self._by_rule: dict[str, dict[str, _Episode]] = {}
-        self._recent: dict[str, Alert] = {}
-        self._endings: dict[Alarm, _Ending] = {}
-        self._timers = Timers()
-        self._mutes = Mutes(self._timers)
+    def __init__(
+        self, flaps: FlapLimits | None = None, via: Callable[[str], str | None] = _nowhere
+    ) -> None:
+        self._flaps = flaps or FlapLimits()
+        self._via = via
+        self._become(_Snapshot(FORMAT, 0, [], [], [], [], []))
 
     def signal(
         self,
@@ -102,6 +96,7 @@ class AlertBook:
         event_time: float,
         now: float,
         values: Mapping[str, Value],
+        evidence: Evidence = NO_EVIDENCE,
     ) -> list[Alert]:
         """`when` came true (`truth`), or that which clears the alert did.
 
@@ -113,24 +108,42 @@ class AlertBook:
         if episode is None:
             if not truth:
                 return []
-            onset = _onset(rule, subject, device, event_time, values)
-            episode = self._begin(rule.name, subject, device, str(rule.severity), onset)
-            return self._step(episode, None, Event.HOLDS, now, parse_duration(rule.on_delay))
-        state = episode.alert.state
+            onset = onset_of(rule, subject, device, event_time, values)
+            about = subject, device, str(rule.severity), rule.actions
+            episode = self._begin(rule.name, *about, onset, terms_of(rule))
+            cause = Cause(now, SERVER, Event.HOLDS, evidence=evidence)
+            return self._step(episode, None, cause, parse_duration(rule.on_delay))
+        phase = episode.phase
         if not truth:
-            return self._step(episode, state, Event.FALLS, now, parse_duration(rule.off_delay))
-        if state is State.CLEARED_UNACKNOWLEDGED and not episode.timer:
-            episode.onset = _onset(rule, subject, device, event_time, values)
-        return self._step(episode, state, Event.HOLDS, now, parse_duration(rule.on_delay))
+            delay_s = parse_duration(rule.off_delay)
+            if episode.alert.flapping:
+                delay_s = max(delay_s, self._flaps.hold_s)
+            cause = Cause(now, SERVER, Event.FALLS, evidence=evidence)
+            return self._step(episode, phase, cause, delay_s)
+        if phase in _MAY_BE_BACK and not episode.timer:
+            episode.onset = onset_of(rule, subject, device, event_time, values)
+        cause = Cause(now, SERVER, Event.HOLDS, evidence=evidence)
+        return self._step(episode, phase, cause, parse_duration(rule.on_delay))
+
+    def amend(self, rule: Rule, now: float) -> list[Alert]:
+        """The rule asks what it asked before, and says something else about its open alerts."""
+        episodes = list(self._by_rule.get(rule.name, {}).values())
+        for episode in episodes:
+            self._agree(episode, terms_of(rule))
+            episode.alert = replace(episode.alert, actions=rule.actions)
+        return self._review(episodes, now)
 
     def retire(self, rule_name: str, now: float, reason: str = "rule changed") -> list[Alert]:
         """The rule is gone or another one: its open alerts end with `reason`, unmuted."""
         self._mutes.drop(rule_name)
-        comment = Comment(now, SERVER, Event.RETIRE.value, reason)
+        self._rings.drop(rule_name)
+        cause = Cause(now, SERVER, Event.RETIRE, reason)
         ended: list[Alert] = []
         for episode in list(self._by_rule.get(rule_name, {}).values()):
-            episode.alert = replace(episode.alert, suppression=Suppression.NONE, shelved_until=None)
-            ended += self._step(episode, episode.alert.state, Event.RETIRE, now, comment=comment)
+            episode.alert = replace(
+                episode.alert, suppression=Suppression.NONE, shelved_until=None, suppressed_by=None
+            )
+            ended += self._step(episode, episode.phase, cause)
         return ended
 
     def command(self, command: AlertCommand, now: float) -> list[Alert]:
@@ -147,20 +160,32 @@ class AlertBook:
             raise ValueError(
                 f"note has {len(command.note)} characters; expected at most {MAX_NOTE}"
             )
-        comment = Comment(now, command.by, command.action, command.note)
+        cause = Cause(now, command.by, command.action, command.note)
         if command.action == "comment":
-            return [self._comment(alert, episode, comment)]
+            return [self._comment(alert, episode, cause)]
         if episode is None:
             raise ValueError(f"{command.action} needs an open alert; {alert.id} is {alert.state}")
-        if command.action == "ack":
-            changed = self._step(episode, alert.state, Event.ACKNOWLEDGE, now, comment=comment)
-            if not changed:
+        if command.action in _STEPS:
+            changes = self._step(episode, episode.phase, cause)
+            if not changes:
+                fit = " or ".join(b for b, event in TRANSITIONS if b and event == command.action)
                 raise ValueError(
-                    f"alert {alert.id} is {alert.state};"
-                    " ack needs one that is active or cleared_unacknowledged"
+                    f"alert {alert.id} is {alert.state}; {command.action} needs one that is {fit}"
                 )
-            return changed
-        return [self._mute(episode, Muting(command.action), command.until, comment)]
+            return changes
+        return [self._mute(episode, Muting(command.action), command.until, cause)]
+
+    def plan(self, plan: Maintenance, now: float) -> list[Alert]:
+        """A maintenance window, from now on or later. Raises ValueError for what cannot be."""
+        return self._maintain(plan, now) if self._calendar.add(plan, now) else []
+
+    def cancel(self, window_id: str, now: float) -> list[Alert]:
+        """A maintenance window is over before its time. Raises KeyError for an unknown one."""
+        return self._maintain(self._calendar.cancel(window_id), now)
+
+    def maintenance(self) -> list[Maintenance]:
+        """The windows that are not over, in the order in which they begin."""
+        return self._calendar.plans()
 
     def next_due(self) -> float | None:
         """When `fire_next` has something to do; None when no delay runs and nothing is shelved."""
@@ -173,14 +198,19 @@ class AlertBook:
         `next_due` is None.
         """
         due, order, alarm = self._timers.pop()
+        if alarm[0] == OWNER:
+            return due, self._maintain(self._calendar.turn(alarm[1]), due)
         episode = self._by_rule.get(alarm[0], {}).get(alarm[1])
         if episode is not None and episode.timer == order:
-            return due, self._step(episode, episode.alert.state, episode.then, due)
+            cause = Cause(due, SERVER, episode.then, evidence=episode.evidence)
+            return due, self._step(episode, episode.phase, cause)
+        if episode is not None and episode.again == order:
+            episode.again = 0
+            return due, self._step(episode, episode.phase, Cause(due, SERVER, Event.RE_ALARM))
         if episode is None:
             self._mutes.change(alarm, Muting.EXPIRE, None, due)
             return due, []
-        comment = Comment(due, SERVER, Muting.EXPIRE.value, "")
-        return due, [self._mute(episode, Muting.EXPIRE, None, comment)]
+        return due, [self._mute(episode, Muting.EXPIRE, None, Cause(due, SERVER, Muting.EXPIRE))]
 
     def get(self, alert_id: str) -> Alert | None:
         """The alert of this id, if it is open or recent."""
@@ -205,6 +235,8 @@ class AlertBook:
                 list(self._recent.values()),
                 self._mutes.all(),
                 list(self._endings.values()),
+                self._calendar.all(),
+                self._rings.all(),
             )
         )
 
@@ -216,19 +248,33 @@ class AlertBook:
         form = msgspec.msgpack.decode(data, type=_Form).format
         if form != FORMAT:
             raise ValueError(f"alert snapshot has format {form}; expected {FORMAT}")
-        snapshot = msgspec.msgpack.decode(data, type=_Snapshot)
+        self._become(msgspec.msgpack.decode(data, type=_Snapshot))
+
+    def _become(self, snapshot: "_Snapshot") -> None:
         self._timers = Timers(snapshot.timers, snapshot.last_timer)
         self._mutes = Mutes(self._timers, snapshot.mutes)
-        self._open = {episode.alert.id: episode for episode in snapshot.open}
-        self._by_rule = {}
+        self._calendar = Calendar(self._timers, snapshot.maintenance)
+        self._rings = Rings(self._flaps, snapshot.rings)
+        self._open: dict[str, Episode] = {}
+        self._by_rule: dict[str, dict[str, Episode]] = {}
+        self._children: dict[str, set[str]] = {}  # rules, by one that inhibits them
         for episode in snapshot.open:
-            self._by_rule.setdefault(episode.alert.rule, {})[episode.alert.subject] = episode
+            self._admit(episode)
         self._recent = {alert.id: alert for alert in snapshot.recent}
         self._endings = {(ending.rule, ending.subject): ending for ending in snapshot.endings}
 
+    # -- episodes
+
     def _begin(
-        self, rule: str, subject: str, device: str | None, severity: str, onset: _Onset
-    ) -> _Episode:
+        self,
+        rule: str,
+        subject: str,
+        device: str | None,
+        severity: str,
+        actions: tuple[str, ...],
+        onset: Onset,
+        terms: Terms,
+    ) -> Episode:
         alarm, began_at = (rule, subject), onset.event_time
         ending, mute = self._endings.get(alarm), self._mutes.of(alarm)
         repeat = ending.repeat + 1 if ending and ending.began_at == began_at else 0
@@ -244,58 +290,89 @@ class AlertBook:
             value=onset.value,
             message=onset.message,
             began_at=began_at,
-            suppression=mute.suppression,
             shelved_until=mute.until,
             revision=0,
+            actions=actions,
         )
-        episode = _Episode(alert, repeat, onset)
-        self._open[alert.id] = episode
-        self._by_rule.setdefault(rule, {})[subject] = episode
+        episode = Episode(alert, repeat, onset, terms=terms)
+        suppression, by = self._suppression(episode)
+        if suppression is not Suppression.NONE:
+            episode.alert = replace(alert, suppression=suppression, suppressed_by=by)
+        self._admit(episode)
         return episode
 
-    def _hand_over(self, over: _Episode, now: float) -> Alert:
+    def _admit(self, episode: Episode) -> None:
+        self._open[episode.alert.id] = episode
+        self._by_rule.setdefault(episode.alert.rule, {})[episode.alert.subject] = episode
+        self._agree(episode, episode.terms)
+
+    def _agree(self, episode: Episode, terms: Terms) -> None:
+        episode.terms = terms
+        for rule in terms.inhibited_by:
+            self._children.setdefault(rule, set()).add(episode.alert.rule)
+
+    def _hand_over(self, over: Episode, cause: Cause) -> Alert:
         """A new episode takes the on-delay that runs for a condition that holds again.
 
         Without it an acknowledged alarm would be closed while its rule goes on being true.
         """
         alert = over.alert
-        episode = self._begin(alert.rule, alert.subject, alert.device, alert.severity, over.onset)
-        episode.timer, episode.then = over.timer, over.then
-        episode.alert = _entered(episode, State.PENDING, now, None)
+        about = alert.subject, alert.device, alert.severity, alert.actions
+        episode = self._begin(alert.rule, *about, over.onset, over.terms)
+        episode.timer, episode.then, episode.evidence = over.timer, over.then, over.evidence
+        begins = Cause(cause.at, SERVER, Event.HOLDS, evidence=over.evidence)
+        episode.alert = entered(episode, Phase.PENDING, begins, None)
         return episode.alert
 
     def _step(
-        self,
-        episode: _Episode,
-        before: State | None,
-        event: Event,
-        now: float,
-        delay_s: float = 0.0,
-        comment: Comment | None = None,
+        self, episode: Episode, before: Phase | None, cause: Cause, delay_s: float = 0.0
     ) -> list[Alert]:
-        """What the table says about `event` in state `before`; no alert when that is nothing."""
-        row = TRANSITIONS.get((before, event))
+        """What the table says about an event in phase `before`; no alert when that is nothing."""
+        row = TRANSITIONS.get((before, Event(cause.event)))
         if row is None:
             return []
-        if row.delay in DELAY_OVER and delay_s <= 0:
-            row = TRANSITIONS[row.after, DELAY_OVER[row.delay]]
         if row.delay in DELAY_OVER:
-            if not episode.timer:
-                episode.timer = self._timers.start(now + delay_s, episode.alarm)
-                episode.then = DELAY_OVER[row.delay]
-        elif row.delay is Delay.STOP and episode.timer:
+            then = DELAY_OVER[row.delay]
+            if then is Event.OFF_DELAY_OVER and episode.terms.latch:
+                then = Event.LATCHES
+            if delay_s <= 0:
+                row = TRANSITIONS[row.after, then]
+            elif not episode.timer:
+                episode.timer = self._timers.start(cause.at + delay_s, episode.alarm)
+                episode.then, episode.evidence = then, cause.evidence
+        if row.delay is Delay.STOP and episode.timer:
             self._timers.stop(episode.timer)
             episode.timer = 0
-        if row.after is before:
+        if row.after is before and row.event is not Event.RE_ALARM:
             return []
-        episode.alert = _entered(episode, row.after, now, comment)
-        if row.after is State.CLEARED:
+        was_active = episode.alert.active
+        comment = None
+        if row.event in _STEPS or row.event is Event.RETIRE:
+            comment = Comment(cause.at, cause.by, cause.event, cause.note)
+        episode.alert = entered(episode, row.after, cause, comment)
+        if row.after is Phase.ACTIVE and row.event is not Event.RE_ALARM:
+            flaps = self._rings.add(episode.alarm, cause.at)
+            episode.alert = replace(episode.alert, flapping=flaps)
+        self._ring_again_later(episode, row.after, cause.at)
+        changes = [episode.alert]
+        if row.after is Phase.CLEARED:
             self._close(episode)
+        if episode.alert.active != was_active:
+            changes += self._review_children(episode.alert.rule, cause.at)
         if row.delay is Delay.HAND_OVER and episode.timer:
-            return [episode.alert, self._hand_over(episode, now)]
-        return [episode.alert]
+            changes.append(self._hand_over(episode, cause))
+        return changes
 
-    def _close(self, episode: _Episode) -> None:
+    def _ring_again_later(self, episode: Episode, phase: Phase, now: float) -> None:
+        if phase is Phase.ACKNOWLEDGED and episode.again:
+            return
+        if episode.again:
+            self._timers.stop(episode.again)
+            episode.again = 0
+        if phase in (Phase.ACTIVE, Phase.ACKNOWLEDGED) and episode.terms.re_alarm_s > 0:
+            episode.again = self._timers.start(now + episode.terms.re_alarm_s, episode.alarm)
+
+    def _close(self, episode: Episode) -> None:
         alert = episode.alert
         del self._open[alert.id]
         alarms = self._by_rule[alert.rule]
@@ -303,7 +380,7 @@ class AlertBook:
         if not alarms:
             del self._by_rule[alert.rule]
         self._endings.pop(episode.alarm, None)
-        self._endings[episode.alarm] = _Ending(*episode.alarm, alert.began_at, episode.repeat)
+        self._endings[episode.alarm] = Ending(*episode.alarm, alert.began_at, episode.repeat)
         if len(self._endings) > ENDINGS:
             del self._endings[next(iter(self._endings))]
         if alert.raised_at is not None:
@@ -311,24 +388,108 @@ class AlertBook:
             if len(self._recent) > RECENT:
                 del self._recent[next(iter(self._recent))]
 
-    def _comment(self, alert: Alert, episode: _Episode | None, comment: Comment) -> Alert:
-        if not comment.note.strip():
+    def _comment(self, alert: Alert, episode: Episode | None, cause: Cause) -> Alert:
+        if not cause.note.strip():
             raise ValueError("note is empty; comment needs one")
-        alert = _changed(alert, comment)
+        comment = Comment(cause.at, cause.by, cause.event, cause.note)
+        alert = changed(alert, cause, comment)
         if episode is not None:
             episode.alert = alert
         else:
             self._recent[alert.id] = alert
         return alert
 
-    def _mute(
-        self, episode: _Episode, muting: Muting, until: float | None, comment: Comment
-    ) -> Alert:
-        mute = self._mutes.change(episode.alarm, muting, until, comment.at)
-        episode.alert = _changed(
-            episode.alert, comment, suppression=mute.suppression, shelved_until=mute.until
+    # -- what mutes
+
+    def _mute(self, episode: Episode, muting: Muting, until: float | None, cause: Cause) -> Alert:
+        mute = self._mutes.change(episode.alarm, muting, until, cause.at)
+        suppression, by = self._suppression(episode)
+        episode.alert = changed(
+            episode.alert,
+            cause,
+            Comment(cause.at, cause.by, cause.event, cause.note),
+            suppression=suppression,
+            suppressed_by=by,
+            shelved_until=mute.until,
         )
         return episode.alert
+
+    def _maintain(self, plan: Maintenance, now: float) -> list[Alert]:
+        """A window begins or ends."""
+        return self._review(
+            (
+                episode
+                for rule, alarms in self._by_rule.items()
+                for subject, episode in alarms.items()
+                if covers(plan, rule, subject)
+            ),
+            now,
+        )
+
+    def _review_children(self, rule: str, now: float) -> list[Alert]:
+        """An alert of a rule became active, or is no longer."""
+        changes: list[Alert] = []
+        for child in sorted(self._children.get(rule, ())):
+            changes += self._review(self._by_rule.get(child, {}).values(), now)
+        return changes
+
+    def _review(self, episodes: Iterable[Episode], now: float) -> list[Alert]:
+        """See anew what mutes these alerts besides people."""
+        changes: list[Alert] = []
+        for episode in list(episodes):
+            alert = episode.alert
+            suppression, by = self._suppression(episode)
+            if (suppression, by) != (alert.suppression, alert.suppressed_by):
+                note = f"by {by}" if by else ""
+                event = "unmuted" if suppression is Suppression.NONE else str(suppression)
+                episode.alert = changed(
+                    alert,
+                    Cause(now, SERVER, event, note),
+                    Comment(now, SERVER, event, note),
+                    suppression=suppression,
+                    suppressed_by=by,
+                )
+                changes.append(episode.alert)
+        return changes
+
+    def _suppression(self, episode: Episode) -> tuple[Suppression, str | None]:
+        """What mutes an alert, the strongest of all, and by what, if that is no person."""
+        rule, subject = episode.alarm
+        found = self._mutes.of(episode.alarm).suppression, None
+        if len(self._calendar) and (plan := self._calendar.covering(rule, subject)):
+            found = _stronger(found, (Suppression.OUT_OF_SERVICE, f"maintenance {plan.id}"))
+        if inhibitor := self._inhibitor(episode):
+            by = f"{inhibitor.rule} on {inhibitor.subject}"
+            found = _stronger(found, (Suppression.SUPPRESSED, by))
+        return found
+
+    def _inhibitor(self, episode: Episode) -> Alert | None:
+        for rule in episode.terms.inhibited_by:
+            if alarms := self._by_rule.get(rule):
+                device = episode.alert.device
+                for subject in (episode.alert.subject, self._via(device) if device else None):
+                    parent = alarms.get(subject) if subject else None
+                    if parent and parent.alert.active and not _is_inhibited(parent.alert):
+                        return parent.alert
+        return None
+
+
+_STEPS = frozenset({Event.ACKNOWLEDGE.value, Event.RESET.value})
+"""Commands that are events of the lifecycle."""
+
+_MAY_BE_BACK = frozenset({Phase.CLEARED_UNACKNOWLEDGED, Phase.LATCHED, Phase.LATCHED_ACKNOWLEDGED})
+
+_Muted = tuple[Suppression, str | None]
+
+
+def _is_inhibited(alert: Alert) -> bool:
+    """Such a one inhibits nothing: of two that inhibit each other one is always heard."""
+    return alert.suppression is Suppression.SUPPRESSED and alert.suppressed_by is not None
+
+
+def _stronger(one: _Muted, other: _Muted) -> _Muted:
+    """The first, where they are equally strong: what a person did."""
+    return other if STRENGTH[other[0]] > STRENGTH[one[0]] else one
 
 
 class _Form(msgspec.Struct, frozen=True):
@@ -339,42 +500,9 @@ class _Snapshot(msgspec.Struct, frozen=True):
     format: int
     last_timer: int
     timers: list[Timer]
-    open: list[_Episode]
+    open: list[Episode]
     recent: list[Alert]
     mutes: list[Mute]
-    endings: list[_Ending]
-
-
-def _entered(episode: _Episode, state: State, now: float, comment: Comment | None) -> Alert:
-    """The episode's alert as it enters `state`."""
-    alert = episode.alert
-    changes: dict[str, Any] = {"state": state}
-    match state:
-        case State.PENDING:
-            pass
-        case State.ACTIVE:
-            changes |= {"active": True, "raised_at": now, "cleared_at": None}
-            changes |= {"value": episode.onset.value, "message": episode.onset.message}
-        case State.ACKNOWLEDGED:
-            pass
-        case State.CLEARED_UNACKNOWLEDGED | State.CLEARED:
-            changes["active"] = False
-            changes["cleared_at"] = now if alert.cleared_at is None else alert.cleared_at
-    if comment is not None and comment.action == Event.ACKNOWLEDGE:
-        changes |= {"acknowledged": True, "acknowledged_by": comment.by, "acknowledged_at": now}
-    return _changed(alert, comment, **changes)
-
-
-def _changed(alert: Alert, comment: Comment | None, **changes: Any) -> Alert:
-    if comment is not None:
-        changes["comments"] = (*alert.comments, comment)[-MAX_COMMENTS:]
-    return replace(alert, revision=alert.revision + 1, **changes)
-
-
-def _onset(
-    rule: Rule, subject: str, device: str | None, event_time: float, values: Mapping[str, Value]
-) -> _Onset:
-    number = next((float(v) for v in values.values() if not isinstance(v, str)), None)
-    about = {"rule": rule.name, "subject": subject, "severity": str(rule.severity)}
-    message = format_message(rule.message, values, device=device, **about)
-    return _Onset(event_time, number, message)
+    endings: list[Ending]
+    maintenance: list[Window] = []
+    rings: list[tuple[str, str, list[float]]] = []

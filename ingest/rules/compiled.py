@@ -23,7 +23,7 @@ from tocsin.ingest.rules.expression import (
     Truth,
     Unary,
 )
-from tocsin.ingest.rules.functions import FUNCTIONS
+from tocsin.ingest.rules.functions import FUNCTIONS, Argument
 
 CodeOf: TypeAlias = Callable[[str], int]
 """The code that stands for a text in the columns."""
@@ -79,21 +79,28 @@ def constants(tree: Expression, code_of: CodeOf) -> Iterator[float]:
 
 def functions_of(tree: Expression) -> Iterator[Use]:
     """The windowed functions that `tree` reads: (metric, size in seconds, function)."""
+    for call in calls_of(tree):
+        if windowed := window_of(call):
+            yield windowed
+
+
+def calls_of(tree: Expression) -> Iterator[Call]:
+    """The functions of metrics that `tree` calls: windows and ages."""
     match tree:
         case Call():
-            if windowed := window_of(tree):
-                yield windowed
+            if Argument.METRIC in FUNCTIONS[tree.function].arguments:
+                yield tree
             else:
                 for argument in tree.arguments:
-                    yield from functions_of(argument)
+                    yield from calls_of(argument)
         case Unary(_, operand):
-            yield from functions_of(operand)
+            yield from calls_of(operand)
         case Arithmetic(_, left, right):
-            yield from functions_of(left)
-            yield from functions_of(right)
+            yield from calls_of(left)
+            yield from calls_of(right)
         case Comparison(operands) | Logical(_, operands):
             for operand in operands:
-                yield from functions_of(operand)
+                yield from calls_of(operand)
         case Number() | Text() | Truth() | Metric():
             pass
 

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules.calm import Calms
-from tocsin.ingest.rules.compiled import CodeOf, constants
+from tocsin.ingest.rules.compiled import CodeOf, calls_of, constants
 from tocsin.ingest.rules.device_glob import DeviceGlob
-from tocsin.ingest.rules.scalar import Scalar
+from tocsin.ingest.rules.printer import print_expression
+from tocsin.ingest.rules.scalar import Scalar, Spot
 from tocsin.ingest.rules.validation import CheckedRule
 from tocsin.ingest.rules.vector import Vector
 
@@ -23,7 +24,7 @@ class RuleForm:
     `unraised` says why it does not come to hold, `held` why it goes on to.
     """
 
-    __slots__ = ("checked", "clear", "held", "order", "unraised", "when")
+    __slots__ = ("_reads", "checked", "clear", "held", "order", "unraised", "when")
 
     def __init__(self, checked: CheckedRule, order: int, scalar: Scalar) -> None:
         self.checked = checked
@@ -34,6 +35,15 @@ class RuleForm:
         # An age grows without any reading of its metric.
         self.unraised = None if checked.clocked else calms.untrue(checked.when)
         self.held = calms.untrue(checked.clear) if checked.clear else calms.unfalse(checked.when)
+        trees = [checked.when, checked.clear] if checked.clear else [checked.when]
+        self._reads = {
+            print_expression(call): scalar.number(call) for tree in trees for call in calls_of(tree)
+        }
+
+    def evidence(self, spot: Spot) -> dict[str, float]:
+        """The functions of metrics that the rule reads, as it writes them; unknown ones left out."""
+        found = {text: read(spot) for text, read in self._reads.items()}
+        return {text: value for text, value in found.items() if value == value}
 
 
 class RuleGroup:

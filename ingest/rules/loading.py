@@ -26,6 +26,10 @@ _EXPECTED = {
     "off_delay": "text, as in '30s'",
     "severity": "info, warning, major or critical",
     "message": "text, as in '{device} at {temp_c:.1f} °C'",
+    "latch": "true or false",
+    "re_alarm": "text, as in '30m'",
+    "inhibited_by": "a list of names of rules, as in ['gateway-down']",
+    "actions": "a list of names of channels, as in ['ops']",
     "enabled": "true or false",
 }
 
@@ -120,7 +124,17 @@ def rule_from_table(table: Mapping[str, object]) -> tuple[Rule | None, list[Rule
         return None, errors
     severity = Severity(cast("str", keys.pop("severity", Severity.WARNING)))
     enabled = cast("bool", keys.pop("enabled", True))
-    rule = Rule(severity=severity, enabled=enabled, **cast("dict[str, str]", keys))
+    latch = cast("bool", keys.pop("latch", False))
+    inhibited_by = tuple(cast("list[str]", keys.pop("inhibited_by", ())))
+    actions = tuple(cast("list[str]", keys.pop("actions", ())))
+    rule = Rule(
+        severity=severity,
+        enabled=enabled,
+        latch=latch,
+        inhibited_by=inhibited_by,
+        actions=actions,
+        **cast("dict[str, str]", keys),
+    )
     errors = find_errors(rule)
     return (None if errors else rule), errors
 
@@ -129,7 +143,7 @@ def to_toml(rule: Rule) -> str:
     """The `[[rule]]` table of `rule`, keys at their defaults left out."""
     lines = ["[[rule]]"]
     for key in _KEYS:
-        value = cast("str | bool | None", getattr(rule, key))
+        value = cast("str | bool | tuple[str, ...] | None", getattr(rule, key))
         if value is None or (key not in ("name", "when") and value == _DEFAULTS[key]):
             continue
         lines.append(f"{key} = {_toml(value)}")
@@ -141,8 +155,12 @@ _DEFAULTS = {key: cast("object", getattr(Rule(name="", when=""), key)) for key i
 
 def _fits(key: str, value: object) -> bool:
     match key:
-        case "enabled":
+        case "enabled" | "latch":
             return isinstance(value, bool)
+        case "inhibited_by" | "actions":
+            if not isinstance(value, list | tuple):
+                return False
+            return all(isinstance(each, str) for each in cast("list[object]", value))
         case "severity":
             return isinstance(value, str) and value in set(Severity)
         case _:
@@ -158,9 +176,11 @@ def _written(value: object) -> str:
     return text if len(text) <= 48 else text[:47] + "…"
 
 
-def _toml(value: str | bool) -> str:
+def _toml(value: str | bool | tuple[str, ...]) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(each) for each in value)}]"
     if "'" in value and '"' not in value and "\\" not in value and value.isprintable():
         return f'"{value}"'
     if "'" not in value and value.isprintable():

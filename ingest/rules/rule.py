@@ -23,6 +23,10 @@ class Rule(
     clear: str | None = None
     on_delay: str = "0s"
     off_delay: str = "0s"
+    latch: bool = False
+    re_alarm: str = "0s"
+    inhibited_by: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
     severity: Severity = Severity.WARNING
     message: str = ""
     enabled: bool = True

@@ -19,6 +19,15 @@ MAX_NAME = 100
 MAX_DELAY_S = 7 * 86400.0
 """Seconds of an on-delay or off-delay. What may wait longer than a week is no alarm."""
 
+MIN_RE_ALARM_S = 10.0
+"""Seconds. An alarm that rings again sooner is noise."""
+
+MAX_NAMES = 20
+"""Rules that inhibit one rule, and channels that it rings."""
+
+RESERVED = "tocsin."
+"""What the names of Tocsin's own alarms begin with."""
+
 T = TypeVar("T")
 
 
@@ -96,6 +105,9 @@ class _Examination:
         on_delay_s = self._try("on_delay", lambda: _delay(rule.on_delay))
         off_delay_s = self._try("off_delay", lambda: _delay(rule.off_delay))
         message = self._try("message", lambda: parse_template(rule.message))
+        self._try("re_alarm", lambda: _re_alarm(rule.re_alarm))
+        self._try("inhibited_by", lambda: _check_inhibitors(rule))
+        self._try("actions", lambda: _check_names(rule.actions, "a channel"))
         if (
             self.errors
             or devices is None
@@ -151,6 +163,32 @@ def _check_name(name: str) -> None:
             f"{name[:64]!r} is no name; expected 1 to {MAX_NAME} characters,"
             " no spaces at the ends, as in 'boiler-overheat'"
         )
+
+
+    if name.startswith(RESERVED):
+        raise ValueError(f"{name[:64]!r} begins with {RESERVED!r}, as only Tocsin's own alarms do")
+
+
+def _check_names(names: tuple[str, ...], what: str) -> None:
+    if len(names) > MAX_NAMES:
+        raise ValueError(f"has {len(names)} names; expected at most {MAX_NAMES}")
+    for name in names:
+        if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+            raise ValueError(f"{name[:64]!r} is no name; expected that of {what}")
+        if names.count(name) > 1:
+            raise ValueError(f"{name[:64]!r} is named twice; expected each name once")
+
+
+def _check_inhibitors(rule: Rule) -> None:
+    _check_names(rule.inhibited_by, "a rule")
+    if rule.name in rule.inhibited_by:
+        raise ValueError(f"{rule.name[:64]!r} is this rule; expected the name of another one")
+
+
+def _re_alarm(text: str) -> None:
+    after_s = _delay(text)
+    if 0 < after_s < MIN_RE_ALARM_S:
+        raise ValueError(f"{text[:32]!r} is too short; expected 0s for never, or 10s to 7d")
 
 
 def _delay(text: str) -> float:

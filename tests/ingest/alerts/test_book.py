@@ -1,7 +1,7 @@
 import pytest
 
 from tests.ingest.alerts.test_lifecycle import command
-from tocsin.ingest.alerts.alert import Alert, Comment, State, Suppression, alert_id
+from tocsin.ingest.alerts.alert import Alert, Cause, Comment, State, Suppression, alert_id
 from tocsin.ingest.alerts.book import (
     MAX_COMMENTS,
     MAX_NOTE,
@@ -46,6 +46,9 @@ def test_an_alert_says_what_happened_when_and_who_saw_it() -> None:
         began_at=9.0,
         raised_at=10.0,
         revision=1,
+        rings=1,
+        sounded=True,
+        cause=Cause(10.0, "tocsin", "holds"),
     )
     (over,) = calm(book)
     (seen,) = command(book, rung.id, "ack", 30.0, note="valve closed")

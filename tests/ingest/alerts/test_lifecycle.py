@@ -1,10 +1,11 @@
 """The lifecycle, drawn: a character a second.
 
 `when` is the condition: # true, . false, blank unknown (nothing is signalled).
-`does` is what happens besides: a acknowledge, s shelve for 4 s, u unshelve, x suppress,
-z unsuppress, r the rule is retired.
-`state` is the alert after that second: P pending, A active, K acknowledged, U cleared
-unacknowledged, C it has just ended, - none. `mute` is its suppression: s shelved, x suppressed.
+`does` is what happens besides: a acknowledge, t reset, s shelve for 4 s, u unshelve, x suppress,
+z unsuppress, o out of service, i in service, r the rule is retired.
+`state` is the alert after that second: P pending, A active, K acknowledged, L latched, M latched and
+acknowledged, U cleared unacknowledged, C it has just ended, - none. `mute` is its suppression: s
+shelved, x suppressed, o out of service.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest
 
 from tocsin.ingest.alerts.alert import Alert, State, Suppression
 from tocsin.ingest.alerts.book import AlertBook
-from tocsin.ingest.alerts.lifecycle import MUTINGS, TRANSITIONS, Event, Muting
+from tocsin.ingest.alerts.lifecycle import MUTINGS, TRANSITIONS, Event, Muting, Phase, phase_of
 from tocsin.ingest.facts import AlertCommand
 from tocsin.ingest.rules.rule import Rule
 
@@ -27,6 +28,8 @@ class Timeline:
     mute: str = ""
     on_delay: str = "0s"
     off_delay: str = "0s"
+    latch: bool = False
+    re_alarm: str = "0s"
 
 
 TIMELINES = [
@@ -193,15 +196,108 @@ TIMELINES = [
         state="--AC-AA",
         mute="  x    ",
     ),
+    Timeline(
+        "out of service is stronger than shelving and suppression",
+        when="..##########",
+        does="..s.o.....i.",
+        state="--AAAAAAAAAA",
+        mute="  ssoooooo  ",
+    ),
+    Timeline(
+        "what latches rings on until it is acknowledged and reset",
+        when="..##.......",
+        does="......a..t.",
+        state="--AALLMMMC-",
+        latch=True,
+    ),
+    Timeline(
+        "acknowledged while it lasts, it waits for its reset",
+        when="..###......",
+        does="...a....t..",
+        state="--AKKMMMC--",
+        latch=True,
+    ),
+    Timeline(
+        "reset first, it still waits to be seen",
+        when="..##......",
+        does=".....t..a.",
+        state="--AALUUUC-",
+        latch=True,
+    ),
+    Timeline(
+        "latched, it comes back and rings again",
+        when="..#.#.##",
+        does=".....a..",
+        state="--ALAMAA",
+        latch=True,
+    ),
+    Timeline(
+        "it latches after the off-delay, and is back after the on-delay",
+        when="..###...#.####",
+        state="--PPAAALLLLLAA",
+        on_delay="2s",
+        off_delay="2s",
+        latch=True,
+    ),
+    Timeline(
+        "reset while it may be coming back: that becomes a new alert",
+        when="..###.###.",
+        does="......at..",
+        state="--PPALMPAL",
+        on_delay="2s",
+        latch=True,
+    ),
+    Timeline(
+        "what is latched goes with its rule",
+        when="..#. #.  ",
+        does="...r..ar.",
+        state="--AC-AMC-",
+        latch=True,
+    ),
+    Timeline(
+        "nobody acknowledges: it rings again, and again",
+        when="..########",
+        state="--AAAAAAAA",
+        re_alarm="3s",
+    ),
+    Timeline(
+        "acknowledged and forgotten, it rings again",
+        when="..#########",
+        does="...a......a",
+        state="--AKKAAAAAK",
+        re_alarm="3s",
+    ),
+    Timeline(
+        "it does not ring again when it is over",
+        when="..##....",
+        state="--AAUUUU",
+        re_alarm="3s",
+    ),
 ]
 
 LETTERS = {
-    State.PENDING: "P",
-    State.ACTIVE: "A",
-    State.ACKNOWLEDGED: "K",
-    State.CLEARED_UNACKNOWLEDGED: "U",
+    Phase.PENDING: "P",
+    Phase.ACTIVE: "A",
+    Phase.ACKNOWLEDGED: "K",
+    Phase.LATCHED: "L",
+    Phase.LATCHED_ACKNOWLEDGED: "M",
+    Phase.CLEARED_UNACKNOWLEDGED: "U",
 }
-MUTED = {Suppression.NONE: " ", Suppression.SHELVED: "s", Suppression.SUPPRESSED: "x"}
+MUTED = {
+    Suppression.NONE: " ",
+    Suppression.SHELVED: "s",
+    Suppression.SUPPRESSED: "x",
+    Suppression.OUT_OF_SERVICE: "o",
+}
+DOES = {
+    "a": "ack",
+    "t": "reset",
+    "u": "unshelve",
+    "x": "suppress",
+    "z": "unsuppress",
+    "o": "out_of_service",
+    "i": "in_service",
+}
 
 
 class Watch:
@@ -211,7 +307,12 @@ class Watch:
         self.book = AlertBook()
         self.alerts: list[Alert] = []
         self.rule = Rule(
-            name="hot", when="t > 1", on_delay=timeline.on_delay, off_delay=timeline.off_delay
+            name="hot",
+            when="t > 1",
+            on_delay=timeline.on_delay,
+            off_delay=timeline.off_delay,
+            latch=timeline.latch,
+            re_alarm=timeline.re_alarm,
         )
         self.state = self.mute = ""
         last = ""
@@ -223,7 +324,7 @@ class Watch:
             self.alerts += news
             shown = self.book.open()
             ended = any(alert.state is State.CLEARED for alert in news)
-            self.state += LETTERS[shown[0].state] if shown else "C" if ended else "-"
+            self.state += LETTERS[phase(shown[0])] if shown else "C" if ended else "-"
             self.mute += MUTED[shown[0].suppression] if shown else " "
 
     def _second(self, now: float, edge: str, action: str) -> list[Alert]:
@@ -235,18 +336,12 @@ class Watch:
         if edge != " ":
             news += self.book.signal(self.rule, "d", "d", edge == "#", now - 0.5, now, {"t": 2.0})
         match action:
-            case "a":
-                news += self._command("ack", now)
             case "s":
                 news += self._command("shelve", now, now + 4)
-            case "u":
-                news += self._command("unshelve", now)
-            case "x":
-                news += self._command("suppress", now)
-            case "z":
-                news += self._command("unsuppress", now)
             case "r":
                 news += self.book.retire("hot", now)
+            case _ if action in DOES:
+                news += self._command(DOES[action], now)
             case _:
                 pass
         return news
@@ -265,6 +360,10 @@ def command(
     )
 
 
+def phase(alert: Alert) -> Phase:
+    return phase_of(alert.state, alert.latched)
+
+
 @pytest.mark.parametrize("timeline", TIMELINES, ids=lambda timeline: timeline.meaning)
 def test_an_alert_goes_through_its_states(timeline: Timeline) -> None:
     watch = Watch(timeline)
@@ -273,16 +372,16 @@ def test_an_alert_goes_through_its_states(timeline: Timeline) -> None:
 
 
 def test_the_timelines_show_every_change_in_the_table_and_no_other() -> None:
-    seen: set[tuple[State | None, State]] = set()
+    seen: set[tuple[Phase | None, Phase]] = set()
     for timeline in TIMELINES:
-        state_of: dict[str, State] = {}
+        last: dict[str, Phase] = {}
         for alert in Watch(timeline).alerts:
-            before = state_of.get(alert.id)
-            if before is not alert.state:
-                seen.add((before, alert.state))
-            state_of[alert.id] = alert.state
+            before = last.get(alert.id)
+            if before is not phase(alert):
+                seen.add((before, phase(alert)))
+            last[alert.id] = phase(alert)
     changes = {(row.before, row.after) for row in TRANSITIONS.values() if row.before != row.after}
-    assert seen == changes | {(None, State.ACTIVE)}  # pending for no time is not shown
+    assert seen == changes | {(None, Phase.ACTIVE)}  # pending for no time is not shown
 
 
 @pytest.mark.parametrize("state", State)
@@ -298,7 +397,7 @@ def test_acknowledging_needs_something_to_acknowledge(state: State) -> None:
     alert = watch.alerts[-1]
     assert alert.state is state
     before = watch.book.snapshot()
-    if (state, Event.ACKNOWLEDGE) in TRANSITIONS:
+    if (Phase(state.value), Event.ACKNOWLEDGE) in TRANSITIONS:
         assert command(watch.book, alert.id, "ack", 9.0)[0].acknowledged
         return
     with pytest.raises(ValueError, match=f"ack needs .*{state}|is {state}; ack needs one"):
@@ -309,7 +408,12 @@ def test_acknowledging_needs_something_to_acknowledge(state: State) -> None:
 @pytest.mark.parametrize("muting", [m for m in Muting if m is not Muting.EXPIRE])
 @pytest.mark.parametrize(
     ("suppression", "does"),
-    [(Suppression.NONE, "."), (Suppression.SHELVED, "s"), (Suppression.SUPPRESSED, "x")],
+    [
+        (Suppression.NONE, "."),
+        (Suppression.SHELVED, "s"),
+        (Suppression.SUPPRESSED, "x"),
+        (Suppression.OUT_OF_SERVICE, "o"),
+    ],
 )
 def test_muting_follows_its_table(muting: Muting, suppression: Suppression, does: str) -> None:
     watch = Watch(Timeline("", "#", "A", does=does))

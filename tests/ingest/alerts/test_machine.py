@@ -10,13 +10,23 @@ from msgspec.structs import replace
 
 from tocsin.ingest.alerts.alert import Alert, State, Suppression
 from tocsin.ingest.alerts.book import AlertBook
+from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.facts import AlertCommand
 from tocsin.ingest.rules.rule import Rule
 
 RULES = [
-    Rule(name=f"on {on} off {off}", when="t > 1", on_delay=f"{on}s", off_delay=f"{off}s")
-    for on, off in [(0, 0), (3, 0), (2, 5)]
+    Rule(
+        name=f"on {on} off {off} {'latch' * latch} {again}",
+        when="t > 1",
+        on_delay=f"{on}s",
+        off_delay=f"{off}s",
+        latch=latch,
+        re_alarm=f"{again}s",
+    )
+    # A re-alarm never ends together with a delay: the model has no order for that either.
+    for on, off, latch, again in [(0, 0, False, 0), (3, 0, False, 7.1), (2, 5, True, 0)]
 ]
+STEADY = FlapLimits(rings=1000)
 SUBJECTS = ["d", "e"]
 SHELVE_S = (
     4.25  # never ends together with a delay of the same alarm: the model has no order for that
@@ -36,15 +46,25 @@ class Modelled:
     turned: float = 0.0
     muted: str = "none"
     until: float = float("inf")
+    latch: bool = False
+    again_s: float = 0.0
+    again: float = float("inf")
 
     def due(self) -> float:
         """When it changes by itself."""
         delay = float("inf")
-        if self.holds and self.state in ("pending", "cleared_unacknowledged"):
+        if self.holds and self.state not in (None, "active", "acknowledged"):
             delay = self.turned + self.on_s
         if not self.holds and self.state in ("active", "acknowledged"):
             delay = self.turned + self.off_s
-        return min(delay, self.until)
+        return min(delay, self.until, self.again)
+
+    def rings(self, now: float) -> None:
+        self.state = "active"
+        self.again = now + self.again_s if self.again_s else float("inf")
+
+    def shown(self) -> str:
+        return f"{self.state} {self.muted}"
 
     def let_pass(self, now: float) -> list[str]:
         """The states it shows up to `now`, with what mutes it."""
@@ -52,12 +72,17 @@ class Modelled:
         while (due := self.due()) <= now:
             if due == self.until:
                 self.muted, self.until = "none", float("inf")
-            elif self.holds:
-                self.state = "active"
+            elif self.holds or due == self.again:
+                self.rings(due)
             else:
-                self.state = "cleared" if self.state == "acknowledged" else "cleared_unacknowledged"
+                seen = self.state == "acknowledged"
+                self.again = float("inf")
+                if self.latch:
+                    self.state = "acknowledged*" if seen else "active*"
+                else:
+                    self.state = "cleared" if seen else "cleared_unacknowledged"
             if self.state is not None:
-                shown.append(f"{self.state} {self.muted}")
+                shown.append(self.shown())
             if self.state == "cleared":
                 self.state = None
         return shown
@@ -70,9 +95,14 @@ class BookMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.lazy, self.busy = AlertBook(), AlertBook()
+        self.lazy, self.busy = AlertBook(STEADY), AlertBook(STEADY)
         self.model = {
-            (rule.name, subject): Modelled(float(rule.on_delay[:-1]), float(rule.off_delay[:-1]))
+            (rule.name, subject): Modelled(
+                float(rule.on_delay[:-1]),
+                float(rule.off_delay[:-1]),
+                latch=rule.latch,
+                again_s=float(rule.re_alarm[:-1]),
+            )
             for rule in RULES
             for subject in SUBJECTS
         }
@@ -152,7 +182,12 @@ class BookMachine(RuleBasedStateMachine):
 
     @rule(
         which=st.integers(0, 20),
-        action=st.sampled_from(["ack", "shelve", "unshelve", "suppress", "unsuppress", "comment"]),
+        action=st.sampled_from(
+            [
+                *("ack", "reset", "shelve", "unshelve", "suppress", "unsuppress"),
+                *("out_of_service", "in_service", "comment"),
+            ]
+        ),
     )
     def somebody_acts(self, which: int, action: str) -> None:
         self.act(self.lazy.open() + self.lazy.recent(), which, action)
@@ -160,6 +195,10 @@ class BookMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 5))
     def somebody_acknowledges(self, which: int) -> None:
         self.act([alert for alert in self.lazy.open() if alert.raised_at], which, "ack")
+
+    @rule(which=st.integers(0, 5))
+    def somebody_resets(self, which: int) -> None:
+        self.act([alert for alert in self.lazy.open() if alert.latched], which, "reset")
 
     def act(self, alerts: list[Alert], which: int, action: str) -> None:
         if not alerts:
@@ -190,23 +229,31 @@ class BookMachine(RuleBasedStateMachine):
 
     def expected_of(self, modelled: Modelled, action: str) -> list[str] | None:
         """What `action` shows of an open alert; None when it is refused."""
-        if action == "ack":
-            if modelled.state == "active":
-                modelled.state = "acknowledged"
-                return ["acknowledged " + modelled.muted]
-            if modelled.state != "cleared_unacknowledged":
+        strength = ("none", "shelved", "suppressed", "out_of_service").index(modelled.muted)
+        match action, modelled.state:
+            case "ack", "active" | "active*":
+                modelled.state = modelled.state.replace("active", "acknowledged")
+            case ("ack", "cleared_unacknowledged") | ("reset", "acknowledged*"):
+                modelled.state = "pending" if modelled.holds else None
+                shown = [f"cleared {modelled.muted}", f"pending {modelled.muted}"]
+                return shown[: 1 + modelled.holds]
+            case "reset", "active*":
+                modelled.state = "cleared_unacknowledged"
+            case "shelve", _ if strength <= 1:
+                modelled.muted, modelled.until = "shelved", self.now + SHELVE_S
+            case "suppress", _ if strength <= 1:
+                modelled.muted, modelled.until = "suppressed", float("inf")
+            case "out_of_service", _ if strength <= 2:
+                modelled.muted, modelled.until = "out_of_service", float("inf")
+            case ("unshelve", _) | ("unsuppress", _) | ("in_service", _) if (
+                {1: "unshelve", 2: "unsuppress", 3: "in_service"}.get(strength) == action
+            ):
+                modelled.muted, modelled.until = "none", float("inf")
+            case "comment", _:
+                pass
+            case _:
                 return None
-            modelled.state = "pending" if modelled.holds else None
-            return ["cleared " + modelled.muted, "pending " + modelled.muted][: 1 + modelled.holds]
-        if action == "shelve" and modelled.muted != "suppressed":
-            modelled.muted, modelled.until = "shelved", self.now + SHELVE_S
-        elif action == "suppress" and modelled.muted != "suppressed":
-            modelled.muted, modelled.until = "suppressed", float("inf")
-        elif (action, modelled.muted) in (("unshelve", "shelved"), ("unsuppress", "suppressed")):
-            modelled.muted, modelled.until = "none", float("inf")
-        elif action != "comment":
-            return None
-        return [f"{modelled.state} {modelled.muted}"]
+        return [modelled.shown()]
 
     @rule(name=st.sampled_from([r.name for r in RULES]))
     def rule_goes(self, name: str) -> None:
@@ -214,13 +261,18 @@ class BookMachine(RuleBasedStateMachine):
         for alarm, modelled in self.model.items():
             if alarm[0] == name:
                 expected[alarm] = ["cleared none"] if modelled.state else []
-                self.model[alarm] = Modelled(modelled.on_s, modelled.off_s)
+                self.model[alarm] = Modelled(
+                    modelled.on_s,
+                    modelled.off_s,
+                    latch=modelled.latch,
+                    again_s=modelled.again_s,
+                )
         self.compare(self.call(lambda book: book.retire(name, self.now)), expected)
 
     def call(self, act: Callable[[AlertBook], list[Alert]]) -> list[Alert]:
         news = act(self.lazy)
         assert act(self.busy) == news
-        data, self.busy = self.busy.snapshot(), AlertBook()
+        data, self.busy = self.busy.snapshot(), AlertBook(STEADY)
         self.busy.restore(data)
         assert self.busy.snapshot() == data
         return news
@@ -228,7 +280,8 @@ class BookMachine(RuleBasedStateMachine):
     def compare(self, news: list[Alert], expected: dict[Alarm, list[str]]) -> None:
         shown: dict[Alarm, list[str]] = {alarm: [] for alarm in expected}
         for alert in news:
-            shown[alert.rule, alert.subject].append(f"{alert.state} {alert.suppression}")
+            state = state_of(alert)
+            shown[alert.rule, alert.subject].append(f"{state} {alert.suppression}")
             self.follow(alert)
         assert shown == expected
 
@@ -256,7 +309,7 @@ class BookMachine(RuleBasedStateMachine):
     @invariant()
     def the_books_agree_with_the_model(self) -> None:
         for book in (self.lazy, self.busy):
-            shown = {(a.rule, a.subject): (a.state, a.suppression) for a in book.open()}
+            shown = {(a.rule, a.subject): (state_of(a), a.suppression) for a in book.open()}
             assert len(shown) == len(book.open())
             assert shown == {
                 alarm: (modelled.state, modelled.muted)
@@ -271,9 +324,14 @@ class BookMachine(RuleBasedStateMachine):
         assert self.lazy.next_due() == (None if due == float("inf") else due)
 
 
+def state_of(alert: Alert) -> str:
+    """A star is for latched."""
+    return f"{alert.state}{'*' * alert.latched}"
+
+
 def replace_news(alert: Alert) -> Alert:
     """The alert without what a comment changes."""
-    return replace(alert, comments=(), revision=0)
+    return replace(alert, comments=(), revision=0, cause=None)
 
 
 TestBook = BookMachine.TestCase

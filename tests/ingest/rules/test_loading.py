@@ -1,6 +1,7 @@
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +37,7 @@ ERRORS = {
     ],
     "[[rule]]\nname = 'a'\nwhne = 't > 3'\n[[rule]]\nname = 'b'\nwhen = 't > 3'\non_delay = 30": [
         "r.toml: rule 1 'a': whne: unknown key; expected one of name, when, devices, clear,"
-        " on_delay, off_delay, severity, message, enabled; did you mean when?",
+        " on_delay, off_delay, latch, re_alarm, inhibited_by, actions, severity, message, enabled; did you mean when?",
         "r.toml: rule 1 'a': when: is missing; expected text, as in 'temp_c > 80'",
         "r.toml: rule 2 'b': on_delay: 30 is not text, as in '30s'",
     ],
@@ -114,6 +115,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
         devices=texts,
         clear=st.none() | texts,
         on_delay=texts,
+        latch=st.booleans(),
+        re_alarm=texts,
+        inhibited_by=st.lists(texts, max_size=3).map(tuple),
         severity=st.sampled_from(Severity),
         message=texts,
         enabled=st.booleans(),
@@ -121,4 +125,4 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 )
 def test_a_rule_written_as_toml_reads_as_itself(rule: Rule) -> None:
     (table,) = tomllib.loads(to_toml(rule))["rule"]
-    assert Rule(**table) == rule
+    assert msgspec.convert(table, Rule) == rule
