@@ -13,7 +13,6 @@ from tocsin.devices.message import Message
 from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.rules.rule import Rule
 
-
 Action = Literal[
     "ack",
     "reset",

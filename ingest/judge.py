@@ -414,10 +414,9 @@ class Judge:
         known = catalogue.series_of(device)
         readings: dict[str, tuple[Value, float]] = {}
         for name in form.checked.shown:
-            if name in known:
+            if name in known and isfinite(catalogue.newest_time.values.item(known[name])):
                 at, value = catalogue.newest(known[name])
-                if isfinite(at):
-                    readings[name] = (value, at)
+                readings[name] = (value, at)
         values = {name: value for name, (value, _) in readings.items()}
         evidence = Evidence(readings, form.evidence(self._sight(device)))
         return form.order, Turn(form.checked.rule, device, truth, time, values, evidence)

@@ -164,7 +164,6 @@ def _check_name(name: str) -> None:
             " no spaces at the ends, as in 'boiler-overheat'"
         )
 
-
     if name.startswith(RESERVED):
         raise ValueError(f"{name[:64]!r} begins with {RESERVED!r}, as only Tocsin's own alarms do")
 

@@ -24,7 +24,11 @@ CONTRACT = """
     DELETE /api/rules/{name}
     GET    /api/alerts
     GET    /api/alerts/{alert_id}
+    GET    /api/alerts/{alert_id}/transitions
     POST   /api/alerts/{alert_id}/{action}
+    GET    /api/maintenance
+    POST   /api/maintenance
+    DELETE /api/maintenance/{window_id}
     GET    /api/broker
     GET    /api/status
     GET    /api/topics

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 
@@ -11,6 +11,7 @@ from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.facts import (
+    Action,
     AlertCommand,
     Connected,
     Disconnected,
@@ -60,7 +61,7 @@ class Command:
     """What a person does to the `nth` alert that is open then."""
 
     nth: int
-    action: Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "comment"]
+    action: Action
     for_s: float
 
 
@@ -150,6 +151,9 @@ def rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrategy[Rule
         devices=st.sampled_from(("*", "*", "a", "?", "x*")),
         on_delay=st.sampled_from(delays),
         off_delay=st.sampled_from(delays),
+        latch=st.sampled_from((False, False, True)),
+        re_alarm=st.sampled_from(("0s", "0s", "10s")),
+        inhibited_by=st.sampled_from(((), (), ("hot",))),
         message=st.sampled_from(("", "{device} {t:.1f}")),
         enabled=st.sampled_from((True, True, True, False)),
     )
@@ -185,7 +189,12 @@ def steps(
     command = st.builds(
         Command,
         st.integers(0, 9),
-        st.sampled_from(("ack", "shelve", "suppress", "unsuppress", "comment")),
+        st.sampled_from(
+            (
+                *("ack", "ack", "reset", "shelve", "suppress", "unsuppress"),
+                *("out_of_service", "in_service", "comment"),
+            )
+        ),
         st.sampled_from((1.0, 20.0)),
     )
     happening = st.one_of(

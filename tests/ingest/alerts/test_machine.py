@@ -245,9 +245,11 @@ class BookMachine(RuleBasedStateMachine):
                 modelled.muted, modelled.until = "suppressed", float("inf")
             case "out_of_service", _ if strength <= 2:
                 modelled.muted, modelled.until = "out_of_service", float("inf")
-            case ("unshelve", _) | ("unsuppress", _) | ("in_service", _) if (
-                {1: "unshelve", 2: "unsuppress", 3: "in_service"}.get(strength) == action
-            ):
+            case ("unshelve", _) | ("unsuppress", _) | ("in_service", _) if {
+                1: "unshelve",
+                2: "unsuppress",
+                3: "in_service",
+            }.get(strength) == action:
                 modelled.muted, modelled.until = "none", float("inf")
             case "comment", _:
                 pass

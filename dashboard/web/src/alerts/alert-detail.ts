@@ -1,3 +1,4 @@
+import { signal } from "@preact/signals-core";
 import { html, nothing, type PropertyValues } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { Range } from "../chart/range";
@@ -13,9 +14,10 @@ import { metricLabel } from "../reading/unit";
 import { icon, severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
 import { paths } from "../shell/route";
-import { type Alert, millis } from "../wire/contract";
+import { api } from "../wire/api";
+import { type Alert, millis, type Transition } from "../wire/contract";
 import { act, ask } from "./ask";
-import { lifeOf, shapeOf, whatOf } from "./words";
+import { eventOf, lifeOf, shapeOf, whatOf } from "./words";
 
 /** How much is drawn before and after an alert that is over. */
 const MARGIN_MS = 120_000;
@@ -26,12 +28,18 @@ export class AlertDetail extends Live {
   declare alert: string;
   #range = new Range();
   #framed = "";
+  readonly #stories = signal<{ alert: string; revision: number; steps: readonly Transition[] }>({
+    alert: "",
+    revision: 0,
+    steps: [],
+  });
 
   override render() {
     const alert = plant.alerts.get(this.alert);
     if (!alert) {
       return html`<section class="detail panel">${plant.fleet.known.value ? html`<p class="nothing">This alert is not known here. It may be older than what is kept.</p>` : nothing}</section>`;
     }
+    void this.#readStory(alert);
     const rule = plant.rules.get(alert.rule);
     const end = millis(alert.cleared_at);
     return html`<section class="detail panel" data-severity=${alert.severity} data-life=${shapeOf(alert)} data-alert=${alert.id} aria-labelledby="detail-title" data-testid="alert-detail">
@@ -43,6 +51,8 @@ export class AlertDetail extends Live {
       <p class="dim" data-testid="alert-state">${lifeOf(alert)} · ${alert.severity} · ${alert.active ? "for" : "rang for"} ${formatDuration((end ?? now.value) - rangAt(alert))}</p>
       <div class="actions">
         ${needsAcknowledgement(alert) ? html`<button class="primary" @click=${() => ask("ack", alert)} data-testid="detail-ack">Acknowledge…</button>` : nothing}
+        ${alert.latched ? html`<button class="primary" @click=${() => ask("reset", alert)} data-testid="detail-reset">Reset…</button>` : nothing}
+        ${outOfService(alert)}
         ${alert.suppression === "shelved" ? html`<button @click=${() => act(alert, "unshelve")}>Unshelve</button>` : alert.state !== "cleared" ? html`<button @click=${() => ask("shelve", alert)}>Shelve…</button>` : nothing}
         <button @click=${() => ask("comment", alert)} data-testid="comment">Comment…</button>
       </div>
@@ -97,35 +107,62 @@ export class AlertDetail extends Live {
     }
   }
 
+  /** What happened, from the server's own record of it; until that is here, what the alert itself says. */
   #story(alert: Alert) {
-    const steps: { at: number; words: string; by?: string; note?: string }[] = [];
-    const add = (time: string | null, words: string) => {
-      const at = millis(time);
-      if (at !== null) steps.push({ at, words });
-    };
-    add(alert.began_at, "the condition became true");
-    add(alert.raised_at, "raised");
-    add(alert.cleared_at, "cleared");
-    const told = new Set(alert.comments.map(({ action }) => action));
-    if (!told.has("ack") && !told.has("acknowledge") && alert.acknowledged_at) {
-      steps.push({ at: millis(alert.acknowledged_at) ?? 0, words: "acknowledged", by: alert.acknowledged_by ?? "" });
-    }
-    for (const { at, by, action, note } of alert.comments) {
-      const words =
-        {
-          ack: "acknowledged",
-          acknowledge: "acknowledged",
-          shelve: "shelved",
-          unshelve: "put back in service",
-          comment: "commented",
-        }[action] ?? action;
-      steps.push({ at: millis(at) ?? 0, words, by, note });
+    const steps: { at: number; words: string; by?: string; note?: string; saw?: string }[] = [];
+    const story = this.#stories.value;
+    if (story.alert === alert.id && story.steps.length) {
+      for (const { at, by, event, note, readings, windows } of story.steps) {
+        const saw = [
+          ...Object.entries(readings).map(([metric, { value }]) => `${metric} ${formatValue(value)}`),
+          ...Object.entries(windows).map(([call, value]) => `${call} ${formatValue(value)}`),
+        ];
+        const who = by === "tocsin" ? "" : by;
+        steps.push({ at: millis(at) ?? 0, words: eventOf(event), by: who, note, saw: saw.join(" · ") });
+      }
+    } else {
+      const add = (time: string | null, words: string) => {
+        const at = millis(time);
+        if (at !== null) steps.push({ at, words });
+      };
+      add(alert.began_at, "the condition became true");
+      add(alert.raised_at, "raised");
+      add(alert.cleared_at, "cleared");
+      for (const { at, by, action, note } of alert.comments) {
+        steps.push({ at: millis(at) ?? 0, words: eventOf(action), by, note });
+      }
     }
     steps.sort((a, b) => a.at - b.at);
     return html`<ol class="story" data-testid="story">${steps.map(
-      ({ at, words, by, note }) =>
-        html`<li><time>${formatTime(at, now.value)}</time><span>${words}${by ? html` by <b>${by}</b>` : nothing}${note ? html`<q>${note}</q>` : nothing}</span></li>`,
+      ({ at, words, by, note, saw }) =>
+        html`<li><time>${formatTime(at, now.value)}</time><span>${words}${by ? html` by <b>${by}</b>` : nothing}${note ? html`<q>${note}</q>` : nothing}${saw ? html`<br><small class="dim">${saw}</small>` : nothing}</span></li>`,
     )}</ol>`;
   }
+
+  async #readStory(alert: Alert): Promise<void> {
+    const { id, revision } = alert;
+    const known = this.#stories.peek();
+    if (known.alert === id && known.revision === revision) return;
+    const steps = known.alert === id ? known.steps : [];
+    this.#stories.value = { alert: id, revision, steps };
+    try {
+      const read = await api.transitions(id);
+      if (this.#stories.peek().revision === revision && this.#stories.peek().alert === id)
+        this.#stories.value = { alert: id, revision, steps: read };
+    } catch {
+      // Too old to be kept, or the server cannot be reached: the alert itself says the most of it.
+    }
+  }
+}
+
+function outOfService(alert: Alert) {
+  if (alert.state === "cleared") return nothing;
+  if (alert.suppression === "suppressed" && !alert.suppressed_by)
+    return html`<button @click=${() => act(alert, "unsuppress")}>Unsuppress</button>`;
+  if (alert.suppression === "out_of_service")
+    return alert.suppressed_by
+      ? nothing
+      : html`<button @click=${() => act(alert, "in_service")}>Back in service</button>`;
+  return html`<button @click=${() => ask("out_of_service", alert)}>Out of service…</button>`;
 }
 customElements.define("alert-detail", AlertDetail);

@@ -92,9 +92,10 @@ export class AlertsView extends Live {
       <td class="what"><span>${whatOf(alert)}</span> <small class="dim">${alert.rule}${alert.durable ? "" : " · not saved yet"}</small></td>
       <td class="number wide">${formatValue(alert.value)}</td>
       <td class="since"><time>${formatTime(rangAt(alert), now.value)}</time> <small class="dim">${formatDuration((ended ?? now.value) - rangAt(alert))}</small></td>
-      <td class="state">${lifeOf(alert)}${alert.acknowledged_by ? html` <small class="dim">${alert.acknowledged_by}</small>` : nothing}</td>
+      <td class="state">${lifeOf(alert)}${(alert.rings ?? 0) > 1 ? html` <small class="dim">rang ${alert.rings}×</small>` : nothing}${alert.suppressed_by ? html` <small class="dim">by ${alert.suppressed_by}</small>` : nothing}${alert.acknowledged_by ? html` <small class="dim">${alert.acknowledged_by}</small>` : nothing}</td>
       <td class="actions">
         ${needsAcknowledgement(alert) ? html`<button class="ack" data-testid="ack" @click=${() => ask("ack", alert)} aria-label="Ack ${alert.subject}, ${alert.rule}">Ack</button>` : nothing}
+        ${alert.latched ? html`<button data-testid="reset" @click=${() => ask("reset", alert)} aria-label="Reset ${alert.subject}, ${alert.rule}">Reset</button>` : nothing}
         ${alert.suppression === "shelved" ? html`<button @click=${() => act(alert, "unshelve")}>Unshelve</button>` : alert.state !== "cleared" ? html`<button data-testid="shelve" @click=${() => ask("shelve", alert)} aria-label="Shelve ${alert.subject}, ${alert.rule}">Shelve</button>` : nothing}
       </td>
     </tr>`;

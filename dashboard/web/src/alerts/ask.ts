@@ -10,7 +10,7 @@ import type { Alert } from "../wire/contract";
 import { whatOf } from "./words";
 
 interface Question {
-  action: "ack" | "shelve" | "comment";
+  action: "ack" | "reset" | "shelve" | "out_of_service" | "comment";
   alert: Alert;
 }
 
@@ -18,6 +18,12 @@ const question = signal<Question | null>(null);
 
 const WORDS = {
   ack: { title: "Acknowledge", done: "Acknowledged", hint: "What is being done about it? (optional)" },
+  reset: { title: "Reset", done: "Reset", hint: "What was the matter? (optional)" },
+  out_of_service: {
+    title: "Out of service",
+    done: "Taken out of service:",
+    hint: "Why does nobody need to hear it? (optional)",
+  },
   shelve: { title: "Shelve", done: "Shelved", hint: "Why may it wait? (optional)" },
   comment: { title: "Comment", done: "Commented on", hint: "What should the next person know?" },
 } as const;
@@ -44,9 +50,7 @@ export async function act(
   try {
     const answer = await api.alert(alert.id, action, body);
     if (answer?.id) plant.alerts.take(answer);
-    const done = { ack: "Acknowledged", shelve: "Shelved", unshelve: "Back in service:", comment: "Commented on" }[
-      action
-    ];
+    const done = action in WORDS ? WORDS[action as Question["action"]].done : "Back in service:";
     say(`${done} ${alert.subject}: ${alert.rule}.`, { label: "Details", path: paths.alert(alert.id) });
   } catch (error) {
     complain(error);
@@ -82,7 +86,7 @@ export class AlertQuestion extends Live {
             }
             <label class="field">
               <span>Note</span>
-              <textarea name="note" rows="2" maxlength="2000" placeholder=${hint} ?required=${asked.action === "comment"}
+              <textarea name="note" rows="2" maxlength="1000" placeholder=${hint} ?required=${asked.action === "comment"}
                 data-testid="alert-note" @keydown=${submitOnEnter}></textarea>
             </label>
             <footer>

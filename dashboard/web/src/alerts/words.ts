@@ -30,5 +30,32 @@ export function lifeOf(alert: Alert): string {
   if (alert.suppression === "shelved") return "shelved";
   if (alert.suppression === "suppressed") return "suppressed";
   if (alert.suppression === "out_of_service") return "out of service";
-  return LIFE_WORDS[alert.state];
+  if (alert.latched) return alert.acknowledged ? "latched, acknowledged" : "latched";
+  return alert.flapping && alert.active ? `${LIFE_WORDS[alert.state]}, flapping` : LIFE_WORDS[alert.state];
+}
+
+const EVENT_WORDS: Record<string, string> = {
+  holds: "the condition became true",
+  falls: "the condition was no longer true",
+  "on-delay over": "rang, when the on-delay was over",
+  "off-delay over": "was over, when the off-delay was over",
+  "off-delay over, latching": "was over, and latched",
+  "re-alarm": "rang again",
+  ack: "acknowledged",
+  reset: "reset",
+  retire: "ended with its rule",
+  shelve: "shelved",
+  unshelve: "unshelved",
+  "shelve expired": "shelving ended",
+  suppress: "suppressed",
+  unsuppress: "unsuppressed",
+  out_of_service: "taken out of service",
+  in_service: "put back in service",
+  unmuted: "no longer suppressed",
+  comment: "commented",
+};
+
+/** What happened to an alert, in the words of the field. */
+export function eventOf(event: string): string {
+  return EVENT_WORDS[event] ?? event;
 }

@@ -10,6 +10,8 @@ test("a form becomes a rule with defaults where nothing was written", () => {
     ["clear", " "],
     ["on_delay", ""],
     ["severity", "major"],
+    ["latch", "on"],
+    ["inhibited_by", "gateway-down, , site down"],
   ] as const)
     form.set(name, value);
   expect(readForm(form)).toEqual({
@@ -19,6 +21,10 @@ test("a form becomes a rule with defaults where nothing was written", () => {
     clear: null,
     on_delay: "0s",
     off_delay: "0s",
+    latch: true,
+    re_alarm: "0s",
+    inhibited_by: ["gateway-down", "site down"],
+    actions: [],
     severity: "major",
     message: "",
     enabled: false,

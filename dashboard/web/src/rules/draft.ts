@@ -8,6 +8,10 @@ export const EMPTY: RuleText = {
   clear: null,
   on_delay: "0s",
   off_delay: "0s",
+  latch: false,
+  re_alarm: "0s",
+  inhibited_by: [],
+  actions: [],
   severity: "warning",
   message: "",
   enabled: true,
@@ -23,16 +27,30 @@ export function readForm(given: FormData): RuleText {
     clear: text("clear") || null,
     on_delay: text("on_delay") || "0s",
     off_delay: text("off_delay") || "0s",
+    latch: given.get("latch") !== null,
+    re_alarm: text("re_alarm") || "0s",
+    inhibited_by: names(text("inhibited_by")),
+    actions: names(text("actions")),
     severity: text("severity") as RuleText["severity"],
     message: text("message"),
     enabled: given.get("enabled") !== null,
   };
 }
 
+/** Names with commas between them. */
+function names(text: string): string[] {
+  return text
+    .split(",")
+    .map((name) => name.trim())
+    .filter(Boolean);
+}
+
 /** The keys of a rule that its author writes, without what the server adds. */
 export function textOf(rule: Rule): RuleText {
-  const { name, devices, when, clear, on_delay, off_delay, severity, message, enabled } = { ...EMPTY, ...rule };
-  return { name, devices, when, clear, on_delay, off_delay, severity, message, enabled };
+  const whole = { ...EMPTY, ...rule };
+  return Object.fromEntries(
+    Object.keys(EMPTY).map((key) => [key, whole[key as keyof RuleText]]),
+  ) as unknown as RuleText;
 }
 
 /** Whether the page may change a rule; a rule from a file is changed in its file. */

@@ -80,6 +80,12 @@ export class RuleForm extends Live {
             <label class="field"><span>On-delay <small>true for so long</small></span><input name="on_delay" class="code" .value=${rule.on_delay} aria-describedby="error-on_delay">${this.#errorsOf("on_delay")}</label>
             <label class="field"><span>Off-delay</span><input name="off_delay" class="code" .value=${rule.off_delay} aria-describedby="error-off_delay">${this.#errorsOf("off_delay")}</label>
           </div>
+          <div class="pair">
+            <label class="field"><span>Re-alarm <small>rings again after</small></span><input name="re_alarm" class="code" .value=${rule.re_alarm ?? "0s"} aria-describedby="error-re_alarm">${this.#errorsOf("re_alarm")}</label>
+            <label class="switch"><input type="checkbox" role="switch" name="latch" .checked=${rule.latch ?? false}><i></i><span>Latch <small>rings until it is reset</small></span></label>
+          </div>
+          <label class="field"><span>Inhibited by <small>rules, with commas between</small></span><input name="inhibited_by" .value=${(rule.inhibited_by ?? []).join(", ")} placeholder="gateway-down" spellcheck="false" autocomplete="off" aria-describedby="error-inhibited_by">${this.#errorsOf("inhibited_by")}</label>
+          <label class="field"><span>Actions <small>channels, with commas between</small></span><input name="actions" .value=${(rule.actions ?? []).join(", ")} placeholder="ops, siren" spellcheck="false" autocomplete="off" aria-describedby="error-actions">${this.#errorsOf("actions")}</label>
           <label class="field"><span>Message</span><input name="message" .value=${rule.message} placeholder="{device} at {temp_c:.1f} °C" spellcheck="false" autocomplete="off" aria-describedby="error-message">${this.#errorsOf("message")}</label>
           <label class="switch"><input type="checkbox" role="switch" name="enabled" .checked=${rule.enabled}><i></i><span>On</span></label>
         </fieldset>

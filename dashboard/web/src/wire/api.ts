@@ -1,4 +1,4 @@
-import type { Alert, Me, Rule, RuleText, SeriesAnswer, UnclaimedTopic } from "./contract";
+import type { Alert, Me, Rule, RuleText, SeriesAnswer, Transition, UnclaimedTopic } from "./contract";
 
 /** What is wrong with one field of what was sent; `column` is 1-based in the field's text. */
 export interface FieldError {
@@ -64,7 +64,15 @@ async function request<T>(method: string, path: string, body?: unknown, signal?:
 
 const part = encodeURIComponent;
 
-export type AlertAction = "ack" | "shelve" | "unshelve" | "comment";
+export type AlertAction =
+  | "ack"
+  | "reset"
+  | "shelve"
+  | "unshelve"
+  | "unsuppress"
+  | "out_of_service"
+  | "in_service"
+  | "comment";
 
 export const api = {
   me: () => request<Me>("GET", "/api/me"),
@@ -72,6 +80,7 @@ export const api = {
   logout: () => request<null>("POST", "/api/logout"),
   topics: () => request<UnclaimedTopic[]>("GET", "/api/topics"),
   clearedAlerts: () => request<Alert[]>("GET", "/api/alerts?state=cleared"),
+  transitions: (alert: string) => request<Transition[]>("GET", `/api/alerts/${part(alert)}/transitions`),
   series: (device: string, metric: string, from: number, to: number, points: number, signal?: AbortSignal) =>
     request<SeriesAnswer>(
       "GET",

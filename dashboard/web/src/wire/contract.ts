@@ -79,6 +79,24 @@ export interface Alert {
   comments: Comment[];
   durable: boolean;
   revision: number;
+  shelved_until?: string | null;
+  suppressed_by?: string | null;
+  rings?: number;
+  flapping?: boolean;
+}
+
+/** One change of an alert, and what its rule saw. */
+export interface Transition {
+  at: string;
+  by: string;
+  event: string;
+  note: string;
+  state: AlertLife;
+  latched: boolean;
+  suppression: Suppression;
+  revision: number;
+  readings: Record<string, { value: Value; time: string }>;
+  windows: Record<string, number>;
 }
 
 /** The keys of a `[[rule]]` table that the page edits. */
@@ -89,6 +107,10 @@ export interface RuleText {
   clear: string | null;
   on_delay: string;
   off_delay: string;
+  latch?: boolean;
+  re_alarm?: string;
+  inhibited_by?: readonly string[];
+  actions?: readonly string[];
   severity: Severity;
   message: string;
   enabled: boolean;

@@ -1,0 +1,69 @@
+"""The life of an alarm through the API: what it went through, maintenance, reset."""
+
+from msgspec.structs import replace
+
+from tests.dashboard.site import HOT, Site
+from tocsin.devices.timestamps import rfc3339
+from tocsin.ingest.rules.rule import Rule
+
+
+async def test_a_transition_says_who_when_why_and_what_was_seen(site: Site):
+    rule = Rule(name="hot", when="temp_c > 80 and avg(temp_c, '5m') > 50", message="{door}")
+    await site.engine.put_rule(rule, "test")
+    now = site.engine.clock.now()
+    rows = [{"ts": now - 9, "temp_c": 60.0, "door": True}, {"ts": now - 1, "temp_c": 90.0}]
+    await site.publish("boiler-1", *rows)
+    [alert] = await site.get("/api/alerts")
+    body = {"note": "valve closed"}
+    assert (await site.send("POST", f"/api/alerts/{alert['id']}/ack", body)).status_code == 200
+    rang, acked = await site.get(f"/api/alerts/{alert['id']}/transitions")
+    assert (rang["event"], rang["by"], rang["state"]) == ("holds", "tocsin", "active")
+    assert rang["windows"] == {"avg(temp_c, '5m')": 75.0}
+    assert rang["readings"]["temp_c"] == {"value": 90.0, "time": rfc3339(now - 1)}
+    assert rang["readings"]["door"] == {"value": True, "time": rfc3339(now - 9)}
+    assert (acked["event"], acked["by"], acked["note"]) == ("ack", "local", "valve closed")
+    assert [rang["revision"], acked["revision"]] == [1, 2]
+    assert (await site.client.get("/api/alerts/nonesuch/transitions")).status_code == 404
+
+
+async def test_what_latches_waits_for_its_reset(site: Site):
+    await site.engine.put_rule(replace(HOT, latch=True), "test")
+    await site.publish("boiler-1", {"temp_c": 95.0})
+    [alert] = await site.get("/api/alerts")
+    path = f"/api/alerts/{alert['id']}"
+    refused = await site.send("POST", f"{path}/reset")
+    assert refused.status_code == 409
+    assert "reset needs one that is latched" in refused.json()["detail"]
+    await site.publish("boiler-1", {"temp_c": 20.0})
+    latched = await site.get(path)
+    assert (latched["state"], latched["latched"], latched["active"]) == ("active", True, True)
+    for action, state in (("ack", "acknowledged"), ("reset", "cleared")):
+        assert (await site.send("POST", f"{path}/{action}")).json()["state"] == state
+
+
+async def test_maintenance_is_planned_listed_and_cancelled(site: Site):
+    await site.engine.put_rule(HOT, "test")
+    await site.publish("boiler-1", {"temp_c": 95.0})
+    end = site.engine.clock.now() + 60
+    body = {"devices": "boiler-*", "end": rfc3339(end), "note": "new burner"}
+    planned = await site.send("POST", "/api/maintenance", body)
+    assert planned.status_code == 201, planned.text
+    [window] = await site.get("/api/maintenance")
+    assert window == planned.json()
+    assert (window["rules"], window["by"], window["end"]) == ("*", "local", rfc3339(end))
+    [alert] = await site.get("/api/alerts")
+    assert alert["suppression"] == "out_of_service"
+    assert alert["suppressed_by"] == f"maintenance {window['id']}"
+    path = f"/api/maintenance/{window['id']}"
+    assert (await site.send("DELETE", path)).status_code == 204
+    assert (await site.send("DELETE", path)).status_code == 404
+    [alert] = await site.get("/api/alerts")
+    assert (alert["suppression"], alert["suppressed_by"]) == ("none", None)
+    for wrong in (
+        {},
+        {"devices": "*"},
+        {"devices": "*", "end": "soon"},
+        {"devices": "*", "end": rfc3339(end - 120)},
+        {"devices": "*", "end": rfc3339(end), "note": "x" * 1001},
+    ):
+        assert (await site.send("POST", "/api/maintenance", wrong)).status_code == 422, wrong
