@@ -41,7 +41,7 @@ class RuleForm:
         }
 
     def evidence(self, spot: Spot) -> dict[str, float]:
-        """The functions of metrics that the rule reads, as it writes them; unknown ones left out."""
+        """The functions of metrics it reads, as it writes them; unknown ones left out."""
         found = {text: read(spot) for text, read in self._reads.items()}
         return {text: value for text, value in found.items() if value == value}
 

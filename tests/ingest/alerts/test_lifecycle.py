@@ -3,9 +3,9 @@
 `when` is the condition: # true, . false, blank unknown (nothing is signalled).
 `does` is what happens besides: a acknowledge, t reset, s shelve for 4 s, u unshelve, x suppress,
 z unsuppress, o out of service, i in service, r the rule is retired.
-`state` is the alert after that second: P pending, A active, K acknowledged, L latched, M latched and
-acknowledged, U cleared unacknowledged, C it has just ended, - none. `mute` is its suppression: s
-shelved, x suppressed, o out of service.
+`state` is the alert after that second: P pending, A active, K acknowledged, L latched, M latched
+and acknowledged, U cleared unacknowledged, C it has just ended, - none. `mute` is its suppression:
+s shelved, x suppressed, o out of service.
 """
 
 from dataclasses import dataclass

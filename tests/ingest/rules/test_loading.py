@@ -37,7 +37,8 @@ ERRORS = {
     ],
     "[[rule]]\nname = 'a'\nwhne = 't > 3'\n[[rule]]\nname = 'b'\nwhen = 't > 3'\non_delay = 30": [
         "r.toml: rule 1 'a': whne: unknown key; expected one of name, when, devices, clear,"
-        " on_delay, off_delay, latch, re_alarm, inhibited_by, actions, severity, message, enabled; did you mean when?",
+        " on_delay, off_delay, latch, re_alarm, inhibited_by, actions, severity, message, enabled;"
+        " did you mean when?",
         "r.toml: rule 1 'a': when: is missing; expected text, as in 'temp_c > 80'",
         "r.toml: rule 2 'b': on_delay: 30 is not text, as in '30s'",
     ],
