@@ -1,10 +1,12 @@
 """The embedded MQTT broker: codec, sessions, subscriptions, listeners, limits, access."""
 
 from tocsin.broker.access import DEFAULT_RULES, AccessControl, Action, Rule
-from tocsin.broker.admission import Authenticate, OnConnection
+from tocsin.broker.admission import OnConnection
 from tocsin.broker.broker import Broker
 from tocsin.broker.intake import Sink
-from tocsin.broker.listener import ListenError
+from tocsin.broker.listener import Listener, Tls
+from tocsin.broker.listeners import ListenError
+from tocsin.broker.login import Authenticate, Login
 from tocsin.broker.report import ClientReport, Refusal, Report, Totals
 from tocsin.broker.settings import Settings
 
@@ -16,11 +18,14 @@ __all__ = [
     "Broker",
     "ClientReport",
     "ListenError",
+    "Listener",
+    "Login",
     "OnConnection",
     "Refusal",
     "Report",
     "Rule",
     "Settings",
     "Sink",
+    "Tls",
     "Totals",
 ]

@@ -1,20 +1,20 @@
 """From a CONNECT to an accepted client, or to a refusal that changes nothing."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from tocsin.broker.access import AccessControl, Permit
 from tocsin.broker.clients import Client, Clients
-from tocsin.broker.connection import TAKEN_OVER, Connection
+from tocsin.broker.closing import TAKEN_OVER
+from tocsin.broker.connection import Connection
+from tocsin.broker.login import Authenticate, Login
 from tocsin.broker.packets import LEVEL_5, Connect
 from tocsin.broker.properties import Properties
 from tocsin.broker.reasons import Reason
 from tocsin.broker.settings import Settings
+from tocsin.broker.tls import common_name
 from tocsin.broker.wills import Wills
 from tocsin.devices.credentials import Identity
-
-Authenticate = Callable[[str, str | None, bytes | None], Awaitable[Identity | None]]
-"""Client id, user name, password → who that is, or None."""
 
 OnConnection = Callable[[str, bool, str, str | None, str, float], None]
 """Client id, online, reason, user name, address, at (engine time)."""
@@ -78,7 +78,7 @@ class Admission:
                 return
             client = f"auto-{secrets.token_hex(8)}"  # [MQTT-3.1.3-6]
         try:
-            identity = await self._authenticate(client, packet.username, packet.password)
+            identity = await self._authenticate(_login(connection, packet, client))
         except Exception as error:
             connection.refuse(packet, Reason.SERVER_UNAVAILABLE, f"login failed: {error!r}")
             return
@@ -168,3 +168,15 @@ class Admission:
             topic_alias_maximum=settings.topic_aliases,
             maximum_packet_bytes=settings.packet_bytes,
         )
+
+
+def _login(connection: Connection, packet: Connect, client: str) -> Login:
+    caller = connection.caller
+    return Login(
+        client,
+        packet.username,
+        packet.password,
+        connection.address,
+        common_name(connection.transport.get_extra_info("peercert")),
+        caller.trusted,
+    )

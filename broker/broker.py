@@ -1,7 +1,7 @@
 """The broker: what a program embeds, and how its parts are joined."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from itertools import islice
 from time import monotonic
@@ -9,24 +9,20 @@ from time import monotonic
 import structlog
 
 from tocsin.broker.access import AccessControl
-from tocsin.broker.admission import Admission, Authenticate, OnConnection
+from tocsin.broker.admission import Admission, OnConnection
 from tocsin.broker.clients import Client, Clients
-from tocsin.broker.connection import (
-    CLEAN,
-    CONNECTION_LOST,
-    KEEPALIVE,
-    STOPPING,
-    TAKEN_OVER,
-    Connection,
-)
+from tocsin.broker.closing import CLEAN, CONNECTION_LOST, KEEPALIVE, STOPPING, TAKEN_OVER
+from tocsin.broker.connection import Connection
 from tocsin.broker.deadlines import Deadlines
+from tocsin.broker.door import Door
 from tocsin.broker.intake import Intake, Sink
-from tocsin.broker.listener import Listeners
+from tocsin.broker.listeners import Listeners
+from tocsin.broker.login import Authenticate
 from tocsin.broker.packets import Will
 from tocsin.broker.properties import passed_on
 from tocsin.broker.reasons import Reason
 from tocsin.broker.refusals import Refusals
-from tocsin.broker.report import ClientReport, Report, Totals
+from tocsin.broker.report import ClientReport, ListenerReport, Report, Totals
 from tocsin.broker.router import Router
 from tocsin.broker.settings import Settings
 from tocsin.broker.stream import Hold, Outbox
@@ -101,6 +97,7 @@ class Broker:
             intake=self._intake,
             router=self._router,
             refusals=self._refusals,
+            door=Door(settings),
             deadlines=Deadlines(_TICK_S),
             login=self._admission.login,
             ended=self._ended,
@@ -116,16 +113,21 @@ class Broker:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Bound host and port of every listener."""
-        return self._listeners.addresses
+        """Bound host and port of every listening socket, in the order of the settings."""
+        return [(host, port) for _, host, port in self._listeners.bound]
 
     async def start(self) -> None:
         """Listens. Raises ListenError, which names the address that cannot be had."""
         self._stopping = False
-        await self._listeners.open(self._settings.listeners, lambda: Connection(self._around))
+        await self._listeners.open(self._settings.listeners, self._around)
         self._tick()
-        for host, port in self.addresses:
-            _log.info("mqtt listening", host=host, port=port)
+        for listener, host, port in self._listeners.bound:
+            _log.info(
+                "mqtt listening",
+                host=host,
+                port=port,
+                tls=listener.tls is not None,
+            )
 
     async def stop(self) -> None:
         """Stops listening, lets commits under way be acked, closes every client.
@@ -135,6 +137,8 @@ class Broker:
         """
         self._stopping = True
         self._listeners.close()
+        for handshake in self._around.arriving:
+            handshake.cancel()
         for connection in self._around.connections:
             connection.hold(Hold.STOP)
         await self._intake.settled(self._settings.stop_grace_s)
@@ -230,7 +234,7 @@ class Broker:
         """Counters and sizes without the clients one by one."""
         clients, intake, retained = self._clients, self._intake, self._router.retained
         return Totals(
-            connections=len(self._around.connections),
+            connections=self._around.door.open,
             connected=sum(client.connection is not None for client in clients),
             connections_total=self._admission.accepted,
             sessions=len(clients),
@@ -253,14 +257,29 @@ class Broker:
     def report(self, *, clients: int = 1_000) -> Report:
         """A picture of the broker with at most `clients` of its clients, oldest session first."""
         limits = asdict(self._settings)
-        del limits["listeners"]
+        del limits["listeners"]  # reported with what is open there
         return Report(
             clients=tuple(_client_report(each) for each in islice(self._clients, clients)),
+            listeners=tuple(self._listener_reports()),
             limits=limits,
             refusals=tuple(self._refusals.newest),
             refused=dict(self._refusals.counts),
             totals=self.totals(),
         )
+
+    def _listener_reports(self) -> Iterator[ListenerReport]:
+        for listener, host, port in self._listeners.bound:
+            tls = listener.tls
+            asks = tls is not None and tls.client_ca is not None
+            requires = tls is not None and tls.require_certificate
+            yield ListenerReport(
+                address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+                tls=tls is not None,
+                client_certificates="required" if requires else "optional" if asks else "none",
+                anonymous=listener.anonymous,
+                connections=self._around.door.at(listener),
+                max_connections=listener.connections,
+            )
 
 
 def _client_report(client: Client) -> ClientReport:

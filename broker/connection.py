@@ -6,10 +6,12 @@ from time import monotonic
 
 from tocsin.broker.access import Permit
 from tocsin.broker.clients import Client
+from tocsin.broker.closing import CLEAN, CONNECTION_LOST, KEEPALIVE, Closing
 from tocsin.broker.codec import PINGRESP, PUBACK, PUBCOMP, PUBREL, ack, encode, negative_ack
 from tocsin.broker.decoder import Decoder, OversizedError, RefusedPublish
 from tocsin.broker.fields import decode_topic
 from tocsin.broker.intake import Receipt
+from tocsin.broker.listener import Caller
 from tocsin.broker.packets import (
     LEVEL_5,
     Connack,
@@ -25,26 +27,18 @@ from tocsin.broker.packets import (
     Unsubscribe,
     Will,
 )
-from tocsin.broker.properties import NO_PROPERTIES, Properties
+from tocsin.broker.properties import Properties
 from tocsin.broker.reasons import CONNECT_CODES, FAILURE, ConnectCode, Reason
 from tocsin.broker.session import Arrival
 from tocsin.broker.stream import Hold
-from tocsin.broker.subscriber import Subscriber
 from tocsin.broker.surroundings import Surroundings
 from tocsin.devices.message import Message
-
-CLEAN = "clean"
-CONNECTION_LOST = "connection lost"
-KEEPALIVE = "keepalive"
-TAKEN_OVER = "taken over"
-STOPPING = "server stopping"
-NOT_STORED = "not stored"
 
 # A segment this long is a client's share of a loop turn: the others come before its next one.
 TURN_BYTES = 65_536
 
 
-class Connection(Subscriber):
+class Connection(Closing):
     """Owns one client's dialogue from its first byte to the end of its socket."""
 
     __slots__ = (
@@ -52,16 +46,17 @@ class Connection(Subscriber):
         "_decoder",
         "_keepalive_s",
         "_login",
-        "_overrun",
         "_owed",
         "_publishing",
         "_seen",
+        "caller",
         "unacked",
         "will",
     )
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, caller: Caller) -> None:
         super().__init__(around)
+        self.caller = caller
         self._decoder = Decoder(around.settings.connect_packet_bytes)
         self._login: asyncio.Task[None] | None = None
         self._acks: bytearray | None = None
@@ -71,7 +66,6 @@ class Connection(Subscriber):
         self._keepalive_s = 0.0
         self._seen = 0.0
         self._publishing = False
-        self._overrun = False
         self.will: Will | None = None
 
     # -- the socket ----------------------------------------------------------------------
@@ -84,9 +78,9 @@ class Connection(Subscriber):
         # With keep alive 0 only the kernel finds out that a peer is gone.
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        limit = around.settings.connections
-        if len(around.connections) > limit:
-            self.close(f"too many connections: {limit} are open", cut=True)
+        refusal = around.door.enter(self.caller, self.host, self._seen)
+        if refusal is not None:
+            self.close(refusal, cut=True)
             return
         around.deadlines.set(self, self._seen + around.settings.connect_timeout_s)
 
@@ -235,76 +229,16 @@ class Connection(Subscriber):
         around = self._around
         around.deadlines.drop(self)
         around.connections.discard(self)
-        self._end(CONNECTION_LOST)
+        around.door.leave(self.caller)
+        self.end(CONNECTION_LOST)
         self._decoder.shut()
         around.lost(self)
 
-    def close(
-        self, reason: str, code: Reason | None = None, *, answer: bytes = b"", cut: bool = False
-    ) -> None:
-        """Ends the connection; `answer` leaves first. `cut`: without waiting for the peer.
-
-        An MQTT 5 client is told a `code` and the reason in words [MQTT-4.13.1-1].
-        """
-        if self.closed:
-            return
-        explained = self.five and self.client is not None and code is not None
-        if explained and code is not None:
-            fits = self._packet_limit >= 1_024  # [MQTT-3.14.2-3]
-            words = Properties(reason_string=reason[:256]) if fits else NO_PROPERTIES
-            answer = encode(Disconnect(code, words), LEVEL_5)
-            cut = False
-        if answer:
-            self.send(answer)
-        transport = self.transport
-        if cut:
-            transport.abort()
-        elif explained and code is not Reason.SERVER_SHUTTING_DOWN and transport.can_write_eof():
-            self.flush()
-            self._close_when_read(transport)
-        else:
-            self.flush()
-            transport.close()
-            if transport.get_write_buffer_size():
-                around = self._around
-                around.deadlines.set(self, monotonic() + around.settings.linger_s)
-        self._end(reason)
-
-    def _close_when_read(self, transport: asyncio.Transport) -> None:
-        """Lets the peer read the last word: a close with its bytes unread would take it away.
-
-        What it still sends is read and dropped until it closes too, at most `linger_s`.
-        """
-        around = self._around
-        if not transport.is_closing():
-            transport.write_eof()
-            if self.holds:
-                self.holds = Hold.NONE
-                transport.resume_reading()
-        around.deadlines.set(self, monotonic() + around.settings.linger_s)
-
-    def _end(self, reason: str) -> None:
-        if self.closed:
-            return
-        self.closed = True
+    def ended(self, reason: str) -> None:
         if self._login is not None:
             self._login.cancel()
         self._around.intake.publishers.discard(self)
         self._around.ended(self, reason)
-
-    def overrun(self) -> None:
-        """The client does not keep up with its queue. Closes soon: routing is under way."""
-        if not self._overrun:
-            self._overrun = True
-            limit = self._around.settings.queued_messages
-            why = f"slow subscriber: its queue is full; expected at most {limit} waiting"
-            asyncio.get_running_loop().call_soon(
-                lambda: self.close(why, Reason.QUOTA_EXCEEDED, cut=True)
-            )
-
-    def not_stored(self) -> None:
-        """What the client waits for an ack of could not be stored."""
-        self.close(NOT_STORED, Reason.IMPLEMENTATION_SPECIFIC_ERROR)
 
     def overdue(self, now: float) -> None:
         """The deadline passed: of CONNECT, of keepalive, or of the last bytes before the close."""

@@ -1,47 +1,53 @@
-"""Sockets that accept clients."""
+"""A place where clients come in: its address, and what holds there alone."""
 
-import asyncio
-import errno
-from collections.abc import Callable
-
-_BACKLOG = 1024
+from dataclasses import dataclass
+from pathlib import Path
 
 
-class ListenError(OSError):
-    """An address cannot be listened on: says which, and why."""
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM. A renewed certificate is read when the next client comes, at most a minute
+    later; connections that are open keep the old one."""
+
+    certificate: Path
+    """The server's, followed by those between it and the root."""
+    key: Path
+    client_ca: Path | None = None
+    """Clients may show a certificate that one of these signed: the common name of its subject
+    is their user name. None: clients are not asked for one."""
+    require_certificate: bool = False
+    """A client without such a certificate is not let in."""
 
 
-class Listeners:
-    """Owns the listening sockets."""
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Port 0 lets the system choose."""
 
-    def __init__(self) -> None:
-        self._servers: list[asyncio.Server] = []
+    host: str
+    port: int
+    tls: Tls | None = None
+    anonymous: bool = False
+    """Clients without credentials are let in, as `ANONYMOUS`."""
+    connections: int | None = None
+    """Open sockets here (count); None: only the bound on all of them."""
 
-    @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Bound host and port of every socket; port 0 is resolved."""
-        bound = [socket.getsockname() for server in self._servers for socket in server.sockets]
-        return [(name[0], name[1]) for name in bound]
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
-    async def open(
-        self, wanted: tuple[tuple[str, int], ...], accept: Callable[[], asyncio.Protocol]
-    ) -> None:
-        """Listens on each host and port, or on none. Raises ListenError."""
-        loop = asyncio.get_running_loop()
-        for host, port in wanted:
-            try:
-                server = await loop.create_server(accept, host, port, backlog=_BACKLOG)
-            except OSError as error:
-                self.close()
-                busy = error.errno == errno.EADDRINUSE
-                why = "the port is in use" if busy else error.strerror or str(error)
-                raise ListenError(
-                    error.errno, f"MQTT cannot listen on {host}:{port}: {why}"
-                ) from error
-            self._servers.append(server)
 
-    def close(self) -> None:
-        """Stops accepting. Open connections are not touched, and not waited for."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+class Caller:
+    """Who is at the other end of a socket, before it has said so itself.
+
+    Owns nothing; the layers of a connection (TLS, WebSocket, MQTT) hand it on.
+    """
+
+    __slots__ = ("host", "inside", "listener", "trusted")
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.host = ""
+        """The address of the peer, without its port."""
+        self.trusted = listener.anonymous
+        """It needs no credentials."""
+        self.inside = False
+        """It is counted among those who are in: see `Door`."""

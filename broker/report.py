@@ -51,6 +51,23 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerReport:
+    """A socket on which clients come in."""
+
+    address: str
+    """host:port; port 0 is resolved."""
+    tls: bool
+    client_certificates: str
+    """`none`, `optional` or `required`."""
+    anonymous: bool
+    """Clients without credentials are let in."""
+    connections: int
+    """Open sockets of its listener."""
+    max_connections: int | None
+    """None: only the bound on all of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Counters since the start, and the sizes of what is held."""
 
@@ -89,6 +106,7 @@ class Totals:
 class Report:
     clients: tuple[ClientReport, ...]
     """At most as many as were asked for; `totals.sessions` is their number."""
+    listeners: tuple[ListenerReport, ...]
     limits: Mapping[str, float]
     """The fields of `Settings`."""
     refusals: tuple[Refusal, ...]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+from tocsin.broker.listener import Listener
+
 KIB = 1024
 MIB = 1024 * 1024
 
@@ -14,13 +16,28 @@ class Settings:
     when a value contradicts another.
     """
 
-    listeners: tuple[tuple[str, int], ...] = (("127.0.0.1", 1883),)
-    """Where to listen (host, port; port 0 lets the system choose). Loopback: a stranger needs
-    credentials first."""
+    listeners: tuple[Listener, ...] = (Listener("127.0.0.1", 1883, anonymous=True),)
+    """Where to listen. Loopback: a stranger needs credentials first."""
 
     connections: int = 20_000
     """Open sockets in total (count); one more is closed at once. A site of 10,000 devices twice
     over, as when all reconnect before their old sockets are seen to be dead."""
+
+    address_connections: int = 15_000
+    """Open sockets of one address (count; of IPv6 its first 64 bits); one more is closed at once. A
+    whole site may stand behind one address, and so do all clients of a proxy; a quarter of the
+    sockets stays for others."""
+
+    address_connects_per_s: float = 500.0
+    """New sockets of one address (a second, in the long run). More than a site that runs makes, and
+    no more than a tenth of a core when an attacker makes them."""
+
+    address_connect_burst: int = 10_000
+    """New sockets of one address that may come at once (count): a site whose network is back."""
+
+    remembered_addresses: int = 10_000
+    """Addresses whose connects and failed logins are remembered (count); the one seen longest ago
+    goes. 2 MiB."""
 
     connect_timeout_s: float = 10.0
     """From the socket's opening to an accepted CONNECT (seconds), authentication included. A slow

@@ -21,6 +21,12 @@ class Hold(IntFlag):
     """The server stops: what comes now would not be acked."""
 
 
+def peer_of(transport: asyncio.BaseTransport) -> tuple[str, str]:
+    """The address of the peer, and the same with its port as host:port."""
+    host, port = (transport.get_extra_info("peername") or ("unknown", 0))[:2]
+    return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Outbox:
     """Owns the streams that have something to write. Each is written once per loop turn."""
 
@@ -64,6 +70,7 @@ class Stream(asyncio.Protocol):
         "address",
         "closed",
         "holds",
+        "host",
         "stalled",
     )
 
@@ -74,6 +81,8 @@ class Stream(asyncio.Protocol):
         self._out: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self.address = ""
+        """The peer as host:port."""
+        self.host = ""
         self.holds = Hold.NONE
         self.stalled = False
         self.closed = False
@@ -87,9 +96,7 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._limit // 2)
-        peer = transport.get_extra_info("peername") or ("unknown", 0)
-        host = f"[{peer[0]}]" if ":" in peer[0] else peer[0]
-        self.address = f"{host}:{peer[1]}"
+        self.host, self.address = peer_of(transport)
 
     # -- writing -----------------------------------------------------------------------
 

@@ -1,11 +1,13 @@
 """What all connections of one broker have in common."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tocsin.broker.access import AccessControl
 from tocsin.broker.deadlines import Deadlines
+from tocsin.broker.door import Door
 from tocsin.broker.intake import Intake
 from tocsin.broker.packets import Connect
 from tocsin.broker.refusals import Refusals
@@ -15,6 +17,7 @@ from tocsin.broker.stream import Outbox
 from tocsin.devices.message import Message
 
 if TYPE_CHECKING:
+    from tocsin.broker.closing import Closing
     from tocsin.broker.connection import Connection
 
 
@@ -30,7 +33,8 @@ class Surroundings:
     intake: Intake
     router: Router
     refusals: Refusals
-    deadlines: Deadlines["Connection"]
+    door: Door
+    deadlines: Deadlines["Closing"]
     login: Callable[["Connection", Connect], Coroutine[Any, Any, None]]
     """Answers a CONNECT: by `accept` or `refuse`."""
     ended: Callable[["Connection", str], None]
@@ -42,4 +46,6 @@ class Surroundings:
     refresh_system: Callable[[], None]
     """Somebody subscribes to `$SYS/…`: its values are to be new."""
     connections: set["Connection"]
+    arriving: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    """TLS handshakes under way: sockets that are not yet a connection."""
     bytes_received: int = 0

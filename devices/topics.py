@@ -47,6 +47,15 @@ def check_device_id(device: str) -> str:
     return device
 
 
+def is_device_id(name: str) -> bool:
+    """Whether `name` can be a device id."""
+    try:
+        check_device_id(name)
+    except TopicError:
+        return False
+    return True
+
+
 class TopicPattern:
     """A `[[topic]]` of the settings, such as `plant/{site}/{device}/{metric}`.
 

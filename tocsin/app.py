@@ -19,7 +19,8 @@ from tocsin.addresses import Address, listen
 from tocsin.announcer import Announcer
 from tocsin.broker.access import AccessControl
 from tocsin.broker.broker import Broker
-from tocsin.broker.listener import ListenError
+from tocsin.broker.listeners import ListenError
+from tocsin.broker.login import Login
 from tocsin.dashboard.about import About
 from tocsin.dashboard.app import create_app
 from tocsin.dashboard.storage.users import UserStore
@@ -33,6 +34,7 @@ from tocsin.ingest.facts import Connected, Disconnected, Refused
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.validation import RuleError
 from tocsin.ingest.storage.segment import JournalCorrupt
+from tocsin.listening import explain, refuse_exposure
 from tocsin.lock import FolderLock, Holder
 from tocsin.refusal import Refusal
 from tocsin.settings import Settings
@@ -65,7 +67,7 @@ class App:
         except BaseException as error:
             await self.stop()
             if isinstance(error, ListenError):
-                raise Refusal(f"{error.strerror}; choose another with --mqtt HOST:PORT") from error
+                raise explain(error, self._settings.listeners) from error
             if isinstance(error, (DatabaseError, JournalCorrupt, RuleError)):
                 raise Refusal(str(error)) from error
             raise
@@ -106,9 +108,8 @@ class App:
         self._undo.append(self.engine.stop)
         await self.engine.start(__version__, self._rules, self._rule_files)
 
-        wanted = settings.mqtt_address
         self.broker = Broker(
-            replace(settings.broker, listeners=((wanted.host, wanted.port),)),
+            replace(settings.broker, listeners=settings.listeners),
             clock=self.engine.clock.now,
             sink=self.engine.submit,
             on_connection=self._on_connection,
@@ -159,11 +160,7 @@ class App:
     def _refuse_exposure(self, users: UserStore) -> None:
         """Beyond this machine only for those who can say who they are."""
         settings = self._settings
-        if not settings.mqtt_address.is_loopback and not self._may_connect():
-            raise Refusal(
-                f"--mqtt {settings.mqtt} can be reached from other machines and no device has a"
-                " credential; make one with `tocsin devices add NAME`"
-            )
+        refuse_exposure(settings.listeners, may_log_in=self._may_connect())
         if not settings.http_address.is_loopback and not users.all():
             raise Refusal(
                 f"--http {settings.http} can be reached from other machines and nobody can log in;"
@@ -173,12 +170,13 @@ class App:
     def _may_connect(self) -> bool:
         return any(credential.revoked_at is None for credential in self._credentials.all())
 
-    async def _authenticate(
-        self, client: str, username: str | None, password: bytes | None
-    ) -> Identity | None:
-        if username is None:
-            return ANONYMOUS if self._settings.mqtt_address.is_loopback else None
-        return await self._credentials.authenticate(username, password or b"")
+    async def _authenticate(self, login: Login) -> Identity | None:
+        if login.subject is not None and login.password is None:
+            own = login.username in (None, login.subject)
+            return await self._credentials.vouched(login.subject) if own else None
+        if login.username is not None:
+            return await self._credentials.authenticate(login.username, login.password or b"")
+        return ANONYMOUS if login.trusted else None
 
     def _on_connection(
         self, client: str, online: bool, reason: str, username: str | None, address: str, at: float

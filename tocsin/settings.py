@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from tocsin.addresses import Address
+from tocsin.broker.listener import Listener
 from tocsin.broker.settings import Settings as BrokerSettings
 from tocsin.dashboard.settings import Settings as DashboardSettings
 from tocsin.devices.profile import Profile
@@ -34,6 +35,7 @@ from tocsin.ingest.settings import EngineSettings
 from tocsin.ingest.settings import Settings as IngestSettings
 from tocsin.ingest.storage.history.history import HistorySettings
 from tocsin.ingest.storage.journal import JournalSettings
+from tocsin.listening import ListenerSetting, listeners_of
 from tocsin.refusal import Refusal
 
 PREFIX = "TOCSIN_"
@@ -80,6 +82,7 @@ class Settings(BaseSettings):
     rules: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="TOML files with [[rule]] tables"
     )
+    listener: tuple[ListenerSetting, ...] = Field((), description="more MQTT listeners")
     topic: tuple[TopicSetting, ...] = Field((), description="patterns that claim other topics")
     profile: tuple[Profile, ...] = Field((), description="what kinds of device there are")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -115,6 +118,15 @@ class Settings(BaseSettings):
             return {**table, "hosts": [host.strip() for host in hosts.split(",")]}
         return table
 
+    @field_validator("listener")
+    @classmethod
+    def _are_listener_tables(
+        cls, tables: tuple[ListenerSetting, ...]
+    ) -> tuple[ListenerSetting, ...]:
+        for table in tables:
+            table.compile()
+        return tables
+
     @field_validator("topic")
     @classmethod
     def _are_patterns(cls, topics: tuple[TopicSetting, ...]) -> tuple[TopicSetting, ...]:
@@ -144,6 +156,16 @@ class Settings(BaseSettings):
                         bound = "0 or more" if least == 0 else "more than 0"
                         raise ValueError(f"{place} is {number}; expected {bound}")
         return self
+
+    @model_validator(mode="after")
+    def _are_listeners(self) -> "Settings":
+        listeners_of(self.mqtt, self.listener)
+        return self
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """All MQTT listeners, that of `mqtt` first."""
+        return listeners_of(self.mqtt, self.listener)
 
     @property
     def mqtt_address(self) -> Address:
@@ -238,9 +260,14 @@ def _variable(name: str) -> str:
 CREDENTIAL_VARIABLES = {f"{PREFIX}MQTT_USERNAME", f"{PREFIX}MQTT_PASSWORD"}
 
 
+_TABLES = {"listener": ListenerSetting, "topic": TopicSetting, "profile": Profile}
 _KEYS = [*setting_names(), *Settings.model_fields] + [
     f"{name}.{field.name}"
-    for name, table in (("topic", TopicSetting), ("profile", Profile))
+    for name, table in (
+        ("listener", ListenerSetting),
+        ("topic", TopicSetting),
+        ("profile", Profile),
+    )
     for field in dataclasses.fields(table)
 ]
 
@@ -264,7 +291,7 @@ def _explain(problem: Any) -> str:
         case "path_type":
             reason = "expected a path"
         case "tuple_type":
-            tables = place in ("topic", "profile")
+            tables = place in _TABLES
             reason = f"expected [[{place}]] tables" if tables else "expected a list"
         case _:
             pass

@@ -4,6 +4,7 @@ import sqlite3
 
 from tocsin.devices.credentials import Credential, Identity, Role, token_matches
 from tocsin.devices.storage.database import Database
+from tocsin.devices.topics import is_device_id
 
 MIGRATIONS = (
     """
@@ -31,6 +32,19 @@ class CredentialStore:
         if found and found.revoked_at is None and token_matches(token, found.token_hash):
             return found.identity()
         return None
+
+    async def vouched(self, name: str) -> Identity | None:
+        """Who `name` is where a certificate says that this is he.
+
+        The device of that name, without a credential too; an operator only with one. None when
+        the credential was revoked, or the name can be no device's.
+        """
+        found = await self._database.run(lambda connection: _find(connection, name))
+        if found is None:
+            found = Credential(name, Role.DEVICE, "", 0.0)
+        if found.revoked_at is not None or not is_device_id(name):
+            return None
+        return found.identity()
 
     def put(self, credential: Credential) -> None:
         """Make a credential, or give it a new token."""

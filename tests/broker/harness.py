@@ -1,13 +1,14 @@
 """A real broker on a free port, and clients that show every packet."""
 
 import asyncio
+import ssl
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tocsin.broker import AccessControl, Broker, Settings
+from tocsin.broker import AccessControl, Authenticate, Broker, Listener, Login, Settings
 from tocsin.broker.codec import decode, encode
 from tocsin.broker.packets import (
     LEVEL_5,
@@ -155,9 +156,11 @@ class Running:
     """Messages that were not taken in, their payload cut, and why."""
 
     @asynccontextmanager
-    async def peer(self) -> AsyncGenerator[Peer]:
+    async def peer(
+        self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> AsyncGenerator[Peer]:
         """A socket that has not said anything."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection(host, port or self.port, ssl=tls)
         peer = Peer(reader, writer)
         try:
             yield peer
@@ -210,7 +213,7 @@ class Running:
         return self.broker.report().refused
 
 
-async def anybody(client: str, username: str | None, password: bytes | None) -> Identity | None:
+async def anybody(login: Login) -> Identity | None:
     return ANONYMOUS
 
 
@@ -218,7 +221,7 @@ async def anybody(client: str, username: str | None, password: bytes | None) -> 
 async def running(
     settings: Settings | None = None,
     *,
-    authenticate: Callable[[str, str | None, bytes | None], Awaitable[Identity | None]] = anybody,
+    authenticate: Authenticate = anybody,
     access: AccessControl | None = None,
 ) -> AsyncGenerator[Running]:
     sink = Sink()
@@ -255,4 +258,4 @@ async def running(
 
 def local(**limits: float) -> Settings:
     """Settings on a free loopback port, with these limits."""
-    return Settings(listeners=(("127.0.0.1", 0),), **limits)  # pyright: ignore[reportArgumentType]
+    return Settings(listeners=(Listener("127.0.0.1", 0),), **limits)  # pyright: ignore[reportArgumentType]

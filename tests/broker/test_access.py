@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.broker.harness import Running, running
 from tests.broker.test_subscriptions import filters, matches, topics
-from tocsin.broker import AccessControl, Action, Rule
+from tocsin.broker import AccessControl, Action, Login, Rule
 from tocsin.broker.packets import Connack, Connect, ConnectCode, Puback, Publish, Will
 from tocsin.devices.credentials import ANONYMOUS, Identity, Role
 
@@ -107,7 +107,7 @@ def test_remembered_topics_are_bounded() -> None:
 # -- through the broker ------------------------------------------------------------------------
 
 
-async def as_device(client: str, username: str | None, password: bytes | None) -> Identity | None:
+async def as_device(login: Login) -> Identity | None:
     return DEVICE
 
 

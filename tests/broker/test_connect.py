@@ -6,8 +6,8 @@ import pytest
 
 from tests.broker.catalogue import MALFORMED, MALFORMED_CONNECTS, MISPLACED, Malformed
 from tests.broker.harness import Running, local, running
-from tocsin.broker import ListenError, Settings
-from tocsin.broker.connection import CONNECTION_LOST as LOST
+from tocsin.broker import Listener, ListenError, Login, Settings
+from tocsin.broker.closing import CONNECTION_LOST as LOST
 from tocsin.broker.packets import (
     LEVEL_31,
     Connack,
@@ -25,13 +25,14 @@ from tocsin.devices.credentials import Identity, Role
 from tocsin.devices.message import Message
 
 
-async def by_password(client: str, username: str | None, password: bytes | None) -> Identity | None:
+async def by_password(login: Login) -> Identity | None:
     """olga and otto come in with the password `right`; `broken` makes the check itself fail."""
-    if username == "broken":
+    if login.username == "broken":
         raise OSError("user store is gone")
     # Not at once, as a real check: whatever else the broker does comes between.
     await asyncio.sleep(0.01)
-    return Identity(Role.OPERATOR, username) if username and password == b"right" else None
+    known = login.username if login.password == b"right" else None
+    return Identity(Role.OPERATOR, known) if known else None
 
 
 @pytest.mark.parametrize("level", [LEVEL_31, 4])
@@ -131,7 +132,7 @@ async def test_a_client_that_leaves_during_its_login_leaves_nothing() -> None:
 async def test_a_login_that_takes_too_long_is_given_up() -> None:
     cancelled = asyncio.Event()
 
-    async def hanging(client: str, username: str | None, password: bytes | None) -> None:
+    async def hanging(login: Login) -> None:
         try:
             await asyncio.Event().wait()
         finally:
@@ -320,7 +321,7 @@ async def test_one_connection_too_many_is_closed_at_once() -> None:
 
 
 async def test_a_busy_port_is_named(broker: Running) -> None:
-    taken = Settings(listeners=(("127.0.0.1", 0), ("127.0.0.1", broker.port)))
+    taken = Settings(listeners=(Listener("127.0.0.1", 0), Listener("127.0.0.1", broker.port)))
     with pytest.raises(ListenError, match=f"127.0.0.1:{broker.port}: the port is in use"):
         async with running(taken):
             pass

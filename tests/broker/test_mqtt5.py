@@ -7,6 +7,7 @@ import pytest
 from tests.broker.catalogue import Malformed
 from tests.broker.catalogue5 import MALFORMED5, MALFORMED_CONNECTS5
 from tests.broker.harness import Peer, Running, local, running
+from tocsin.broker import Login
 from tocsin.broker.decoder import HEAD_BYTES
 from tocsin.broker.packets import (
     LEVEL_5,
@@ -67,8 +68,8 @@ async def test_a_client_is_told_the_terms() -> None:
         assert (client.level, client.keepalive_s, client.session_expiry_s) == (5, 60, 100)
 
 
-async def wrong(client: str, username: str | None, password: bytes | None) -> Identity | None:
-    return Identity(Role.OPERATOR, "olga") if password == b"right" else None
+async def wrong(login: Login) -> Identity | None:
+    return Identity(Role.OPERATOR, "olga") if login.password == b"right" else None
 
 
 @pytest.mark.parametrize(
@@ -457,7 +458,7 @@ async def test_answers_to_subscribe_and_unsubscribe(broker: Running) -> None:
         assert await peer.receive() == Unsuback(3, (0, Reason.NO_SUBSCRIPTION_EXISTED))
 
 
-async def device(client: str, username: str | None, password: bytes | None) -> Identity | None:
+async def device(login: Login) -> Identity | None:
     return Identity(Role.DEVICE, "d1", "d1")
 
 

@@ -13,6 +13,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tests.broker.harness import WITHIN_S, Running, running
+from tocsin.broker import Login
 from tocsin.devices.credentials import ANONYMOUS, Identity
 
 
@@ -171,8 +172,8 @@ async def test_keepalive_pings_keep_a_quiet_client(broker: Running) -> None:
     await asyncio.to_thread(quiet.leave)
 
 
-async def only_right(client: str, username: str | None, password: bytes | None) -> Identity | None:
-    return ANONYMOUS if password == b"right" else None
+async def only_right(login: Login) -> Identity | None:
+    return ANONYMOUS if login.password == b"right" else None
 
 
 async def test_password() -> None:

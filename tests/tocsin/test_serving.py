@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.broker.certificates import Authority
 from tests.server import Events, Server, wait_for
 from tests.tocsin.command import finish, run, start
 from tocsin.devices.credentials import Credential, Role, hash_token
@@ -184,3 +186,38 @@ def test_a_demo_without_its_plant_ends_and_says_so(tmp_path: Path):
     # Stopped in order: what the server knew is in a snapshot, and its folder is free.
     assert list((tmp_path / "data" / "snapshots").iterdir())
     Database.open(tmp_path / "data").close()
+
+
+def test_devices_come_in_with_a_certificate_and_what_is_wrong_with_one_is_said(tmp_path: Path):
+    authority = Authority(tmp_path)
+    certificate, key = authority.server()
+    table = (
+        f"[[listener]]\naddress = '[::1]:0'\ntls_certificate = '{certificate}'\n"
+        f"tls_key = '{key}'\ntls_client_ca = '{authority.ca}'\n"
+    )
+    config = tmp_path / "tls.toml"
+    config.write_text(table + "tls_require_certificate = true\n")
+    with credentials(tmp_path / "data") as store:
+        store.put(Credential("lost", Role.DEVICE, hash_token(b"token"), 1.0))
+        store.revoke("lost", 2.0)
+    server = Server(tmp_path / "data", "--config", str(config)).start()
+    try:
+        [plain, secured] = server.get("/api/broker")["listeners"]
+        assert (plain["tls"], plain["anonymous"]) == (False, True)
+        assert (secured["tls"], secured["client_certificates"]) == (True, "required")
+        port = secured["address"].rpartition(":")[2]
+        for name, status in (("boiler-1", 0), ("lost", 4)):
+            shown = authority.device(name)
+            command = ["mosquitto_pub", "-h", "::1", "-p", port, "--cafile", str(authority.ca)]
+            command += ["--cert", str(shown[0]), "--key", str(shown[1]), "-q", "1", "-m", "21"]
+            done = subprocess.run(
+                [*command, "-t", f"devices/{name}/temp_c"], capture_output=True, timeout=20
+            )
+            assert bool(done.returncode) == bool(status), done.stderr
+        assert wait_for("the device", lambda: server.device("boiler-1"))["readings_total"] == 1
+        assert server.device("lost") is None
+    finally:
+        server.kill()
+    config.write_text(table.replace(str(key), str(authority.device("other")[1])))
+    refusal = run(tmp_path, *SERVE, "--config", str(config)).refusal()
+    assert refusal.startswith(f"MQTT cannot listen on [::1]:0: {certificate} and ")
