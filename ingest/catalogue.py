@@ -35,10 +35,12 @@ class Refused(ValueError):
 class Catalogue:
     """State: the registries, the newest reading of each series, the counters of each device.
 
-    Arrays by device: `watermark` (newest event time), `lateness_s`, `messages`, `readings`,
+    Arrays by device: `watermark` (newest event time, never ahead of its arrival), `lateness_s`,
+    `messages`, `readings`,
     `late`, `duplicates`, `rejected`, `future` (all but `messages` and `rejected` count
     readings), `latitude`, `longitude`.
-    Arrays by series: `device`, `metric`, `kind`, `newest_time`, `newest_value`, `count`.
+    Arrays by series: `device`, `metric`, `kind`, `newest_time` (as `watermark`), `newest_value`,
+    `count`, `ahead_until` (newest event time that was ahead of its arrival).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -73,6 +75,7 @@ class Catalogue:
         self.newest_time = Growing[np.float64](np.float64, -np.inf)
         self.newest_value = Growing[np.float64](np.float64, np.nan)
         self.count = Growing[np.int64](np.int64, 0)
+        self.ahead_until = Growing[np.float64](np.float64, -np.inf)
 
     def device_id(self, name: str) -> int | None:
         return self._device_ids.get(name)
@@ -243,6 +246,7 @@ class Catalogue:
             "newest_time": self.newest_time,
             "newest_value": self.newest_value,
             "count": self.count,
+            "ahead_until": self.ahead_until,
         }
 
     def state(self) -> dict[str, Any]:
@@ -269,9 +273,11 @@ class Catalogue:
         self._texts_of = {int(s): set(codes) for s, codes in state["texts_of"].items()}
         for name, column in self._device_columns().items():
             column.load(state["by_device"][name])
-        for name, column in self._series_columns().items():
-            column.load(state["by_series"][name])
         self.series_count = len(state["by_series"]["device"])
+        for name, column in self._series_columns().items():
+            if name in state["by_series"]:
+                column.load(state["by_series"][name])
+            column.reach(self.series_count)  # a snapshot of before does not know it
         for device in range(len(self.devices)):
             self._apply_profile(device)
         owners: list[int] = self.device.values[: self.series_count].tolist()

@@ -64,6 +64,7 @@ class Batch:
 class Judged:
     """A batch with times settled and repetitions gone.
 
+    Times are event times, or the arrival where that is earlier.
     Rows: `device`, `row_time`, and `nth`: how many rows of the device were before it.
     Readings: `row` intp ascending, `series`, `value`, `time` float64, `late`, and `current`: at
     least as new as everything of its series before it.

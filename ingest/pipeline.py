@@ -118,7 +118,7 @@ class Pipeline:
         batch, presence, taken = self._intake.gather(messages, now)
         self._messages_total += taken
         outcome.presence += presence
-        judged = self._plausibility.judge(batch, now)
+        judged, event_time = self._plausibility.judge(batch, now)
         for turn in self._judge.take(judged):
             name = self.catalogue.devices[turn.device]
             outcome.alerts += self.alerts.signal(
@@ -131,7 +131,7 @@ class Pipeline:
             arrival = np.full(len(judged.row), now)
             row = judged.row + first if first else judged.row
             parts.append(
-                Readings(judged.series, judged.time, judged.value, judged.late, arrival, row)
+                Readings(judged.series, event_time, judged.value, judged.late, arrival, row)
             )
         return taken
 

@@ -1,5 +1,9 @@
 """Which readings count: event times from the future, late ones, repeated ones.
 
+A reading was taken before it arrived, whatever the clock of its device says, so it is judged at its
+event time or at its arrival, whichever is earlier: a clock that was ahead once does not make what
+comes after it old. Stored, shown and compared with repetitions is the event time as it was stated.
+
 Hot path: whole arrays; only rows with a time of their own that is not the newest are looked at
 closer (benchmarks/engine.py).
 """
@@ -26,9 +30,12 @@ class Plausibility:
         self._tolerance_s = settings.future_tolerance_s
         self._catalogue = catalogue
         self._recent = RecentReadings(settings.caps.recent_bytes)
+        self._last_ahead = -np.inf  # the newest of all `ahead_until`
 
-    def judge(self, batch: Batch, now: float) -> Judged:
-        """The readings of `batch` that count, with their event times and whether they are late."""
+    def judge(self, batch: Batch, now: float) -> tuple[Judged, Floats]:
+        """The readings of `batch` that count, with the times to judge them at and whether they are
+        late; and the event times of these readings.
+        """
         catalogue = self._catalogue
         device, row, series, value = batch.device, batch.row, batch.series, batch.value
         nth = occurrence(device)
@@ -44,26 +51,28 @@ class Plausibility:
                 np.add.at(catalogue.future.values, device[row[ahead[row]]], 1)
         else:
             time = np.full(len(device), now)
-        before = newest_before(device, time, catalogue.watermark.values, again)
-        # Without a time of its own a reading is the newest there is, also where the device's
-        # other times run ahead of ours: else it would be late, and never ring.
-        newest = np.maximum(time, before)
+        leads = some_stated and np.count_nonzero(time > now) > 0
+        judged = np.minimum(time, now) if leads else time
+        before = newest_before(device, judged, catalogue.watermark.values, again)
+        # Without a time of its own a reading is the newest there is.
+        newest = np.maximum(judged, before)
         time = np.where(stated, time, newest) if some_stated else newest
-        at = time[row]
+        judged = np.where(stated, judged, newest) if leads else time
+        at, judged_at = time[row], judged[row]
         late, current = np.zeros(len(row), np.bool_), np.ones(len(row), np.bool_)
         if some_stated:
             needed_from = before - catalogue.lateness_s.values.take(device)
-            late = (time < needed_from)[row]
+            late = (judged < needed_from)[row]
             if again or not self._all_new(stated, series, at, late):
                 new = self._new(series, at, value, late, stated[row], again)
                 if not new.all():
                     np.add.at(catalogue.duplicates.values, device[row[~new]], 1)
                     row, series, value = row[new], series[new], value[new]
-                    at, late = at[new], late[new]
+                    at, judged_at, late = at[new], judged_at[new], late[new]
                 np.add.at(catalogue.late.values, device[row[late]], 1)
-                timely = np.where(late, -np.inf, at)
+                timely = np.where(late, -np.inf, judged_at)
                 newest = newest_before(series, timely, catalogue.newest_time.values, again)
-                current = ~late & (at >= newest)
+                current = ~late & (judged_at >= newest)
             remember = stated[row]
             if np.count_nonzero(remember) == len(remember):
                 remember = slice(None)
@@ -74,13 +83,17 @@ class Plausibility:
                 needed_from[row[remember]],
                 again,
             )
+            if leads:
+                ahead = at > now
+                np.maximum.at(catalogue.ahead_until.values, series[ahead], at[ahead])
+                self._last_ahead = max(self._last_ahead, at.max(initial=-np.inf))
         np.add.at(catalogue.readings.values, device[row], 1)
         np.add.at(catalogue.count.values, series, 1)
-        return Judged(device, time, nth, row, series, value, at, late, current)
+        return Judged(device, judged, nth, row, series, value, judged_at, late, current), at
 
     def _all_new(self, stated: Mask, series: NDArray[np.int32], at: Floats, late: Mask) -> bool:
         """Whether all readings, each of another series, are newer than what is known of them."""
-        newer = at > self._catalogue.newest_time.values.take(series)
+        newer = at > self._known_until(at).take(series)
         return (
             np.count_nonzero(newer) == len(newer)
             and np.count_nonzero(stated) == len(stated)
@@ -102,7 +115,7 @@ class Plausibility:
         cannot be told from a new reading, and counts.
         """
         new = np.ones(len(series), np.bool_)
-        newest = newest_before(series, at, self._catalogue.newest_time.values, again)
+        newest = newest_before(series, at, self._known_until(at), again)
         doubtful = np.flatnonzero(stated & ((at <= newest) | late))
         if len(doubtful):
             new[doubtful] = ~self._recent.known(series[doubtful], at[doubtful], value[doubtful])
@@ -110,11 +123,21 @@ class Plausibility:
                 new[_repeated(np.flatnonzero(stated), series, at, value)] = False
         return new
 
+    def _known_until(self, at: Floats) -> Floats:
+        """The newest event time of each series, as stated, as far as that matters for `at`."""
+        catalogue = self._catalogue
+        newest = catalogue.newest_time.values
+        if at.min(initial=np.inf) > self._last_ahead:
+            return newest
+        return np.maximum(newest, catalogue.ahead_until.values)
+
     def state(self) -> list[Any]:
         return self._recent.state()
 
     def load(self, state: list[Any]) -> None:
+        """Become what `state` was taken from; the catalogue comes before."""
         self._recent.load(state)
+        self._last_ahead = float(self._catalogue.ahead_until.values.max())
 
 
 def _repeated(

@@ -200,9 +200,26 @@ def test_without_a_time_a_reading_is_never_late() -> None:
     device = sent({"ts": START + 299, "t": 1}, {"t": 2}, {"ts": START + 9999, "t": 3})
     assert (device.late_total, device.metrics["t"].time, values(device)) == (
         0,
-        START + 299,
+        START + 2,
         {"t": 3.0},
     )
+
+
+def test_what_is_ahead_is_stored_as_stated_and_its_repetitions_are_told() -> None:
+    pipeline, events = new_pipeline(), Events()
+    ahead = [message("d", {"ts": START + lead, "t": lead}) for lead in (120, 130)]
+    for at in (0, 1, 125, 200):
+        feed(pipeline, ahead, START + at, events)
+        again = new_pipeline()
+        again.restore(pipeline.snapshot())
+        pipeline = again
+    assert [(time, late) for _, _, time, _, late, *_ in events.readings] == [
+        (START + 120, False),
+        (START + 130, False),
+    ]
+    device = pipeline.device("d")
+    assert device is not None
+    assert (device.duplicates_total, device.future_total) == (6, 0)
 
 
 def test_what_is_late_is_stored_and_changes_nothing_else() -> None:

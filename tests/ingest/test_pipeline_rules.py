@@ -32,20 +32,25 @@ class ModelDevice:
     """A device as the contract has it: readings in order of arrival, and which rules hold."""
 
     watermark: float = -math.inf
+    seen: set[tuple[str, float, Value]] = field(default_factory=set[tuple[str, float, Value]])
     history: dict[str, list[tuple[float, Value]]] = field(
         default_factory=lambda: defaultdict[str, list[tuple[float, Value]]](list)
     )
     kinds: dict[str, type] = field(default_factory=dict[str, type])
     holds: set[str] = field(default_factory=set[str])
 
-    def take(self, time: float, values: dict[str, Value], rules: Sequence[CheckedRule]) -> None:
+    def take(
+        self, stated: float, now: float, values: dict[str, Value], rules: Sequence[CheckedRule]
+    ) -> None:
+        time = min(stated, now)
         late = time < self.watermark - LATENESS_S
         self.watermark = max(self.watermark, time)
         current: set[str] = set()
         for metric, value in values.items():
             readings = self.history[metric]
-            if not self._fits(metric, value) or late or (time, value) in readings:
+            if not self._fits(metric, value) or late or (metric, stated, value) in self.seen:
                 continue
+            self.seen.add((metric, stated, value))
             if all(time >= other for other, _ in readings):
                 current.add(metric)
             readings.append((time, value))
@@ -96,7 +101,7 @@ def active(pipeline: Pipeline) -> set[tuple[str, str | None]]:
 numbers = st.integers(0, 5).map(float) | st.booleans()
 samples = st.tuples(
     st.sampled_from(DEVICES),
-    st.sampled_from((0.0, 0.0, 0.25, 1.0, -0.5, -3.0, -59.0, -200.0)),
+    st.sampled_from((0.0, 0.0, 0.25, 1.0, 200.0, -0.5, -3.0, -59.0, -200.0)),
     st.fixed_dictionaries(
         {},
         optional={
@@ -134,7 +139,7 @@ def test_rules_hold_where_the_interpreter_says_so(
         for device, ahead, values in batch:
             if values:
                 covering = [rule for rule in rules if rule.devices.matches(device)]
-                devices[device].take(now + ahead, values, covering)
+                devices[device].take(now + ahead, now, values, covering)
         expected = {(name, d) for d, model in devices.items() for name in model.holds}
         assert active(pipeline) == expected
 
@@ -187,6 +192,24 @@ def test_codes_of_texts_are_in_no_window(when: str, batch: int) -> None:
     states = ringing(replace(rule, when=when), [*rows, {"t": 0.5}, {"t": 0.25}], batch)
     assert states == []
     assert ringing(rule, rows, batch) == ["active"]
+
+
+@pytest.mark.parametrize("lead_s", [2, 59, 61, 240, 299])
+@pytest.mark.parametrize("when", ["t > 80", "avg(t, '1m') > 60", "max(t, '10s') > 80"])
+def test_a_clock_that_was_ahead_once_silences_nothing(when: str, lead_s: float) -> None:
+    """The device is `lead_s` ahead of us for a reading, then its clock is right again."""
+    pipeline = new_pipeline()
+    pipeline.feed([RulePut(Rule(name="hot", when=when), "ann")], START)
+    pipeline.feed([message("d", {"ts": START + 1 + lead_s, "t": 20.0})], START + 1)
+    for second in range(2, 5):
+        pipeline.feed([message("d", {"ts": START + second - 0.05, "t": 300.0})], START + second)
+    assert active(pipeline) == {("hot", "d")}
+    for second in range(100, 103):
+        pipeline.feed([message("d", {"ts": START + second - 0.05, "t": 20.0})], START + second)
+    assert active(pipeline) == set()
+    device = pipeline.device("d")
+    assert device is not None
+    assert (device.late_total, device.metrics["t"].time) == (0, START + 101.95)
 
 
 @pytest.mark.parametrize("batch", [1, 2])

@@ -100,7 +100,7 @@ export class PageBanner extends Live {
     if (link === "reconnecting" || link === "refused") {
       now.value;
       strips.push(html`<p class="strip" data-tone="bad" role="alert" data-testid="strip-offline">
-        <b>No connection to the server.</b> Reconnecting; the last data came ${formatAge(Date.now() - stream.heardAt.value)} ago.
+        <b>${plant.status.value?.stopping ? "The server was stopped." : "No connection to the server."}</b> Reconnecting; the last data came ${formatAge(Date.now() - stream.heardAt.value)} ago.
         What you see is from then. Alarms raised since are not shown here.
       </p>`);
     }
