@@ -72,6 +72,9 @@ def _ingest(engine: EngineStatus) -> Iterator[Metric]:
 
 def _storage(engine: EngineStatus) -> Iterator[Metric]:
     journal = engine.journal
+    yield _gauge(
+        "tocsin_background_troubles", "Kinds of background work failing.", len(engine.troubles)
+    )
     yield _labelled(
         "tocsin_journal_state",
         "1 for the state the journal is in.",

@@ -42,8 +42,17 @@ class HistoryState(msgspec.Struct, frozen=True):
     oldest: datetime | None
 
 
+class Trouble(msgspec.Struct, frozen=True):
+    """Background work that failed at its last try, and why. It is tried again."""
+
+    work: str
+    error: str
+
+
 class Status(msgspec.Struct, frozen=True):
-    """Totals count since the data folder was made, latency since the start."""
+    """Totals count since the data folder was made; latency, `failures_total` (batches that could
+    not be judged, a fault of the server) and `dropped_readings_total` (readings that will never
+    be in history) since the start."""
 
     now: datetime
     messages_per_s: float
@@ -60,6 +69,9 @@ class Status(msgspec.Struct, frozen=True):
     latency: Latency
     journal: JournalState
     history: HistoryState
+    troubles: list[Trouble]
+    failures_total: int
+    dropped_readings_total: int
     stopping: bool
 
 
@@ -122,6 +134,9 @@ class StatusBoard:
                 journal.state, journal.error, journal.pending_bytes, journal.last_commit_ms
             ),
             history=HistoryState(engine.history.bytes, time_of(engine.history.oldest)),
+            troubles=[Trouble(work, error) for work, error in engine.troubles.items()],
+            failures_total=engine.failures_total,
+            dropped_readings_total=engine.dropped_readings_total,
             stopping=stopping,
         )
 

@@ -450,6 +450,7 @@ class Engine:
             await work
             self.troubles.pop(what, None)
         except Exception as error:
-            if self.troubles.get(what) != repr(error):
+            said = str(error) or type(error).__name__
+            if self.troubles.get(what) != said:
                 log.warning(f"{what} failed; it is tried again", error=repr(error))
-            self.troubles[what] = repr(error)
+            self.troubles[what] = said

@@ -111,6 +111,17 @@ def _ask(holder: Holder) -> Iterator[Finding]:
     journal = status["journal"]
     trouble = f": {journal['error']}" if journal.get("error") else ""
     yield Finding("journal", journal["state"] + trouble, journal["state"] == "ok")
+    troubles = status["troubles"]
+    if not troubles:
+        yield Finding("background", "checkpoints, alert transitions and history are kept up")
+    for trouble in troubles:
+        says = f"{trouble['work']} failed and is tried again: {trouble['error']}"
+        yield Finding("background", says, good=False)
+    if dropped := status["dropped_readings_total"]:
+        yield Finding("history", f"{dropped} readings could not be kept", good=False)
+    failures = status["failures_total"]
+    says = f"{failures} batches failed since the start; see the log" if failures else "no failure"
+    yield Finding("judging", says, not failures)
     yield Finding(
         "traffic",
         f"{status['messages_total']} messages, {status['rejected_total']} rejected,"

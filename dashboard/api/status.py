@@ -13,10 +13,14 @@ from tocsin.dashboard.status import Status
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Sent whenever the process serves at all; `journal` is `failing` while a disk is full."""
+    """Sent whenever the process serves at all; `journal` is `failing` while a disk is full.
+    `troubles` names background work that failed at its last try, `failures_total` counts batches
+    that could not be judged. What was said of it is in /api/status."""
 
     status: str
     journal: str
+    troubles: list[str]
+    failures_total: int
 
 
 class Statuses:
@@ -31,7 +35,9 @@ class Statuses:
     async def get_health(self) -> Response:
         status = self._status()
         state = "stopping" if status.stopping else "ok"
-        return Json(Health(state, status.journal.state), 503 if status.stopping else 200)
+        troubles = [trouble.work for trouble in status.troubles]
+        health = Health(state, status.journal.state, troubles, status.failures_total)
+        return Json(health, 503 if status.stopping else 200)
 
     async def get_metrics(self) -> Response:
         """Prometheus text."""

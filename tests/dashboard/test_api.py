@@ -227,7 +227,13 @@ async def test_broker_status_and_health(site: Site):
     status = await site.get("/api/status")
     assert (status["readings_total"], status["journal"]["state"]) == (1, "ok")
     assert status["stopping"] is False
-    assert await site.get("/healthz") == {"status": "ok", "journal": "ok"}
+    assert (status["troubles"], status["failures_total"]) == ([], 0)
+    assert await site.get("/healthz") == {
+        "status": "ok",
+        "journal": "ok",
+        "troubles": [],
+        "failures_total": 0,
+    }
 
 
 async def test_rates_are_those_of_the_last_seconds(site: Site):

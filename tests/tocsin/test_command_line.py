@@ -241,6 +241,7 @@ def test_doctor_with_a_running_server(server: Server, tmp_path: Path):
     assert found["MQTT"] == ("ok", f"127.0.0.1:{server.mqtt[1]} answers")
     assert found["dashboard"] == ("ok", f"{server.http.removeprefix('http://')} answers")
     assert found["journal"] == ("ok", "ok")
+    assert found["background"][0] == found["judging"][0] == "ok"
     assert "1 messages, 1 rejected, 1 devices" in found["traffic"][1]
     assert "wrong credentials: client 'as-eve', user 'eve'" in found["refused"][1]
     assert (said.status == 0) == (found["disk"][0] == "ok")

@@ -73,9 +73,9 @@ const status: Events["status"] = {
   latency: { count: 1, under_250ms: 1, p50_ms: 1, p99_ms: 1, max_ms: 1 },
   journal: { state: "ok", error: null, pending_bytes: 0, last_commit_ms: 1 },
   troubles: [],
-      failures_total: 0,
-      dropped_readings_total: 0,
-      stopping: false,
+  failures_total: 0,
+  dropped_readings_total: 0,
+  stopping: false,
 };
 
 /** A plant after the events with which a stream opens. */

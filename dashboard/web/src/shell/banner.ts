@@ -5,12 +5,13 @@ import { rangAt } from "../plant/alerts";
 import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
 import { formatAge, formatDuration } from "../reading/age";
-import { formatBytes, formatCount, formatRate, formatShare } from "../reading/number";
-import { SEVERITIES, type Status } from "../wire/contract";
+import { formatCount, formatRate, formatShare } from "../reading/number";
+import { SEVERITIES } from "../wire/contract";
 import { severityIcon } from "./icons";
 import { Live } from "./live";
 import { paths } from "./route";
 import { stream } from "./session";
+import { type Trouble, troublesOf } from "./troubles";
 
 /** Is anything wrong? Counts by severity, the alert to acknowledge first, how fast and how live all this is. */
 export class PageBanner extends Live {
@@ -105,29 +106,15 @@ export class PageBanner extends Live {
       </p>`);
     }
     const status = plant.status.value;
-    if (status) strips.push(...troubles(status));
+    // Of a server we do not hear, only that is known.
+    if (status && strips.length === 0) strips.push(...troublesOf(status).map(strip));
     return strips;
   }
 }
 customElements.define("page-banner", PageBanner);
 
-function troubles({ journal, stopping }: Status) {
-  const strips = [];
-  if (journal.state === "failing") {
-    strips.push(html`<p class="strip" data-tone="bad" role="alert" data-testid="strip-journal">
-      <b>Readings cannot be saved${journal.error ? `: ${journal.error}` : ""}.</b>
-      Alarms still ring. Devices keep what is not saved and send it again. Free space on the server's disk or repair it; saving resumes by itself.
-    </p>`);
-  }
-  if (journal.state === "behind") {
-    strips.push(html`<p class="strip" data-tone="warn" role="status" data-testid="strip-journal">
-      <b>The disk cannot keep up:</b> ${formatBytes(journal.pending_bytes)} wait to be saved. Devices are slowed down; nothing is lost.
-    </p>`);
-  }
-  if (stopping) {
-    strips.push(
-      html`<p class="strip" data-tone="warn" role="status" data-testid="strip-stopping"><b>The server is stopping.</b> This page reconnects when it is back.</p>`,
-    );
-  }
-  return strips;
+function strip({ id, tone, title, text, hide }: Trouble) {
+  return html`<p class="strip" data-tone=${tone} role=${tone === "bad" ? "alert" : "status"} data-testid="strip-${id}">
+    <b>${title}</b> ${text}${hide ? html` <button @click=${hide}>Seen</button>` : nothing}
+  </p>`;
 }

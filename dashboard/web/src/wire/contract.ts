@@ -168,6 +168,12 @@ export interface Status {
     last_commit_ms: number | null;
   };
   history?: { bytes: number; oldest: string | null };
+  /** Background work that failed at its last try. */
+  troubles: { work: string; error: string }[];
+  /** Batches that could not be judged, since the start. */
+  failures_total: number;
+  /** Readings that will never be in history, since the start. */
+  dropped_readings_total: number;
   stopping: boolean;
 }
 
