@@ -6,7 +6,8 @@ Tocsin, so loopback is guarded like any other address.
     attack                                     answer
     another site's name on our address         421  (Host is not ours)
     a request another site's page sent         403  (Sec-Fetch-Site, Origin)
-    a form post, which browsers allow          415  (unsafe methods need application/json)
+    a form post, which browsers allow          415  (unsafe methods need application/json; not
+                                                     DELETE without a body: no form sends DELETE)
     a stranger, or one behind a proxy          401  (trust needs loopback and no Forwarded header)
     a body that is too large or too slow       413, 408
 """
@@ -94,7 +95,7 @@ class Guards:
             self._check_host(scope, headers)
             _check_origin(scope, headers)
             await self._authenticate(scope, headers)
-            if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
+            if scope["type"] == "http" and _brings_body(scope["method"], headers):
                 receive = await self._read_body(headers, receive)
         except Refused as refusal:
             self._refused[refusal.status] += 1
@@ -183,6 +184,12 @@ def _read_headers(scope: Scope) -> dict[bytes, bytes]:
             raise Refused(400, f"header {name.decode('latin-1')} is sent twice; expected it once")
         headers[name] = value
     return headers
+
+
+def _brings_body(method: str, headers: dict[bytes, bytes]) -> bool:
+    if method == "DELETE":
+        return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+    return method not in SAFE_METHODS
 
 
 def _without_port(host: str) -> str:

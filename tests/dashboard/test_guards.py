@@ -40,7 +40,23 @@ ATTACKS: dict[str, tuple[Request, int]] = {
     "form post": (post(Content_Type="application/x-www-form-urlencoded"), 415),
     "form post that looks like JSON": (post(Content_Type="text/plain;application/json"), 415),
     "post without a content type": (Request("POST", "/api/rules", body=RULE), 415),
-    "delete without a content type": (Request("DELETE", "/api/rules/hot"), 415),
+    "delete with a body of another type": (
+        Request("DELETE", "/api/rules/hot", headers={"Content-Type": "text/plain"}, body=b"{}"),
+        415,
+    ),
+    "delete with a body of no type": (Request("DELETE", "/api/rules/hot", body=b"{}"), 415),
+    "delete with a body in chunks": (
+        Request("DELETE", "/api/rules/hot", headers={"Transfer-Encoding": "chunked"}),
+        415,
+    ),
+    "delete by another site": (
+        Request("DELETE", "/api/rules/hot", headers={"Origin": "https://evil.example"}),
+        403,
+    ),
+    "delete that the browser says is cross-site": (
+        Request("DELETE", "/api/rules/hot", headers={"Sec-Fetch-Site": "cross-site"}),
+        403,
+    ),
     "unknown method": (Request("FROB", "/api/rules"), 400),
     "proxied stranger": (Request(headers={"X-Forwarded-For": "203.0.113.9"}), 401),
     "proxied stranger, RFC 7239": (Request(headers={"Forwarded": "for=203.0.113.9"}), 401),
@@ -86,6 +102,13 @@ async def test_what_people_do_passes(site: Site):
     for name, (request, _) in GOOD.items():
         got[name], _, _ = await send(site, request)
     assert got == {name: status for name, (_, status) in GOOD.items()}
+
+
+async def test_a_delete_without_a_body_needs_no_content_type(site: Site):
+    await site.engine.put_rule(HOT, "test")
+    assert (await send(site, Request("DELETE", "/api/rules/hot")))[0] == 204
+    empty = Request("DELETE", "/api/rules/hot", headers={"Content-Length": "0"})
+    assert (await send(site, empty))[0] == 404
 
 
 async def test_our_own_page_passes(site: Site):
