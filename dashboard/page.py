@@ -12,8 +12,14 @@ INDEX = "index.html"
 HASHED = "assets"
 """The folder of files whose name changes with their content."""
 
+VIEWS = ("", "devices", "alerts", "rules")
+"""First levels of the page's addresses; what follows names a device, an alert or a rule."""
+
+LONE_VIEWS = ("topics", "connect")
+"""Views with nothing below."""
+
 NEVER_PAGES = ("api", HASHED, "swagger")
-"""First levels of paths that are no address of the page: what is missing there is a 404."""
+"""First levels where a browser too is told in a line that something is missing."""
 
 ALIASES = {"docs": "swagger/index.html"}
 
@@ -25,7 +31,8 @@ The API works without it: see /openapi.json and /healthz.
 
 
 class Page(StaticFiles):
-    """The files under `folder`. Addresses of the page, such as /devices/x, get its index."""
+    """The files under `folder`. Addresses of the page, such as /devices/x, get its index; all
+    others get it with a 404, and it says that they are none."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder, check_dir=False)
@@ -44,7 +51,10 @@ class Page(StaticFiles):
                 raise
         if not (self._folder / INDEX).is_file():
             return PlainTextResponse(NOT_BUILT, 503, {"cache-control": "no-store"})
-        return await super().get_response(INDEX, scope)
+        response = await super().get_response(INDEX, scope)
+        if not _is_view(path):
+            response.status_code = 404
+        return response
 
     def file_response(
         self, full_path: PathLike, stat_result: stat_result, scope: Scope, status_code: int = 200
@@ -55,6 +65,11 @@ class Page(StaticFiles):
             "public, max-age=31536000, immutable" if hashed else "no-cache"
         )
         return response
+
+
+def _is_view(path: str) -> bool:
+    first = path.removeprefix(".").strip("/").split("/")[0]
+    return first in VIEWS or path.strip("/") in LONE_VIEWS
 
 
 def _wants_page(scope: Scope) -> bool:

@@ -111,7 +111,7 @@ class AlertView(msgspec.Struct, frozen=True):
     acknowledged: bool
     latched: bool
     suppression: Suppression
-    value: float | None
+    value: float | bool | None
     message: str
     began_at: datetime
     raised_at: datetime | None

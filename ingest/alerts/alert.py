@@ -78,7 +78,7 @@ class Alert(msgspec.Struct, frozen=True):
     state: State
     active: bool
     acknowledged: bool
-    value: float | None
+    value: float | bool | None
     message: str
     began_at: float
     latched: bool = False

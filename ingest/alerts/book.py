@@ -101,7 +101,8 @@ class AlertBook:
         """`when` came true (`truth`), or that which clears the alert did.
 
         Telling it again while it stays so changes nothing, so edges are enough. `values` are the
-        metrics the rule shows, in its order; the first number is the alert's value.
+        metrics the rule shows, in its order; the first number is the alert's value,
+        without one the first boolean.
         """
         alarms = self._by_rule.get(rule.name)
         episode = alarms.get(subject) if alarms else None

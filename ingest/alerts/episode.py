@@ -33,7 +33,7 @@ class Onset(msgspec.Struct, frozen=True):
     """The first reading of a stretch of `when` being true, and what it says."""
 
     event_time: float
-    value: float | None
+    value: float | bool | None
     message: str
 
 
@@ -104,7 +104,9 @@ def changed(alert: Alert, cause: Cause, comment: Comment | None = None, **change
 def onset_of(
     rule: Rule, subject: str, device: str | None, event_time: float, values: Mapping[str, Value]
 ) -> Onset:
-    number = next((float(v) for v in values.values() if not isinstance(v, str)), None)
+    switches = [value for value in values.values() if isinstance(value, bool)]
+    numbers = [value for value in values.values() if isinstance(value, float)]
+    value = next(iter([*numbers, *switches]), None)
     about = {"rule": rule.name, "subject": subject, "severity": str(rule.severity)}
     message = format_message(rule.message, values, device=device, **about)
-    return Onset(event_time, number, message)
+    return Onset(event_time, value, message)

@@ -1,5 +1,6 @@
 """The page's files, its addresses, and what is said while there are none."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.dashboard.raw import Request, send
 from tests.dashboard.site import Site, running_site
+from tocsin.dashboard.page import LONE_VIEWS, VIEWS
 
 FILES = {
     "index.html": "<!doctype html><title>Tocsin</title>",
@@ -29,7 +31,7 @@ async def built(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_addresses_of_the_page_get_its_index(built: Site):
-    for path in ("/", "/alerts", "/devices/site.boiler-7", "/rules/a%20b"):
+    for path in ("/", "/alerts", "/devices/boiler-7", "/devices/a/b", "/rules/a%20b", "/topics"):
         answer = await built.client.get(path, headers={"accept": "text/html,*/*;q=0.8"})
         assert (answer.status_code, answer.text) == (200, FILES["index.html"]), path
         assert answer.headers["cache-control"] == "no-cache"
@@ -62,6 +64,18 @@ async def test_nothing_outside_the_folder_is_served(built: Site):
     for path in (f"/../{secret}", f"/%2e%2e/{secret}", f"/assets/../../{secret}", f"//{secret}"):
         status, _, body = await send(built, Request(path=path))
         assert status == 404 or body.endswith(FILES["index.html"].encode()), path
+
+
+async def test_an_address_that_is_none_gets_the_page_that_says_so_with_a_404(built: Site):
+    for path in ("/wp-admin", "/index.php", "/topics/x", "/Devices", "/devicesx/a", "/.env"):
+        answer = await built.client.get(path, headers={"accept": "text/html,*/*;q=0.8"})
+        assert (answer.status_code, answer.text) == (404, FILES["index.html"]), path
+
+
+def test_the_server_knows_the_views_of_the_page():
+    routes = (Path(__file__).parents[2] / "dashboard/web/src/shell/route.ts").read_text()
+    assert set(re.findall(r'head === "(\w*)"\)', routes)) == set(VIEWS)
+    assert set(re.findall(r'head === "(\w*)" && !tail', routes)) == set(LONE_VIEWS)
 
 
 async def test_a_missing_picture_is_no_page(built: Site):

@@ -9,6 +9,7 @@ from tocsin.ingest.alerts.book import (
     AlertBook,
 )
 from tocsin.ingest.alerts.mutes import DEFAULT_SHELVE_S, MAX_SHELVE_S
+from tocsin.ingest.rules.message import Value
 from tocsin.ingest.rules.rule import Rule, Severity
 
 HOT = Rule(
@@ -66,6 +67,21 @@ def test_telling_it_again_changes_nothing() -> None:
     assert book.signal(HOT, "b-1", "b-1", True, 11.0, 12.0, {"temp_c": 99.0}) == []
     assert calm(book, subject="other") == []
     assert book.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("values", "value"),
+    [
+        ({"door_open": True}, True),
+        ({"pump_on": False, "temp_c": 95.0}, 95.0),
+        ({"state": "on"}, None),
+    ],
+)
+def test_the_value_is_the_first_number_or_else_the_first_boolean(
+    values: dict[str, Value], value: object
+) -> None:
+    (alert,) = AlertBook().signal(HOT, "b-1", "b-1", True, 9.0, 10.0, values)
+    assert alert.value is value or alert.value == value
 
 
 def test_an_alert_that_comes_back_shows_the_new_values_under_its_id() -> None:

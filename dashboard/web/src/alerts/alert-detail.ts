@@ -17,7 +17,7 @@ import { paths } from "../shell/route";
 import { api } from "../wire/api";
 import { type Alert, millis, type Transition } from "../wire/contract";
 import { act, ask } from "./ask";
-import { eventOf, lifeOf, shapeOf, whatOf } from "./words";
+import { eventOf, lifeOf, readOf, shapeOf, whatOf } from "./words";
 
 /** How much is drawn before and after an alert that is over. */
 const MARGIN_MS = 120_000;
@@ -73,7 +73,7 @@ export class AlertDetail extends Live {
     if (!device) return nothing;
     device.revision.value;
     return html`<dl class="values">
-      <div><dt>when it rang</dt><dd><b>${formatValue(alert.value)}</b></dd></div>
+      <div><dt>when it rang</dt><dd><b>${readOf(alert, when)}</b></dd></div>
       ${[...metricsIn(when)].map((metric) => {
         const series = device.series.get(metric);
         return html`<div><dt>${metricLabel(metric)} now</dt><dd><b>${series?.text ?? "–"}</b>${series?.unit ? html`<span class="unit">${series.unit}</span>` : nothing}</dd></div>`;

@@ -5,7 +5,7 @@ import { needsAcknowledgement, rangAt } from "../plant/alerts";
 import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
 import { formatDuration, formatTime } from "../reading/age";
-import { formatCount, formatValue } from "../reading/number";
+import { formatCount } from "../reading/number";
 import { severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
 import { complain } from "../shell/notices";
@@ -15,7 +15,7 @@ import { type Alert, millis, SEVERITIES } from "../wire/contract";
 import "./alert-detail";
 import { act, ask } from "./ask";
 import { filterAlerts, isIn, readFilter, STATES } from "./filter";
-import { lifeOf, shapeOf, whatOf } from "./words";
+import { lifeOf, readOf, shapeOf, whatOf } from "./words";
 import "./alerts.css";
 
 /** Rows drawn at first; a storm has thousands. */
@@ -90,7 +90,7 @@ export class AlertsView extends Live {
       <td>${severityIcon(alert.severity)}</td>
       <td class="subject"><a href=${paths.alert(alert.id) + location.search}>${alert.subject}</a></td>
       <td class="what"><span>${whatOf(alert)}</span> <small class="dim">${alert.rule}${alert.durable ? "" : " · not saved yet"}</small></td>
-      <td class="number wide">${formatValue(alert.value)}</td>
+      <td class="number wide">${readOf(alert, plant.rules.get(alert.rule)?.when)}</td>
       <td class="since"><time>${formatTime(rangAt(alert), now.value)}</time> <small class="dim">${formatDuration((ended ?? now.value) - rangAt(alert))}</small></td>
       <td class="state">${lifeOf(alert)}${(alert.rings ?? 0) > 1 ? html` <small class="dim">rang ${alert.rings}×</small>` : nothing}${alert.suppressed_by ? html` <small class="dim">by ${alert.suppressed_by}</small>` : nothing}${alert.acknowledged_by ? html` <small class="dim">${alert.acknowledged_by}</small>` : nothing}</td>
       <td class="actions">

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { sentence } from "../shell/sentence";
 import type { Alert } from "../wire/contract";
 import { filterAlerts, readFilter } from "./filter";
-import { lifeOf, shapeOf, whatOf } from "./words";
+import { lifeOf, readOf, shapeOf, whatOf } from "./words";
 
 function alert(id: string, rest: Partial<Alert> = {}): Alert {
   return {
@@ -34,6 +34,11 @@ describe("what an alert says", () => {
   test("does not name its subject twice", () => expect(whatOf(alert("a"))).toBe("at 95.2 °C"));
   test("is its rule and value where it has no message", () =>
     expect(whatOf(alert("a", { message: "" }))).toBe("boiler-overheat, at 95.2"));
+  test("is a switch in words, not 1", () => {
+    expect(readOf(alert("a", { value: true }), "door_open == true")).toBe("yes");
+    expect(readOf(alert("a", { value: false }), "burner_on == false")).toBe("off");
+    expect(readOf(alert("a", { value: 95.2 }), "temp_c > 80")).toBe("95.2");
+  });
   test("keeps a message that begins otherwise", () =>
     expect(whatOf(alert("a", { message: "gas in hall 3" }))).toBe("gas in hall 3"));
   test("shelving is said before the state", () =>

@@ -1,4 +1,6 @@
-import { formatNumber } from "../reading/number";
+import { metricsIn } from "../reading/limits";
+import { formatValue } from "../reading/number";
+import { switchWords } from "../reading/unit";
 import type { Alert, AlertLife } from "../wire/contract";
 
 /** What an alert says about its subject, without naming it again. */
@@ -7,7 +9,13 @@ export function whatOf(alert: Alert): string {
   if (message.toLowerCase().startsWith(`${alert.subject.toLowerCase()} `))
     return message.slice(alert.subject.length + 1);
   if (message) return message.replace(/^[:,\s]+/, "");
-  return typeof alert.value === "number" ? `${alert.rule}, at ${formatNumber(alert.value)}` : alert.rule;
+  return alert.value === null ? alert.rule : `${alert.rule}, at ${formatValue(alert.value)}`;
+}
+
+/** The value with which an alert rang; a switch in the words of the metric that its rule reads, `when`. */
+export function readOf(alert: Alert, when = ""): string {
+  const [metric = ""] = metricsIn(when);
+  return formatValue(alert.value, undefined, switchWords(metric));
 }
 
 export const LIFE_WORDS: Record<AlertLife, string> = {
