@@ -66,7 +66,7 @@ def _ingest(engine: EngineStatus) -> Iterator[Metric]:
     yield _gauge("tocsin_devices", "Devices known.", engine.devices)
     yield _gauge("tocsin_series", "Series known.", engine.series)
     yield _counter(
-        "tocsin_pipeline_failures", "Batches in which judging failed.", engine.failures_total
+        "tocsin_pipeline_failures", "Faults of ours in the pipeline.", engine.failures_total
     )
 
 

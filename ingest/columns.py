@@ -23,6 +23,7 @@ from tocsin.devices.formats.row import Value
 from tocsin.devices.message import Message
 from tocsin.devices.topics import Claim
 from tocsin.ingest.catalogue import Catalogue, Kind, Refused
+from tocsin.ingest.faults import Faults
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.outcome import Presence
 from tocsin.ingest.presence import PresenceBook
@@ -58,6 +59,12 @@ class Batch:
     row: NDArray[np.intp]
     series: Ids
     value: Floats
+
+    def only(self, row: int) -> "Batch":
+        """One of its rows."""
+        one, its = slice(row, row + 1), self.row == row
+        places = np.zeros(int(its.sum()), np.intp)
+        return Batch(self.device[one], self.ts[one], places, self.series[its], self.value[its])
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,12 @@ class _Gathered:
         self.positions: list[tuple[int, float, float]] = []
         self.presence: list[Presence] = []
 
+    def take_back(self, rows: int, values: int) -> None:
+        """Forget what came behind that many rows and values."""
+        del self.shapes[rows:], self.origin[rows:], self.values[values:]
+        self.times = [each for each in self.times if each[0] < rows]
+        self.positions = [each for each in self.positions if each[0] < rows]
+
 
 class _Route:
     """Where the messages of a topic go: a device, its shapes by names, and the fast lane to try."""
@@ -154,12 +167,14 @@ class Intake:
         catalogue: Catalogue,
         presence: PresenceBook,
         refusals: Refusals,
+        faults: Faults | None = None,
     ) -> None:
         self._caps = caps
         self._decoder = decoder
         self._catalogue = catalogue
         self._presence = presence
         self._refusals = refusals
+        self._faults = faults or Faults()
         self.forget()
 
     def forget(self) -> None:
@@ -229,7 +244,7 @@ class Intake:
 
     def _read(self, message: Message, gathered: _Gathered) -> bool:
         """The long way: one message, whatever it is. False if it has to wait; see `gather`."""
-        found = self._decoder(message.topic, message.payload)
+        found = self._decode(message)
         if gathered.shapes and isinstance(found, Decoded) and self._replaces_text(found):
             return False
         match found:
@@ -245,12 +260,35 @@ class Intake:
                 pass  # a command or a reply: traffic to a device, not telemetry from it
             case Decoded(name, rows):
                 device = self._admit(name, message, gathered)
-                if device is not None:
-                    refused = [self._read_row(row, device, gathered) for row in rows]
-                    if reason := next((each for each in refused if each), None):
-                        self._reject(device, message, reason, gathered.now)
-                    self._learn_route(message, device, rows)
+                if device is not None and (
+                    reason := self._read_rows(message, rows, device, gathered)
+                ):
+                    self._reject(device, message, reason, gathered.now)
         return True
+
+    def _decode(self, message: Message) -> Decoded | Rejected | Unclaimed:
+        """What a message says; a fault of the decoder costs that message only."""
+        try:
+            return self._decoder(message.topic, message.payload)
+        except Exception as error:
+            self._faults.note(f"a message on {message.topic[:200]!r}", error)
+            claim = self._decoder.claim(message.topic)
+            device = claim.device if isinstance(claim, Claim) else None
+            return Rejected(device, f"a fault of the server: {error!r}"[:500])
+
+    def _read_rows(
+        self, message: Message, rows: list[Row], device: int, gathered: _Gathered
+    ) -> str | None:
+        """Reads the rows of a message, or in case of a fault none of them; the first refusal."""
+        before = len(gathered.shapes), len(gathered.values)
+        try:
+            refused = [self._read_row(row, device, gathered) for row in rows]
+            self._learn_route(message, device, rows)
+        except Exception as error:
+            self._faults.note(f"a message on {message.topic[:200]!r}", error)
+            gathered.take_back(*before)
+            return f"a fault of the server: {error!r}"[:500]
+        return next((each for each in refused if each), None)
 
     def _replaces_text(self, found: Decoded) -> bool:
         """Whether there is a number for a metric that was of texts."""
@@ -413,7 +451,7 @@ class Intake:
             bad |= np.abs(position[axis]) > limit
         for index in np.flatnonzero(bad).tolist():
             message = messages[gathered.origin[index]]
-            found = self._decoder(message.topic, message.payload)
+            found = self._decode(message)
             reason = found.reason if isinstance(found, Rejected) else "out of range"
             self._reject(device.item(index), message, reason, gathered.now)
         located = ~bad & ~np.isnan(position).any(axis=0)

@@ -62,6 +62,8 @@ log = structlog.get_logger(__name__)
 
 Listener = Callable[[Outcome], None]
 
+_FAILURE_LOG_S = 1.0
+
 
 def pass_on(done: "asyncio.Future[int]", waiting: "asyncio.Future[int]") -> None:
     """Give `waiting` what `done` gets."""
@@ -116,8 +118,8 @@ class Engine:
         self._gathered_at = self._last_batch_at = float("-inf")
         self.on_outcome: list[Listener] = []
         self.on_committed: list[Listener] = []
-        self.failures_total = 0
-        """Batches in which the pipeline raised: a fault of ours, logged; the rest goes on."""
+        self._failures = 0
+        self._failure_logged_at = float("-inf")
         self.troubles: dict[str, str] = {}
         """Background work that failed at its last try, and why."""
 
@@ -267,12 +269,22 @@ class Engine:
 
     def _feed(self, records: Sequence[Record], at: float) -> Outcome | None:
         try:
-            return self.pipeline.feed(records, at)
-        except Exception:
+            outcome = self.pipeline.feed(records, at)
+        except Exception as error:
             # Ours to mend, but not a reason to stop judging what comes after it.
-            self.failures_total += 1
-            log.exception("the pipeline failed on a batch", records=len(records))
+            self._failures += 1
+            self._failed(f"a batch of {len(records)} records", error, at)
             return None
+        for fault in self.pipeline.faults.take():
+            self._failed(fault.cost, fault.error, at)
+        return outcome
+
+    def _failed(self, cost: str, error: Exception, at: float) -> None:
+        """Say what a fault of ours has cost; in the log once a second at most."""
+        self.troubles["pipeline"] = f"{error!r} cost {cost}"
+        if not at - self._failure_logged_at < _FAILURE_LOG_S:
+            self._failure_logged_at = at
+            log.error("a fault of the pipeline", cost=cost, exc_info=error)
 
     def _tell(self, outcome: Outcome, committed: "asyncio.Future[int]") -> None:
         if outcome.readings is not None:
@@ -396,7 +408,7 @@ class Engine:
             unclaimed_total=totals.unclaimed_total,
             devices=totals.devices,
             series=totals.series,
-            failures_total=self.failures_total,
+            failures_total=self._failures + self.pipeline.faults.total,
             unsaved_readings=len(self.unsaved),
             dropped_readings_total=self.unsaved.dropped_total,
             troubles=dict(self.troubles),

@@ -19,6 +19,7 @@ from tocsin.devices.formats.row import Value
 from tocsin.ingest.alerts.alert import Evidence
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.columns import Judged
+from tocsin.ingest.faults import Faults
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules import compiled
 from tocsin.ingest.rules.device_glob import DeviceGlob
@@ -61,8 +62,9 @@ class Judge:
     row that is judged, so `take` must see every batch, also without rules.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, faults: Faults | None = None) -> None:
         self._catalogue = catalogue
+        self._faults = faults or Faults()
         self._windows = SharedWindows(catalogue.admit_metric)
         self._watch = Watch()
         self._groups: list[RuleGroup] = []
@@ -145,6 +147,11 @@ class Judge:
         self._matched = devices
         for group in self._groups:
             group.reach(devices, lambda glob: self._globs[glob.text][1].values)
+
+    def mistrust(self) -> None:
+        """After a fault: every reading matters until it was looked at."""
+        self._watch.forget()
+        self._mark = Growing[np.bool_](np.bool_, False)
 
     # -- readings
 
@@ -278,11 +285,20 @@ class Judge:
             pair = group.start.values[device]
         if not len(row):
             return ()
-        pairs = PairSight(sight, row, group.constants, group.rule.values[pair])
-        true, false = group.when(pairs)
-        holds = group.holds.values[pair]
-        clears = group.clear(pairs)[0] & ~true if group.clear and holds.any() else false
-        turned = np.flatnonzero(np.where(holds, clears, true))
+        try:
+            pairs = PairSight(sight, row, group.constants, group.rule.values[pair])
+            true, false = group.when(pairs)
+            holds = group.holds.values[pair]
+            clears = group.clear(pairs)[0] & ~true if group.clear and holds.any() else false
+            turned = np.flatnonzero(np.where(holds, clears, true))
+        except Exception as error:
+            self._faults.note("nothing: its rules are judged one by one", error)
+            each = zip(row.tolist(), pair.tolist(), sight.device[row].tolist(), strict=True)
+            return [
+                (at, one)
+                for at, one, owner in each
+                if self._turning(group, (one,), self._sight(owner))
+            ]
         return zip(row[turned].tolist(), pair[turned].tolist(), strict=True)
 
     def _one_by_one(
@@ -367,7 +383,11 @@ class Judge:
             for pair in range(start, start + number):
                 form = group.forms[group.rule.values.item(pair)]
                 calm = form.held if group.holds.values.item(pair) else form.unraised
-                bounds = calm(sight) if calm else None
+                try:
+                    bounds = calm(sight) if calm else None
+                except Exception as error:
+                    self._faults.note("nothing: every reading is looked at", error)
+                    bounds = None
                 if bounds is None:
                     self._alert_all(metric, device)
                     watch.found_none(series)
@@ -392,8 +412,16 @@ class Judge:
                 turned += [(group, pair) for _, pair in found]
                 continue
             start = group.start.values.item(device)
-            for pair in range(start, start + number):
-                form = group.forms[group.rule.values.item(pair)]
+            found = self._turning(group, range(start, start + number), here)
+            turned += [(group, pair) for pair in found]
+        return turned
+
+    def _turning(self, group: RuleGroup, pairs: Iterable[int], here: DeviceSight) -> list[int]:
+        """Those of the pairs that turn; a fault costs its rule this reading."""
+        turning: list[int] = []
+        for pair in pairs:
+            form = group.forms[group.rule.values.item(pair)]
+            try:
                 true = form.when(here)
                 if not group.holds.values.item(pair):
                     turns = true is True
@@ -401,9 +429,12 @@ class Judge:
                     turns = true is False
                 else:
                     turns = true is not True and form.clear(here) is True
-                if turns:
-                    turned.append((group, pair))
-        return turned
+            except Exception as error:
+                self._faults.note(f"a reading for rule {form.checked.rule.name!r}", error)
+                continue
+            if turns:
+                turning.append(pair)
+        return turning
 
     def _turn(self, group: RuleGroup, pair: int, device: int, time: float) -> tuple[int, Turn]:
         """Turn a pair over: the place of its rule among all, and the turn."""
@@ -429,7 +460,7 @@ class Judge:
 
     def load(self, state: dict[str, Any], rules: Sequence[CheckedRule]) -> None:
         """Become what `state` was taken from; catalogue and rules come before."""
-        self.__init__(self._catalogue)
+        self.__init__(self._catalogue, self._faults)
         self._windows.load(state["windows"])
         self._compile(rules, state["held"])
 

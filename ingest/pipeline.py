@@ -24,7 +24,7 @@ from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.catalogue import Catalogue
-from tocsin.ingest.columns import Intake
+from tocsin.ingest.columns import Batch, Intake
 from tocsin.ingest.facts import (
     AlertCommand,
     Connected,
@@ -39,7 +39,8 @@ from tocsin.ingest.facts import (
     RulePut,
     Started,
 )
-from tocsin.ingest.judge import Judge
+from tocsin.ingest.faults import Faults
+from tocsin.ingest.judge import Judge, Turn
 from tocsin.ingest.outcome import Outcome, Readings
 from tocsin.ingest.plausibility import Plausibility
 from tocsin.ingest.presence import PresenceBook
@@ -66,9 +67,12 @@ class Pipeline:
         self.presence = PresenceBook(settings, self.catalogue)
         flaps = FlapLimits(settings.flap_rings, settings.flap_within_s, settings.flap_hold_s)
         self.alerts = AlertBook(flaps, self._gateway_of)
-        self._intake = Intake(settings.caps, decoder, self.catalogue, self.presence, self.refusals)
-        self._plausibility = Plausibility(settings, self.catalogue)
-        self._judge = Judge(self.catalogue)
+        self.faults = Faults()
+        self._intake = Intake(
+            settings.caps, decoder, self.catalogue, self.presence, self.refusals, self.faults
+        )
+        self._plausibility = Plausibility(settings, self.catalogue, self.faults)
+        self._judge = Judge(self.catalogue, self.faults)
         self._messages_total = 0
         self._rows, self._rows_at = 0, -np.inf  # that arrived at that instant
 
@@ -88,7 +92,7 @@ class Pipeline:
             elif not isinstance(record, BrokerFact):
                 parts += self._messages(messages, outcome)
                 messages.clear()
-                self._fact(record, outcome)
+                self._apply(record, outcome)
         parts += self._messages(messages, outcome)
         outcome.readings = Readings.joined(parts) if parts else None
         outcome.new_devices = self.catalogue.devices[devices:]
@@ -115,16 +119,49 @@ class Pipeline:
     ) -> int:
         """Take in as many messages as can be judged at once: how many."""
         now = outcome.at
-        batch, presence, taken = self._intake.gather(messages, now)
+        try:
+            batch, presence, taken = self._intake.gather(messages, now)
+        except Exception as error:
+            self.faults.note(f"{len(messages)} messages", error)
+            self._messages_total += len(messages)
+            return len(messages)
         self._messages_total += taken
         outcome.presence += presence
+        try:
+            self._readings(batch, outcome, parts)
+        except Exception as error:
+            if len(batch.device) == 1:
+                self._lose(batch, error)
+                return taken
+            for row in range(len(batch.device)):
+                try:
+                    self._readings(batch.only(row), outcome, parts)
+                except Exception as error:
+                    self._lose(batch.only(row), error)
+        return taken
+
+    def _readings(self, batch: Batch, outcome: Outcome, parts: list[Readings]) -> None:
+        """Judge a batch. What it raises, it raises before anything has changed."""
+        now = outcome.at
         judged, event_time = self._plausibility.judge(batch, now)
-        for turn in self._judge.take(judged):
+        try:
+            turns = self._judge.take(judged)
+        except Exception as error:
+            self._judge.mistrust()
+            self.faults.note(f"judging {len(judged.row)} readings", error)
+            turns: list[Turn] = []
+        for turn in turns:
             name = self.catalogue.devices[turn.device]
-            outcome.alerts += self.alerts.signal(
-                turn.rule, name, name, turn.truth, turn.time, now, turn.values, turn.evidence
-            )
-        outcome.presence += self.presence.reported(judged.device[judged.nth == 0], now)
+            try:
+                outcome.alerts += self.alerts.signal(
+                    turn.rule, name, name, turn.truth, turn.time, now, turn.values, turn.evidence
+                )
+            except Exception as error:
+                self.faults.note(f"a turn of rule {turn.rule.name!r} for {name!r}", error)
+        try:
+            outcome.presence += self.presence.reported(judged.device[judged.nth == 0], now)
+        except Exception as error:
+            self.faults.note(f"the presence of {len(judged.device)} devices", error)
         first = self._rows if now == self._rows_at else 0
         self._rows, self._rows_at = first + len(judged.device), now
         if len(judged.series):
@@ -133,7 +170,20 @@ class Pipeline:
             parts.append(
                 Readings(judged.series, event_time, judged.value, judged.late, arrival, row)
             )
-        return taken
+
+    def _lose(self, batch: Batch, error: Exception) -> None:
+        """A row that could not be told to be plausible, or not."""
+        name = self.catalogue.devices[batch.device.item(0)]
+        self.faults.note(f"{len(batch.series)} readings of {name!r}", error)
+
+    def _apply(self, fact: Fact, outcome: Outcome) -> None:
+        """Take in a fact; a fault costs that fact only."""
+        try:
+            self._fact(fact, outcome)
+        except Exception as error:
+            kind = type(fact).__name__
+            self.faults.note(f"a fact ({kind})", error)
+            outcome.problems.append(f"{kind} failed by a fault of the server: {error!r}")
 
     def _fact(self, fact: Fact, outcome: Outcome) -> None:
         now = outcome.at
@@ -214,11 +264,14 @@ class Pipeline:
 
     def _fire_due(self, outcome: Outcome) -> None:
         self.presence.look_ahead(outcome.at)
-        while (due := self.next_due()) is not None and due <= outcome.at:
-            if self.presence.next_due() == due:
-                outcome.presence += self.presence.fire_next()[1]
-            else:
-                outcome.alerts += self.alerts.fire_next()[1]
+        try:
+            while (due := self.next_due()) is not None and due <= outcome.at:
+                if self.presence.next_due() == due:
+                    outcome.presence += self.presence.fire_next()[1]
+                else:
+                    outcome.alerts += self.alerts.fire_next()[1]
+        except Exception as error:  # the others that are due are fired by the next feed
+            self.faults.note("a timer", error)
 
     # -- views
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.columns import Batch, Judged
+from tocsin.ingest.faults import Faults
+from tocsin.ingest.growing import Growing
 from tocsin.ingest.order import newest_before, occurrence
 from tocsin.ingest.recent import RecentReadings
 from tocsin.ingest.settings import Settings
@@ -26,7 +28,8 @@ Mask = NDArray[np.bool_]
 class Plausibility:
     """Owns the memory of recent readings. Counts what it finds in the catalogue, per device."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(self, settings: Settings, catalogue: Catalogue, faults: Faults) -> None:
+        self._faults = faults
         self._tolerance_s = settings.future_tolerance_s
         self._catalogue = catalogue
         self._recent = RecentReadings(settings.caps.recent_bytes)
@@ -35,7 +38,10 @@ class Plausibility:
     def judge(self, batch: Batch, now: float) -> tuple[Judged, Floats]:
         """The readings of `batch` that count, with the times to judge them at and whether they are
         late; and the event times of these readings.
+
+        A fault is raised before anything has changed.
         """
+        counted: list[tuple[Growing[np.int64], NDArray[np.int32]]] = []
         catalogue = self._catalogue
         device, row, series, value = batch.device, batch.row, batch.series, batch.value
         nth = occurrence(device)
@@ -48,7 +54,7 @@ class Plausibility:
             if np.count_nonzero(ahead):
                 time[ahead] = now
                 stated &= ~ahead
-                np.add.at(catalogue.future.values, device[row[ahead[row]]], 1)
+                counted.append((catalogue.future, device[row[ahead[row]]]))
         else:
             time = np.full(len(device), now)
         leads = some_stated and np.count_nonzero(time > now) > 0
@@ -66,27 +72,32 @@ class Plausibility:
             if again or not self._all_new(stated, series, at, late):
                 new = self._new(series, at, value, late, stated[row], again)
                 if not new.all():
-                    np.add.at(catalogue.duplicates.values, device[row[~new]], 1)
+                    counted.append((catalogue.duplicates, device[row[~new]]))
                     row, series, value = row[new], series[new], value[new]
                     at, judged_at, late = at[new], judged_at[new], late[new]
-                np.add.at(catalogue.late.values, device[row[late]], 1)
+                counted.append((catalogue.late, device[row[late]]))
                 timely = np.where(late, -np.inf, judged_at)
                 newest = newest_before(series, timely, catalogue.newest_time.values, again)
                 current = ~late & (judged_at >= newest)
             remember = stated[row]
             if np.count_nonzero(remember) == len(remember):
                 remember = slice(None)
-            self._recent.add(
-                series[remember],
-                at[remember],
-                value[remember],
-                needed_from[row[remember]],
-                again,
-            )
+            try:
+                self._recent.add(
+                    series[remember],
+                    at[remember],
+                    value[remember],
+                    needed_from[row[remember]],
+                    again,
+                )
+            except Exception as error:  # some are in there: seen again they would be repetitions
+                self._faults.note(f"the memory of {len(series)} readings", error)
             if leads:
                 ahead = at > now
                 np.maximum.at(catalogue.ahead_until.values, series[ahead], at[ahead])
                 self._last_ahead = max(self._last_ahead, at.max(initial=-np.inf))
+        for column, of in counted:
+            np.add.at(column.values, of, 1)
         np.add.at(catalogue.readings.values, device[row], 1)
         np.add.at(catalogue.count.values, series, 1)
         return Judged(device, judged, nth, row, series, value, judged_at, late, current), at

@@ -21,7 +21,7 @@ class EngineStatus:
     devices: int
     series: int
     failures_total: int
-    """Batches in which the pipeline raised: a fault of ours."""
+    """Faults of ours in the pipeline: each cost what it happened in, and nothing else."""
     unsaved_readings: int
     """Readings not yet in history."""
     dropped_readings_total: int
