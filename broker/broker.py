@@ -16,6 +16,7 @@ from tocsin.broker.connection import Connection
 from tocsin.broker.deadlines import Deadlines
 from tocsin.broker.door import Door
 from tocsin.broker.intake import Intake, Sink
+from tocsin.broker.listener import Caller, Listener
 from tocsin.broker.listeners import Listeners
 from tocsin.broker.login import Authenticate
 from tocsin.broker.packets import Will
@@ -29,6 +30,8 @@ from tocsin.broker.stream import Hold, Outbox
 from tocsin.broker.surroundings import Surroundings
 from tocsin.broker.system import SystemTopics
 from tocsin.broker.topics import check_topic
+from tocsin.broker.websocket.handshake import CheckRequest, check_origin_only
+from tocsin.broker.websocket.socket import WebSocket
 from tocsin.broker.wills import Wills
 from tocsin.devices.message import Message
 
@@ -67,6 +70,7 @@ class Broker:
         authenticate: Authenticate,
         access: AccessControl,
         version: str = "",
+        check_request: CheckRequest = check_origin_only,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -105,6 +109,7 @@ class Broker:
             lost=self._lost,
             refresh_system=lambda: self._system.refresh(monotonic()),
             connections=set(),
+            check_request=check_request,
         )
         self._ticking: asyncio.TimerHandle | None = None
         self._next_system = 0.0
@@ -127,6 +132,7 @@ class Broker:
                 host=host,
                 port=port,
                 tls=listener.tls is not None,
+                websocket=listener.websocket,
             )
 
     async def stop(self) -> None:
@@ -137,7 +143,7 @@ class Broker:
         """
         self._stopping = True
         self._listeners.close()
-        for handshake in self._around.arriving:
+        for handshake in list(self._around.arriving):
             handshake.cancel()
         for connection in self._around.connections:
             connection.hold(Hold.STOP)
@@ -157,6 +163,15 @@ class Broker:
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
+
+    def websocket(self, listener: Listener) -> asyncio.Protocol:
+        """For a socket that a web server accepted, whose request asks for a WebSocket.
+
+        It begins with that request, as if it had just come. `listener` says whom it lets in.
+        """
+        return WebSocket(
+            self._around, Caller(listener), lambda caller: Connection(self._around, caller)
+        )
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> None:
         """Publishes as the server: to any topic, past the sink, at once. In the loop's thread only.
@@ -275,6 +290,7 @@ class Broker:
             yield ListenerReport(
                 address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
                 tls=tls is not None,
+                websocket=listener.websocket,
                 client_certificates="required" if requires else "optional" if asks else "none",
                 anonymous=listener.anonymous,
                 connections=self._around.door.at(listener),

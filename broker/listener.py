@@ -26,10 +26,16 @@ class Listener:
     host: str
     port: int
     tls: Tls | None = None
+    websocket: bool = False
+    """MQTT in WebSocket frames at the path `/mqtt`."""
     anonymous: bool = False
     """Clients without credentials are let in, as `ANONYMOUS`."""
     connections: int | None = None
     """Open sockets here (count); None: only the bound on all of them."""
+
+    origins: tuple[str, ...] = ()
+    """Web pages that may come here by WebSocket beside those of this address itself, as
+    `https://plant.example`; `*`: every page."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -9,6 +9,7 @@ from tocsin.broker.listener import Caller, Listener
 from tocsin.broker.secure_server import BACKLOG, SecureServer
 from tocsin.broker.surroundings import Surroundings
 from tocsin.broker.tls import CertificateError, Certificates
+from tocsin.broker.websocket.socket import WebSocket
 
 
 class ListenError(OSError):
@@ -62,14 +63,17 @@ class Listeners:
 async def _open(listener: Listener, around: Surroundings) -> asyncio.Server | SecureServer:
     """Raises OSError and CertificateError."""
 
-    def connection(caller: Caller) -> asyncio.Protocol:
+    def connection(caller: Caller) -> Connection:
         return Connection(around, caller)
+
+    def accept(caller: Caller) -> asyncio.Protocol:
+        return WebSocket(around, caller, connection) if listener.websocket else connection(caller)
 
     if listener.tls is None:
         return await asyncio.get_running_loop().create_server(
-            lambda: connection(Caller(listener)), listener.host, listener.port, backlog=BACKLOG
+            lambda: accept(Caller(listener)), listener.host, listener.port, backlog=BACKLOG
         )
     certificates = Certificates(listener.tls, lambda why: around.refusals.add(why, str(listener)))
-    server = SecureServer(around, listener, certificates, connection)
+    server = SecureServer(around, listener, certificates, accept)
     await server.open()
     return server

@@ -57,6 +57,7 @@ class ListenerReport:
     address: str
     """host:port; port 0 is resolved."""
     tls: bool
+    websocket: bool
     client_certificates: str
     """`none`, `optional` or `required`."""
     anonymous: bool

@@ -14,11 +14,13 @@ from tocsin.broker.refusals import Refusals
 from tocsin.broker.router import Router
 from tocsin.broker.settings import Settings
 from tocsin.broker.stream import Outbox
+from tocsin.broker.websocket.handshake import CheckRequest
 from tocsin.devices.message import Message
 
 if TYPE_CHECKING:
     from tocsin.broker.closing import Closing
     from tocsin.broker.connection import Connection
+    from tocsin.broker.websocket.socket import WebSocket
 
 
 @dataclass(slots=True)
@@ -46,6 +48,10 @@ class Surroundings:
     refresh_system: Callable[[], None]
     """Somebody subscribes to `$SYS/…`: its values are to be new."""
     connections: set["Connection"]
-    arriving: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
-    """TLS handshakes under way: sockets that are not yet a connection."""
+    check_request: CheckRequest
+    """What a request for a WebSocket must pass."""
+    arriving: set["asyncio.Task[None] | WebSocket"] = field(
+        default_factory=set["asyncio.Task[None] | WebSocket"]
+    )
+    """Handshakes under way, of TLS and WebSocket: sockets that are not yet a connection."""
     bytes_received: int = 0

@@ -13,16 +13,22 @@ Tocsin, so loopback is guarded like any other address.
 """
 
 import asyncio
-import ipaddress
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin.dashboard.about import About
+from tocsin.dashboard.origins import (
+    Refused,
+    check_host,
+    check_origin,
+    hosts_of,
+    is_forwarded,
+    is_local,
+)
 from tocsin.dashboard.settings import Settings
 from tocsin.dashboard.users.logins import COOKIE
 
@@ -31,7 +37,6 @@ LOCAL_USER = "local"
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS = frozenset({"/api/login", "/api/logout", "/api/me"})
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 SECURITY_HEADERS = [
     (
@@ -47,15 +52,6 @@ SECURITY_HEADERS = [
 ]
 
 FindUser = Callable[[str], Awaitable[str | None]]
-
-
-class Refused(Exception):
-    """The request gets `status` and goes no further."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
 
 
 def _arrived_on(scope: Scope) -> str:
@@ -80,7 +76,7 @@ class Guards:
     ) -> None:
         self._app = app
         self._settings = settings
-        self._hosts = LOOPBACK_HOSTS | {host.lower() for host in settings.hosts}
+        self._hosts = hosts_of(settings.hosts)
         self._trusting = about.loopback and not settings.require_login
         self._find_user = find_user
         self._refused = refused
@@ -92,8 +88,9 @@ class Guards:
         protected = _Headers(send)
         try:
             headers = _read_headers(scope)
-            self._check_host(scope, headers)
-            _check_origin(scope, headers)
+            check_host(headers, self._hosts, _arrived_on(scope))
+            safe = scope["type"] == "http" and scope["method"] in SAFE_METHODS
+            check_origin(headers, safe=safe)
             await self._authenticate(scope, headers)
             if scope["type"] == "http" and _brings_body(scope["method"], headers):
                 receive = await self._read_body(headers, receive)
@@ -102,18 +99,6 @@ class Guards:
             await _refuse(scope, receive, protected, refusal)
             return
         await self._app(scope, receive, protected)
-
-    def _check_host(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
-        """The names of the settings, and the address the connection arrived on: rebinding needs a
-        name that a stranger controls, and an IP literal is none."""
-        host = headers.get(b"host", b"").decode("latin-1").lower()
-        name = _without_port(host)
-        if name not in self._hosts and name != _arrived_on(scope):
-            raise Refused(
-                421,
-                f"host {host[:100]!r} is not served here; expected one of"
-                f" {', '.join(sorted(self._hosts))} (setting dashboard.hosts)",
-            )
 
     async def _authenticate(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         user: str | None = None
@@ -192,44 +177,14 @@ def _brings_body(method: str, headers: dict[bytes, bytes]) -> bool:
     return method not in SAFE_METHODS
 
 
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and (port.isdigit() or not port) else host
-
-
-def _check_origin(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    """Refuses what a page of another origin sent, unless a person followed a link there."""
-    safe = scope["type"] == "http" and scope["method"] in SAFE_METHODS
-    site = headers.get(b"sec-fetch-site", b"none")
-    if site not in (b"same-origin", b"none") and not (
-        safe and headers.get(b"sec-fetch-mode") == b"navigate"
-    ):
-        raise Refused(403, f"sent by a page of another site ({site.decode('latin-1')[:50]})")
-    origin = headers.get(b"origin")
-    if origin is not None and not safe:
-        host = headers.get(b"host", b"").decode("latin-1").lower()
-        sent = urlsplit(origin.decode("latin-1").lower())
-        if sent.scheme not in ("http", "https") or sent.netloc != host:
-            raise Refused(
-                403, f"sent by a page of {origin.decode('latin-1')[:100]!r}, not of {host!r}"
-            )
-
-
 def _needs_user(path: str) -> bool:
     return path not in OPEN_PATHS and path.startswith(("/api/", "/metrics"))
 
 
 def _comes_straight_from_here(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     """Whether the peer is on this machine and speaks for nobody else."""
-    if any(
-        name in (b"forwarded", b"x-real-ip") or name.startswith(b"x-forwarded-") for name in headers
-    ):
-        return False
     client = scope.get("client")
-    try:
-        return client is not None and ipaddress.ip_address(client[0]).is_loopback
-    except ValueError:
-        return False
+    return client is not None and is_local(client[0]) and not is_forwarded(headers)
 
 
 def _session_token(headers: dict[bytes, bytes]) -> str | None:

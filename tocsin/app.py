@@ -19,6 +19,7 @@ from tocsin.addresses import Address, listen
 from tocsin.announcer import Announcer
 from tocsin.broker.access import AccessControl
 from tocsin.broker.broker import Broker
+from tocsin.broker.listener import Listener
 from tocsin.broker.listeners import ListenError
 from tocsin.broker.login import Login
 from tocsin.dashboard.about import About
@@ -34,7 +35,7 @@ from tocsin.ingest.facts import Connected, Disconnected, Refused
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.validation import RuleError
 from tocsin.ingest.storage.segment import JournalCorrupt
-from tocsin.listening import explain, refuse_exposure
+from tocsin.listening import explain, refuse_exposure, request_check
 from tocsin.lock import FolderLock, Holder
 from tocsin.refusal import Refusal
 from tocsin.settings import Settings
@@ -117,6 +118,7 @@ class App:
             authenticate=self._authenticate,
             access=AccessControl(),
             version=__version__,
+            check_request=request_check(settings.dashboard.hosts),
         )
         announcer = Announcer(self.broker.publish, self.engine.clock.now, __version__)
         self.engine.on_committed.append(announcer.announce)
@@ -144,7 +146,13 @@ class App:
         )
         # Whoever comes between here and the web server's first turn waits, and is not refused.
         http.listen()
-        web = WebServer(dashboard, http)
+        pages = Listener(
+            self.http_address.host,
+            self.http_address.port,
+            websocket=True,
+            anonymous=about.loopback and not settings.dashboard.require_login,
+        )
+        web = WebServer(dashboard, http, lambda: self.broker.websocket(pages))
         serving = asyncio.create_task(web.run_until_stopped(), name="web")
 
         async def stop_web() -> None:

@@ -1,6 +1,6 @@
 """Where MQTT clients come in: the simple `mqtt` address and `[[listener]]` tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from pydantic.dataclasses import dataclass
@@ -8,6 +8,8 @@ from pydantic.dataclasses import dataclass
 from tocsin.addresses import Address
 from tocsin.broker.listener import Listener, Tls
 from tocsin.broker.listeners import ListenError
+from tocsin.broker.websocket.handshake import CheckRequest, HandshakeRefused, Request, allows
+from tocsin.dashboard.origins import Refused, check_host, check_origin, hosts_of, is_forwarded
 from tocsin.refusal import Refusal
 
 
@@ -20,20 +22,26 @@ class ListenerSetting:
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     tls_require_certificate: bool = False
+    websocket: bool = False
     anonymous: bool | None = None
     """None: where only this machine can reach it."""
     max_connections: int | None = None
+    origins: tuple[str, ...] = ()
 
     def compile(self) -> Listener:
         """The broker's listener. Raises ValueError for tables that contradict themselves."""
         address = Address.parse(self.address)
+        if self.origins and not self.websocket:
+            raise ValueError(f"listener {self.address} has origins; expected websocket = true")
         anonymous = address.is_loopback if self.anonymous is None else self.anonymous
         return Listener(
             address.host,
             address.port,
             self._tls(),
+            self.websocket,
             anonymous and not self.tls_require_certificate,
             self.max_connections,
+            tuple(origin.lower().rstrip("/") for origin in self.origins),
         )
 
     def _tls(self) -> Tls | None:
@@ -86,6 +94,26 @@ def exposed(listeners: Sequence[Listener]) -> Iterator[Listener]:
     for listener in listeners:
         if not Address(listener.host, listener.port).is_loopback and not listener.anonymous:
             yield listener
+
+
+def request_check(hosts: Collection[str]) -> CheckRequest:
+    """What a request for an MQTT WebSocket must pass: the same as every other of a browser.
+
+    `hosts` are the names besides this machine's by which browsers may reach it.
+    """
+    names = hosts_of(hosts)
+
+    def check(request: Request, origins: tuple[str, ...]) -> bool:
+        origin = request.headers.get(b"origin")
+        try:
+            check_host(request.headers, names, request.here)
+            if origin is None or not allows(origins, origin):
+                check_origin(request.headers, safe=False)
+        except Refused as refused:
+            raise HandshakeRefused(refused.status, refused.reason) from None
+        return not is_forwarded(request.headers)
+
+    return check
 
 
 def explain(error: ListenError, listeners: Sequence[Listener]) -> Refusal:

@@ -1,9 +1,10 @@
 """The HTTP server, run inside our event loop under our own signal handling."""
 
+import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, cast
 
 import uvicorn
 
@@ -16,12 +17,20 @@ GRACE_S = 1
 class WebServer(uvicorn.Server):
     """uvicorn without its signal handlers: `tocsin.app` decides when and in which order to stop."""
 
-    def __init__(self, app: Any, sock: socket.socket) -> None:
+    def __init__(
+        self,
+        app: Any,
+        sock: socket.socket,
+        websocket: Callable[[], asyncio.Protocol] | None = None,
+    ) -> None:
+        """`websocket` makes what takes over a socket whose request asks for a WebSocket; it
+        begins with that request. None: such a request is an ordinary one."""
         super().__init__(
             uvicorn.Config(
                 app,
                 http=HttpConnection,
-                ws="none",
+                # uvicorn takes whatever makes a protocol of its arguments.
+                ws=cast("Any", _without_arguments(websocket)) if websocket else "none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -42,3 +51,10 @@ class WebServer(uvicorn.Server):
 
     def stop(self) -> None:
         self.should_exit = True
+
+
+def _without_arguments(make: Callable[[], asyncio.Protocol]) -> Callable[..., asyncio.Protocol]:
+    def made(**_: Any) -> asyncio.Protocol:
+        return make()
+
+    return made

@@ -82,26 +82,33 @@ class Peer:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
-        self.level = LEVEL_311
+
+    level = LEVEL_311
+
+    async def write(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def exactly(self, size: int) -> bytes:
+        return await self.reader.readexactly(size)
 
     async def send(self, *packets: Packet | bytes) -> None:
-        self.writer.write(
+        await self.write(
             b"".join(p if isinstance(p, bytes) else encode(p, self.level) for p in packets)
         )
-        await self.writer.drain()
 
     async def receive(self) -> Packet:
         """The next packet. EOFError or ConnectionError when the broker closed instead."""
         async with asyncio.timeout(WITHIN_S):
-            first = (await self.reader.readexactly(1))[0]
+            first = (await self.exactly(1))[0]
             length = shift = 0
             while True:
-                digit = (await self.reader.readexactly(1))[0]
+                digit = (await self.exactly(1))[0]
                 length |= (digit & 127) << shift
                 shift += 7
                 if digit < 128:
                     break
-            return decode(first, await self.reader.readexactly(length), self.level)
+            return decode(first, await self.exactly(length), self.level)
 
     async def expect(self, kind: type[P]) -> P:
         packet = await self.receive()

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -20,12 +21,20 @@ from tocsin.devices.credentials import ANONYMOUS, Identity
 class Paho:
     """A paho client that keeps what it got."""
 
-    def __init__(self, client: str, *, clean: bool = True, protocol: int = mqtt.MQTTv311) -> None:
+    def __init__(
+        self,
+        client: str,
+        *,
+        clean: bool = True,
+        protocol: int = mqtt.MQTTv311,
+        transport: Literal["tcp", "websockets"] = "tcp",
+    ) -> None:
         self.mqtt = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client,
             clean_session=clean,
             protocol=MQTTProtocolVersion(protocol),
+            transport=transport,
             reconnect_on_failure=False,
         )
         self.messages: list[mqtt.MQTTMessage] = []
