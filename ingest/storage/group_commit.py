@@ -69,7 +69,7 @@ class GroupCommit:
         # Written by the thread and read by the event loop, each a single assignment.
         self.error: str | None = None
         self.commit_began: float | None = None
-        self._ended = False
+        self._ended = self._closed = False
 
     def put(self, at: float, body: bytes) -> asyncio.Future[int]:
         """Queues one entry. Its future gets the position once it is on disk, or JournalUnavailable
@@ -103,14 +103,25 @@ class GroupCommit:
 
     async def close(self) -> None:
         """Commits what waits, refuses it if the disk does, and ends the thread."""
-        if self._ended:
+        if self._closed:
             return
-        self._ended = True
+        self._closed = self._ended = True
         if self._thread is not None:
             # Nothing is queued behind None: the thread ends when all before it is answered.
             self._inbox.put(None)
             await asyncio.to_thread(self._thread.join)
         self._writer.close()
+
+    def drain(self) -> list[_Waiting]:
+        """What the thread, which has ended, has not taken from the queue. On the event loop, as
+        `put`, so that nothing comes in between: what comes later finds that it has ended."""
+        waiting: list[_Waiting] = []
+        with contextlib.suppress(Empty):
+            while True:
+                item = self._inbox.get_nowait()
+                if isinstance(item, _Waiting):
+                    waiting.append(item)
+        return waiting
 
     def _start(self) -> asyncio.AbstractEventLoop:
         self._loop = loop = asyncio.get_running_loop()
@@ -133,9 +144,10 @@ class GroupCommit:
                     retry_at = time.monotonic() + self._settings.retry_s
                     ending = ending or not self._gather(backlog, until=retry_at)
         except BaseException as error:
-            self._ended = True
             self.error = f"the journal's thread ended: {error!r}"
+            self._ended = True
             answers.refuse(list(backlog), self.error)
+            answers.end()
             raise
 
     def _gather(self, backlog: deque[_Waiting], until: float | None) -> bool:
@@ -213,6 +225,10 @@ class _Answers:
     def refuse(self, batch: list[_Waiting], reason: str) -> None:
         self._call(self._refused, batch, reason)
 
+    def end(self) -> None:
+        """Refuses what is still queued."""
+        self._call(self._end)
+
     def _call(self, callback: Callable[..., None], *arguments: object) -> None:
         # RuntimeError: the loop is closed, and with it whoever waited.
         with contextlib.suppress(RuntimeError):
@@ -227,6 +243,9 @@ class _Answers:
         for position, waiting in enumerate(batch, newest - len(batch) + 1):
             if not waiting.future.done():
                 waiting.future.set_result(position)
+
+    def _end(self) -> None:
+        self._refused(self._queue.drain(), self._queue.error or "the journal's thread ended")
 
     def _refused(self, batch: list[_Waiting], reason: str) -> None:
         for waiting in batch:

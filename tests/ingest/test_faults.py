@@ -26,6 +26,7 @@ from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import RuleSet
 from tocsin.ingest.settings import Settings
 from tocsin.ingest.sight import DeviceSight, RoundSight
+from tocsin.ingest.watch import Watch
 
 RULES = [Rule(name="hot", when="t > 80"), Rule(name="bad", when="p > 5 and p < 1e9")]
 
@@ -166,6 +167,16 @@ def test_a_fault_in_judging_costs_no_reading_and_the_next_one_rings(
         breaking(patch, Judge, "_look_at", lambda _: True)
         ringing, readings, faults = played(pipeline, NEIGHBOURS)
         assert (ringing, readings, faults) == ([], [("a", 90), ("b", 91)], 1)
+    assert played(pipeline, NEIGHBOURS)[0] == ["a", "b"]
+
+
+def test_after_a_fault_in_bounding_a_series_its_readings_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipeline = ruled()
+    with monkeypatch.context() as patch:
+        breaking(patch, Watch, "bound", lambda _: True)
+        assert played(pipeline, [message("a", {"t": 1})]) == ([], [("a", 1)], 1)
     assert played(pipeline, NEIGHBOURS)[0] == ["a", "b"]
 
 

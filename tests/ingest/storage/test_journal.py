@@ -383,3 +383,37 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         assert acked.items() <= stored.items()
         assert list(stored) == list(range(1, len(stored) + 1))
     assert len(acked) >= 2_400
+
+
+class CrashingDisk(BlockingDisk):
+    """Once it `crashes` it fails in a way that nobody foresaw."""
+
+    crashes = False
+
+    def fdatasync(self, fd: int) -> None:
+        super().fdatasync(fd)
+        if self.crashes:
+            raise RuntimeError("cosmic ray")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_when_the_thread_crashes_everything_that_waits_is_answered(tmp_path: Path) -> None:
+    disk = CrashingDisk()
+    journal = Journal.open(tmp_path, None, disk)
+    disk.crashes = True
+    disk.may_sync.clear()
+    disk.syncing.clear()
+    waiting = [journal.append([message(0, 100)], 0.0)]
+    await asyncio.to_thread(disk.syncing.wait, 10)
+    waiting += [journal.append([message(n, 100)], float(n)) for n in range(1, 4)]
+    disk.may_sync.set()
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [JournalUnavailable] * 4
+    assert all("cosmic ray" in str(answer) for answer in answers)
+    with pytest.raises(JournalUnavailable, match="cosmic ray"):
+        await journal.append([message(5, 100)], 5.0)
+    stats = journal.stats()
+    assert (stats.state, stats.pending_bytes, stats.refused) == ("failing", 0, 5)
+    await journal.close()
+    await journal.close()
