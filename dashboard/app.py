@@ -16,6 +16,7 @@ from tocsin.dashboard.api.broker import BrokerReport
 from tocsin.dashboard.api.devices import Devices
 from tocsin.dashboard.api.exchange import Json
 from tocsin.dashboard.api.maintenance import MaintenanceWindows
+from tocsin.dashboard.api.preview import Previews
 from tocsin.dashboard.api.rules import Rules
 from tocsin.dashboard.api.session import Session
 from tocsin.dashboard.api.status import Statuses
@@ -101,6 +102,7 @@ def create_app(
     for router in (
         Devices(pipeline, engine.series, clock).router(),
         Rules(lambda: pipeline.rules, engine.put_rule, engine.delete_rule).router(),
+        Previews(engine, clock).router(),
         Alerts(lambda: pipeline.alerts, engine.command, engine.transitions, clock).router(),
         MaintenanceWindows(
             lambda: pipeline.alerts, engine.plan_maintenance, engine.cancel_maintenance, clock

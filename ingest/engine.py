@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from tocsin.devices.broker_fact import BrokerFact
@@ -21,6 +22,9 @@ from tocsin.devices.storage.database import Database
 from tocsin.ingest import snapshot as snapshots
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.maintenance import Maintenance
+from tocsin.ingest.backtest.preparation import Scope, request_of, scope_of
+from tocsin.ingest.backtest.report import Report
+from tocsin.ingest.backtest.request import Progress
 from tocsin.ingest.checkpoint import Checkpoints
 from tocsin.ingest.clock import EngineClock
 from tocsin.ingest.companion import Companion
@@ -40,7 +44,7 @@ from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import API
-from tocsin.ingest.rules.validation import RuleError, validate
+from tocsin.ingest.rules.validation import CheckedRule, RuleError, validate
 from tocsin.ingest.settings import EngineSettings, Settings
 from tocsin.ingest.status import EngineStatus
 from tocsin.ingest.storage.history.history import (
@@ -99,8 +103,8 @@ class Engine:
         self._settings = engine or EngineSettings()
         self.pipeline = Pipeline(settings, decoder)
         self._journal = Journal.open(folder / "journal", journal)
-        self._workers = Workers()
-        self.history = History(folder / "history", self._workers, history)
+        self.workers = Workers()
+        self.history = History(folder / "history", self.workers, history)
         self._snapshots = Snapshots(folder / "snapshots")
         self.state = StateStore(database, state)
         self.unsaved = UnsavedReadings(self._settings.unsaved_readings)
@@ -170,7 +174,7 @@ class Engine:
         # What the journal committed last answers before the effects that still wait go out.
         await asyncio.sleep(0)
         self._effects.close()
-        await self._workers.close()
+        await self.workers.close()
 
     def _recover(self) -> float | None:
         """Snapshot, then the journal behind it, through the code that first judged it."""
@@ -395,6 +399,41 @@ class Engine:
         time, value = self.unsaved.of_series(series, start, end)
         stored = await self.history.series(device, metric, start, end, points)
         return stored.with_rows(time, value)
+
+    def backtest_scope(self, rules: Sequence[CheckedRule], start: float, end: float) -> Scope:
+        """See `scope_of`. Raises RangeError, RuleError."""
+        return scope_of(rules, self.pipeline.catalogue, start, end)
+
+    async def backtest(
+        self, scope: Scope, on_progress: Callable[[Progress], None] | None = None
+    ) -> Report:
+        """What the rules of `scope` would have done. Cancelled, it stops at once.
+
+        Raises WorkerError.
+        """
+
+        def tell(progress: msgspec.Raw) -> None:
+            if on_progress is not None:
+                on_progress(msgspec.msgpack.decode(progress, type=Progress))
+
+        # As in `series`: files and what is not in them, in one turn of the loop.
+        with self.history.raw_files(scope.since, scope.end) as files:
+            request, columns = request_of(
+                scope,
+                self.pipeline.catalogue,
+                files,
+                self.unsaved.all(),
+                self.pipeline.flaps,
+            )
+            report, _ = await self.workers.call(
+                "backtest.run",
+                request,
+                Report,
+                columns=columns,
+                lane="backtest",
+                on_progress=tell,
+            )
+        return report
 
     def status(self) -> EngineStatus:
         totals = self.pipeline.stats()

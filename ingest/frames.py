@@ -3,7 +3,8 @@
     length u32 · body[length] · column bytes, one column after another
 
 The body is msgpack `[word, value, sizes]`: a request's word is the task, a reply's is `ok` or
-`error`; `sizes` are the lengths of the columns in bytes.
+`error`, and before it any number of times `progress`; `sizes` are the lengths of the columns in
+bytes.
 """
 
 import struct
@@ -20,6 +21,7 @@ COLUMNS_LIMIT_BYTES = 1 << 30
 
 OK = "ok"
 ERROR = "error"
+PROGRESS = "progress"
 
 Column = NDArray[np.generic]
 

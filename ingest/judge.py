@@ -43,9 +43,10 @@ _FEW_RULES = 24  # rules of one group on one device up to which it is
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A rule turned for a device: `truth` as AlertBook.signal wants it. `time` is event time.
-    `evidence` is what it saw."""
+    """A rule turned for a device: `truth` as AlertBook.signal wants it. `time` is event time, `row`
+    the row of the batch that turned it. `evidence` is what it saw."""
 
+    row: int
     rule: Rule
     device: int
     truth: bool
@@ -253,9 +254,8 @@ class Judge:
                 some = np.unique(some)
             group = self._groups[place]
             for at, pair in self._judge_at_once(group, some, sight):
-                time = judged.row_time.item(at)
-                turn = self._turn(group, pair, judged.device.item(at), time)
-                turns.append((of.rows.item(at), *turn))
+                time, row_of = judged.row_time.item(at), of.rows.item(at)
+                turns.append(self._turn(group, pair, judged.device.item(at), time, row_of))
         self._watch.release(series[~self._watched.values[metric]])
         looked_at = np.flatnonzero(matters & current & self._watched.values[metric])
         room = _CALMED_AT_ONCE
@@ -346,7 +346,7 @@ class Judge:
             if concerned:
                 sight = self._sight(device)
                 for group, pair in self._judge_one(concerned, device, sight):
-                    turns.append((row, *self._turn(group, pair, device, row_time)))
+                    turns.append(self._turn(group, pair, device, row_time, row))
                 for series, metric in looked_at:
                     self._calm(series, metric, sight, device)
             else:
@@ -436,8 +436,8 @@ class Judge:
                 turning.append(pair)
         return turning
 
-    def _turn(self, group: RuleGroup, pair: int, device: int, time: float) -> tuple[int, Turn]:
-        """Turn a pair over: the place of its rule among all, and the turn."""
+    def _turn(self, group: RuleGroup, pair: int, device: int, time: float, row: int) -> "_Placed":
+        """Turn a pair over."""
         form = group.forms[group.rule.values.item(pair)]
         truth = not group.holds.values.item(pair)
         group.holds.values[pair] = truth
@@ -450,7 +450,7 @@ class Judge:
                 readings[name] = (value, at)
         values = {name: value for name, (value, _) in readings.items()}
         evidence = Evidence(readings, form.evidence(self._sight(device)))
-        return form.order, Turn(form.checked.rule, device, truth, time, values, evidence)
+        return form.order, Turn(row, form.checked.rule, device, truth, time, values, evidence)
 
     # -- snapshots
 
@@ -465,13 +465,13 @@ class Judge:
         self._compile(rules, state["held"])
 
 
-_Placed = tuple[int, int, Turn]
-"""A turn with its row in the batch and the place of its rule."""
+_Placed = tuple[int, Turn]
+"""A turn with the place of its rule among all."""
 
 
 def _in_order(turns: list[_Placed]) -> list[Turn]:
-    turns.sort(key=lambda each: each[:2])
-    return [turn for _, _, turn in turns]
+    turns.sort(key=lambda each: (each[1].row, each[0]))
+    return [turn for _, turn in turns]
 
 
 @dataclass(frozen=True, slots=True)

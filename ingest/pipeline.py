@@ -65,8 +65,8 @@ class Pipeline:
         self.rules = RuleSet()
         self.refusals = Refusals(settings.caps)
         self.presence = PresenceBook(settings, self.catalogue)
-        flaps = FlapLimits(settings.flap_rings, settings.flap_within_s, settings.flap_hold_s)
-        self.alerts = AlertBook(flaps, self._gateway_of)
+        self.flaps = FlapLimits(settings.flap_rings, settings.flap_within_s, settings.flap_hold_s)
+        self.alerts = AlertBook(self.flaps, self._gateway_of)
         self.faults = Faults()
         self._intake = Intake(
             settings.caps, decoder, self.catalogue, self.presence, self.refusals, self.faults

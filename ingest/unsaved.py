@@ -56,6 +56,13 @@ class UnsavedReadings:
         found = [_of_series(part, series, start, end) for part in (self._saving, chunk)]
         return np.concatenate([t for t, _ in found]), np.concatenate([v for _, v in found])
 
+    def all(self) -> Readings:
+        """Everything that is not in history, in arrival order."""
+        chunk = _join(self._chunks)
+        if chunk is not EMPTY:
+            self._chunks = [chunk]  # the next look finds it joined
+        return Readings.joined([part for part in (self._saving, chunk) if part is not EMPTY])
+
     def _append(self, chunk: Readings) -> None:
         self._chunks.append(chunk)
         self._rows += len(chunk.series)

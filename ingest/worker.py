@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from queue import SimpleQueue
 from typing import BinaryIO
 
@@ -18,9 +18,10 @@ import msgspec
 from tocsin.ingest import frames
 
 Reply = tuple[object, Sequence[frames.Column]]
-Task = Callable[[msgspec.Raw, list[bytes]], Reply]
+Task = Callable[[msgspec.Raw, list[bytes]], Reply | Generator[object, None, Reply]]
 
 TASKS = {
+    "backtest.run": "tocsin.ingest.backtest.task:run",
     "history.store": "tocsin.ingest.storage.history.parquet:store",
     "history.merge": "tocsin.ingest.storage.history.parquet:merge",
     "history.series": "tocsin.ingest.storage.history.parquet:series",
@@ -29,7 +30,8 @@ TASKS = {
 """Every task there is, and the function that runs it, imported when first asked for.
 
 A task takes the request, still encoded, and its columns; it returns a value that msgspec can
-encode and the reply's columns. What it raises is the caller's WorkerTaskFailed.
+encode and the reply's columns. What it raises is the caller's WorkerTaskFailed. A task that takes
+long may be a generator that yields how far it is and returns its reply.
 """
 
 
@@ -58,12 +60,30 @@ def main() -> None:
     while True:
         body, columns = requests.get()
         try:
-            value, result = find(body.word)(body.value, columns)
+            value, result = complete(
+                find(body.word)(body.value, columns),
+                lambda progress: frames.write(replies, frames.PROGRESS, progress, []),
+            )
         except Exception as error:
             traceback.print_exc()
             frames.write(replies, frames.ERROR, f"{type(error).__name__}: {error}", [])
         else:
             frames.write(replies, frames.OK, value, result)
+
+
+def complete(
+    begun: Reply | Generator[object, None, Reply], tell: Callable[[object], None]
+) -> Reply:
+    """The reply of a task; `tell` gets what it yields before."""
+    if not isinstance(begun, Generator):
+        return begun
+    while True:
+        try:
+            progress = next(begun)
+        except StopIteration as end:
+            reply: Reply = end.value
+            return reply
+        tell(progress)
 
 
 def _read(stdin: BinaryIO, requests: SimpleQueue[tuple[frames.Body, list[bytes]]]) -> None:

@@ -18,7 +18,8 @@ import structlog
 from tocsin.ingest import frames
 
 T = TypeVar("T")
-Lane = Literal["query", "write"]
+Lane = Literal["query", "write", "backtest"]
+OnProgress = Callable[[msgspec.Raw], None]
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +33,11 @@ class WorkerError(RuntimeError):
 
 
 class WorkerTaskFailed(WorkerError):
-    """The task raised; its worker lives."""
+    """The task raised; its worker lives. `reason` is what it said, without its name."""
+
+    def __init__(self, task: str, said: str) -> None:
+        super().__init__(f"{task}: {said}")
+        self.reason = said.partition(": ")[2] or said
 
 
 class WorkerCrashed(WorkerError):
@@ -58,9 +63,13 @@ class WorkerSettings:
     """Processes that store: one, so that files are written in order."""
     waiting: int = 64
     """Tasks that may wait for a process, per lane; the next is refused with WorkersBusy."""
+    backtests: int = 1
+    """Processes that judge the past, at a lower priority than the server."""
     query_deadline_s: float = 15.0
     """A chart that takes longer is of no use to the person who asked."""
     write_deadline_s: float = 120.0
+    backtest_deadline_s: float = 120.0
+    """Twice what the largest should take."""
     idle_s: float = 60.0
     """A worker without a task for this long ends and gives its memory back."""
 
@@ -100,6 +109,7 @@ class Workers:
         self._lanes: dict[Lane, _Lane] = {
             "query": _Lane(settings.queries, settings.query_deadline_s),
             "write": _Lane(settings.writes, settings.write_deadline_s),
+            "backtest": _Lane(settings.backtests, settings.backtest_deadline_s),
         }
         self._ending: set[asyncio.Task[None]] = set()
         self._alive: set[_Worker] = set()
@@ -117,12 +127,14 @@ class Workers:
         lane: Lane = "query",
         deadline_s: float | None = None,
         retire: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> tuple[T, list[bytes]]:
         """The reply of `task` (a name in `tocsin.ingest.worker.TASKS`) as `reply`, and its columns.
 
         `columns` are C-contiguous arrays that stay unchanged until this returns. A cancelled
         caller's worker is killed. After a task that needs much memory `retire` ends its worker,
-        which would keep it. Raises WorkerError.
+        which would keep it. `on_progress` gets, in msgpack, what the task says of how far it is.
+        Raises WorkerError.
         """
         place = self._lanes[lane]
         if self._closed or place.waiting >= self._settings.waiting:
@@ -137,13 +149,15 @@ class Workers:
         place.running += 1
         try:
             limit_s = place.deadline_s if deadline_s is None else deadline_s
-            body, result = await self._run(place, task, request, columns, limit_s, retire)
+            body, result = await self._run(
+                place, task, request, columns, limit_s, retire, on_progress
+            )
         finally:
             place.running -= 1
             place.places.release()
         if body.word == frames.ERROR:
             self._failed += 1
-            raise WorkerTaskFailed(f"{task}: {msgspec.msgpack.decode(body.value, type=str)}")
+            raise WorkerTaskFailed(task, msgspec.msgpack.decode(body.value, type=str))
         return msgspec.msgpack.decode(body.value, type=reply), result
 
     def stats(self) -> WorkerStats:
@@ -178,13 +192,14 @@ class Workers:
         columns: Sequence[frames.Column],
         deadline_s: float,
         retire: bool,
+        on_progress: OnProgress | None,
     ) -> tuple[frames.Body, list[bytes]]:
         self._tasks += 1
         worker: _Worker | None = None
         try:
             async with asyncio.timeout(deadline_s):
                 worker = await self._take(lane)
-                body, result = await worker.ask(task, request, columns)
+                body, result = await worker.ask(task, request, columns, on_progress)
         except TimeoutError:
             self._kill(worker)
             raise WorkerDeadline(f"{task} took longer than {deadline_s:g} s") from None
@@ -268,7 +283,11 @@ class _Worker:
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(
-        self, task: str, request: object, columns: Sequence[frames.Column]
+        self,
+        task: str,
+        request: object,
+        columns: Sequence[frames.Column],
+        on_progress: OnProgress | None,
     ) -> tuple[frames.Body, list[bytes]]:
         """Sends a task and waits for its reply. Raises EOFError or OSError when it ends."""
         stdin, stdout = self.process.stdin, self.process.stdout
@@ -282,8 +301,13 @@ class _Worker:
                 rest = rest[_SLICE_BYTES:]
                 await stdin.drain()
         await stdin.drain()
-        prefix = await stdout.readexactly(frames.LENGTH.size)
-        body = frames.parse(await stdout.readexactly(frames.body_length(prefix)))
+        while True:
+            prefix = await stdout.readexactly(frames.LENGTH.size)
+            body = frames.parse(await stdout.readexactly(frames.body_length(prefix)))
+            if body.word != frames.PROGRESS:
+                break
+            if on_progress is not None:
+                on_progress(body.value)
         return body, [await stdout.readexactly(size) for size in body.sizes]
 
     def on_end(self, died: Callable[[], None]) -> None:

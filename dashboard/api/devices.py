@@ -1,6 +1,5 @@
 """GET /api/devices…: devices and their series."""
 
-import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
@@ -9,20 +8,15 @@ import msgspec
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 
-from tocsin.dashboard.api.exchange import Json, problem, unprocessable
+from tocsin.dashboard.api.exchange import Json, problem, read_time, unprocessable
 from tocsin.dashboard.openapi import answers
 from tocsin.dashboard.views import Device, time_of, view_device
-from tocsin.devices.timestamps import parse_timestamp
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.storage.history.series import Series
 from tocsin.ingest.views import DeviceView
 
 DEFAULT_SPAN_S = 3600.0
 MOST_POINTS = 5000
-LATEST = 1e11
-"""From here on numbers are milliseconds (devices/timestamps.py)."""
-
-_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 
 ReadSeries = Callable[[str, str, float, float, int], Awaitable[Series]]
 From = Annotated[str | None, Query(alias="from", description="RFC 3339; default: 1 h before `to`")]
@@ -73,8 +67,8 @@ class Devices:
         device = self._known(device_id)
         if metric not in device.metrics:
             raise HTTPException(404, f"device {device_id!r} has no metric {metric[:200]!r}")
-        until = self._clock() if end is None else _time("to", end)
-        since = until - DEFAULT_SPAN_S if start is None else _time("from", start)
+        until = self._clock() if end is None else read_time(["query", "to"], end)
+        since = until - DEFAULT_SPAN_S if start is None else read_time(["query", "from"], start)
         if since >= until:
             raise unprocessable(
                 problem(["query", "from"], f"{start or end!r} is not before `to`; expected that")
@@ -99,16 +93,6 @@ class Devices:
             self.get_series
         )
         return router
-
-
-def _time(name: str, text: str) -> float:
-    try:
-        at = parse_timestamp(float(text) if _NUMBER.fullmatch(text) else text)
-    except ValueError as error:
-        raise unprocessable(problem(["query", name], str(error))) from None
-    if not 0 <= at <= LATEST:
-        raise unprocessable(problem(["query", name], f"{text!r} is not from 1970 to 5138"))
-    return at
 
 
 def _view_series(series: Series, metric: str, unit: str | None) -> SeriesView:

@@ -8,9 +8,14 @@ from fastapi import HTTPException, Request
 from fastapi.responses import Response
 
 from tocsin.dashboard.guards import LOCAL_USER
+from tocsin.devices.timestamps import parse_timestamp
 
 T = TypeVar("T")
 
+LATEST = 1e11
+"""From here on numbers are milliseconds (devices/timestamps.py)."""
+
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _encode = msgspec.json.Encoder().encode
 _PLACE = re.compile(r" - at `\$(?P<path>.*)`$")
 _NAMED_FIELD = re.compile(r"(?:unknown|missing required) field `(?P<field>[^`]+)`")
@@ -58,6 +63,17 @@ def _refuse(message: str) -> Never:
     if named := _NAMED_FIELD.search(message):
         place.append(named["field"])
     raise unprocessable(problem(place, message))
+
+
+def read_time(place: list[str | int], text: str) -> float:
+    """A time in a request, RFC 3339 or a number of seconds. Raises 422."""
+    try:
+        at = parse_timestamp(float(text) if _NUMBER.fullmatch(text) else text)
+    except ValueError as error:
+        raise unprocessable(problem(place, str(error))) from None
+    if not 0 <= at <= LATEST:
+        raise unprocessable(problem(place, f"{text!r} is not from 1970 to 5138"))
+    return at
 
 
 def user_of(request: Request) -> str:

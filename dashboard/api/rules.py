@@ -1,6 +1,6 @@
 """…/api/rules: the rules in force, and changing those that do not come from a file."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -39,7 +39,7 @@ class Rules:
 
     async def create_rule(self, request: Request) -> Response:
         """A new rule; a name that exists is refused, from wherever that rule comes."""
-        rule = _rule_of(await read_body(request, dict[str, Any]))
+        rule = rule_of(await read_body(request, dict[str, Any]))
         if entry := self._rules().get(rule.name):
             raise HTTPException(409, f"rule {rule.name!r} exists already (from {entry.source})")
         return await self._put(rule, request, 201)
@@ -51,7 +51,7 @@ class Rules:
             raise unprocessable(
                 problem(["body", "name"], f"{table['name']!r} is not the {name!r} of the address")
             )
-        rule = _rule_of(table)
+        rule = rule_of(table)
         self._refuse_file_rule(name)
         return await self._put(rule, request, 200)
 
@@ -102,15 +102,16 @@ class Rules:
         return router
 
 
-def _rule_of(table: Mapping[str, Any]) -> Rule:
+def rule_of(table: Mapping[str, Any], place: Sequence[str] = ("body",)) -> Rule:
+    """The rule whose keys are `table`, which is at `place` in the request. Raises 422."""
     rule, errors = rule_from_table({k: v for k, v in table.items() if k not in READ_ONLY})
     if rule is None:
-        raise unprocessable(*(_problem_of(error) for error in errors))
+        raise unprocessable(*(_problem_of(error, place) for error in errors))
     return rule
 
 
-def _problem_of(error: RuleError) -> dict[str, Any]:
-    return problem(["body", error.field], error.message, error.column)
+def _problem_of(error: RuleError, place: Sequence[str] = ("body",)) -> dict[str, Any]:
+    return problem([*place, error.field], error.message, error.column)
 
 
 def _unknown(name: str) -> HTTPException:

@@ -19,6 +19,7 @@ CONTRACT = """
     GET    /api/devices/{device_id}/series
     GET    /api/rules
     POST   /api/rules
+    POST   /api/rules/preview
     GET    /api/rules/{name}
     PUT    /api/rules/{name}
     DELETE /api/rules/{name}

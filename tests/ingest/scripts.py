@@ -40,6 +40,7 @@ class Reading(NamedTuple):
     late: bool
     arrival: float
     row: int
+    series: int
 
 
 Played = list[tuple[float, list[Record]]]
@@ -95,7 +96,9 @@ def note(pipeline: Pipeline, outcome: Outcome, events: Events) -> None:
             strict=True,
         )
         for series, *rest in columns:
-            events.readings.append(Reading(*pipeline.catalogue.name_of(series), *rest))
+            events.readings.append(
+                Reading(*pipeline.catalogue.name_of(series), *rest, series=series)
+            )
 
 
 def feed(pipeline: Pipeline, records: Sequence[Record], now: float, events: Events) -> None:

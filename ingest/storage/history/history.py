@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -35,6 +35,7 @@ __all__ = [
     "HistoryCorrupt",
     "HistorySettings",
     "HistoryStats",
+    "RawFiles",
     "Rows",
     "Series",
 ]
@@ -56,6 +57,28 @@ class HistoryStats:
     covered: int
     steps: int
     """Roll-ups, merges and expiries since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawFiles:
+    """Raw files with the rows that arrived within some time: paths relative to `folder`."""
+
+    folder: str
+    paths: list[str]
+    without_arrival: list[str]
+    """Those of them that do not say when their rows arrived."""
+
+    @classmethod
+    def of(cls, folder: Path, index: Index, since: float, until: float) -> "RawFiles":
+        """The files of `index` with rows that arrived from `since` on and before `until`."""
+        files = [
+            file
+            for file in index.at("raw")
+            if (arrived := file.stored.arrived or (file.stored.start, file.stored.end))
+            and arrived[0] < until
+            and arrived[1] >= since
+        ]
+        return cls(str(folder), [file.stored.path for file in files], _without_arrival(files))
 
 
 class History:
@@ -175,9 +198,7 @@ class History:
         series = Series.empty(grid, index.covered)
         if not raw and not rollup:
             return series
-        query = next(self._queries)
-        self._reading.add(query)
-        try:
+        with self._keeping_files():
             _, columns = await self._workers.call(
                 "history.series",
                 Query(
@@ -192,15 +213,29 @@ class History:
                 ),
                 type(None),
             )
-        finally:
-            self._reading.discard(query)
-            self._delete_doomed()
         bucket = np.frombuffer(columns[0], np.int64)
         series.min[bucket] = np.frombuffer(columns[1], np.float64)
         series.max[bucket] = np.frombuffer(columns[2], np.float64)
         series.sum[bucket] = np.frombuffer(columns[3], np.float64)
         series.count[bucket] = np.frombuffer(columns[4], np.int64)
         return series
+
+    @contextmanager
+    def raw_files(self, since: float, until: float) -> Generator[RawFiles]:
+        """The files of readings that arrived in [since, until); they stay until the block ends."""
+        with self._keeping_files():
+            yield RawFiles.of(self._folder, self._index, since, until)
+
+    @contextmanager
+    def _keeping_files(self) -> Generator[None]:
+        """Files that count now are not deleted until the block ends."""
+        query = next(self._queries)
+        self._reading.add(query)
+        try:
+            yield
+        finally:
+            self._reading.discard(query)
+            self._delete_doomed()
 
     async def maintain(self, now: float) -> None:
         """Rolls up, merges and expires until history is in order at time `now`.

@@ -87,7 +87,7 @@ def store(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], lis
             text[texts] = said[value[rows[texts]].astype(np.intp)]
             columns_of_file["text"] = text
         selected = _WITH_TEXTS if len(texts) else _WITHOUT_TEXTS
-        with _cursor(asked.folder) as cursor:
+        with cursor_in(asked.folder) as cursor:
             cursor.register("rows_to_store", columns_of_file)
             stored.append(_write(cursor, folder, path, selected, raw=True))
             cursor.unregister("rows_to_store")
@@ -127,7 +127,7 @@ def merge(request: msgspec.Raw, columns: list[bytes]) -> tuple[list[Stored], lis
             " GROUP BY ALL"
         )
         wanted.append((output, rows, False))
-    with _cursor(asked.folder) as cursor:
+    with cursor_in(asked.folder) as cursor:
         stored = [
             _write(cursor, folder, output, f"{rows} ORDER BY device, metric, time", raw=raw)
             for output, rows, raw in wanted
@@ -167,7 +167,7 @@ def series(request: msgspec.Raw, columns: list[bytes]) -> tuple[None, list[Colum
         "end": asked.start_us + asked.width_us * asked.count,
         "width": asked.width_us,
     }
-    with _cursor(asked.folder) as cursor:
+    with cursor_in(asked.folder) as cursor:
         # A result is columns of numpy, or of pandas for types that are not asked for here.
         result: Any = cursor.execute(query, values)
         found: dict[str, NDArray[Any]] = result.fetchnumpy()
@@ -226,7 +226,7 @@ def _spill_into(folder: str) -> None:
     _database().execute(f"SET GLOBAL temp_directory = {_quoted(Path(folder) / SPILL)}").fetchall()
 
 
-def _cursor(folder: str) -> closing[duckdb.DuckDBPyConnection]:
+def cursor_in(folder: str) -> closing[duckdb.DuckDBPyConnection]:
     """A connection for one task: what the task leaves half done goes with it."""
     _spill_into(folder)
     return closing(_database().cursor())

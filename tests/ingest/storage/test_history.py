@@ -36,8 +36,8 @@ from tocsin.ingest.storage.history.history import (
 )
 from tocsin.ingest.storage.journal import Journal, JournalSettings
 from tocsin.ingest.storage.snapshots import Snapshot, Snapshots
-from tocsin.ingest.worker import find
-from tocsin.ingest.workers import Lane, Workers, WorkerTaskFailed
+from tocsin.ingest.worker import complete, find
+from tocsin.ingest.workers import Lane, OnProgress, Workers, WorkerTaskFailed
 
 T = TypeVar("T")
 
@@ -99,9 +99,15 @@ class InProcess(Workers):
         lane: Lane = "query",
         deadline_s: float | None = None,
         retire: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> tuple[T, list[bytes]]:
+        def tell(progress: object) -> None:
+            if on_progress is not None:
+                on_progress(msgspec.Raw(msgspec.msgpack.encode(progress)))
+
         encoded = msgspec.Raw(msgspec.msgpack.encode(request))
-        value, result = find(task)(encoded, [column.tobytes() for column in columns])
+        begun = find(task)(encoded, [column.tobytes() for column in columns])
+        value, result = complete(begun, tell)
         answer = msgspec.msgpack.decode(msgspec.msgpack.encode(value), type=reply)
         return answer, [column.tobytes() for column in result]
 

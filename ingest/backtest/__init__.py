@@ -1,0 +1,1 @@
+"""Backtests: what rules would have done with readings that are stored."""

@@ -1,0 +1,216 @@
+"""A replay: stored readings through the judge and the alerts of the pipeline.
+
+What the pipeline concluded of a reading when it arrived is stored with it: that it was no
+repetition, its event time, whether it was late. So a replay begins where the pipeline has rows
+and readings, and from there on it is the same code, in the same order, at the same times.
+
+Hot path (benchmarks/backtest.py): whole arrays; nothing here is done for each reading.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.alerts.book import AlertBook
+from tocsin.ingest.alerts.flapping import FlapLimits
+from tocsin.ingest.backtest.readings import StoredReadings
+from tocsin.ingest.catalogue import Catalogue, Kind
+from tocsin.ingest.columns import Judged
+from tocsin.ingest.faults import Faults
+from tocsin.ingest.judge import Judge
+from tocsin.ingest.order import newest_before, occurrence
+from tocsin.ingest.rules.validation import CheckedRule
+from tocsin.ingest.settings import Caps, Settings
+
+BATCH = 8192
+"""Readings judged at once. Of a device with a reading that may turn a rule, the judge looks at all
+rows of the batch one after the other, so more is not faster."""
+
+Listener = Callable[[Alert], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesTable:
+    """The series of a replay: int32 `device` and `metric` by series, places in the lists of names,
+    and int8 `kind`. `texts` are the texts by code. Where a metric was of texts first and then of
+    numbers there are two series of one name, the older one first.
+    """
+
+    devices: list[str]
+    metrics: list[str]
+    device: NDArray[np.int32]
+    metric: NDArray[np.int32]
+    kind: NDArray[np.int8]
+    texts: list[str]
+
+    def __len__(self) -> int:
+        return len(self.device)
+
+    def names(self) -> list[tuple[str, str]]:
+        """Device and metric of each series."""
+        devices: list[int] = self.device.tolist()
+        metrics: list[int] = self.metric.tolist()
+        return [(self.devices[d], self.metrics[m]) for d, m in zip(devices, metrics, strict=True)]
+
+
+class Replay:
+    """State: what the pipeline has of the readings so far, but for what no rule depends on.
+
+    `on_change` is told of every transition of an alert, in order. Nobody acknowledges, resets or
+    shelves anything in a replay.
+    """
+
+    def __init__(
+        self,
+        table: SeriesTable,
+        rules: Sequence[CheckedRule],
+        flaps: FlapLimits,
+        on_change: Listener,
+    ) -> None:
+        self._table = table
+        self._catalogue = self._new_catalogue(table)
+        self._series = np.full(len(table), -1, np.int32)  # in the catalogue, by series of the table
+        self._admit_all()
+        self._alerts = AlertBook(flaps)
+        self.faults = Faults()
+        self._judge = Judge(self._catalogue, self.faults)
+        self._rules = sorted(rules, key=lambda checked: checked.rule.name)
+        self._judge.use(self._rules)
+        self._on_change = on_change
+        self._in_force = False
+
+    def put_in_force(self) -> None:
+        """From here on the rules ring. As when rules are put in force in a server, none of them
+        holds yet; unlike there, their windows hold what came before.
+        """
+        self._judge.use(self._rules, [checked.rule.name for checked in self._rules])
+        self._in_force = True
+
+    def take(self, readings: StoredReadings) -> Iterator[int]:
+        """Judge readings, in order and later than all before; how many, step by step."""
+        for batch in _batches(readings):
+            rest = batch
+            while self._successors and (cut := self._admit_next(rest)):
+                self._take(rest.only(slice(cut)))
+                rest = rest.only(slice(cut, None))
+            self._take(rest)
+            yield len(batch)
+
+    def finish(self, end: float) -> None:
+        """Let time go on to engine time `end`: delays end."""
+        self._fire_due(end)
+
+    # -- series
+
+    @staticmethod
+    def _new_catalogue(table: SeriesTable) -> Catalogue:
+        count = len(table)
+        caps = Caps(devices=len(table.devices), metrics_per_device=count, series=count)
+        catalogue = Catalogue(Settings(caps=caps))
+        for text in table.texts:
+            catalogue.code_of(text)
+        for device in table.devices:
+            catalogue.admit_device(device)
+        return catalogue
+
+    def _admit_all(self) -> None:
+        """All but those that take the place of one of texts: these do when they come."""
+        admitted: set[tuple[str, str]] = set()
+        for series, name in enumerate(self._table.names()):
+            if name not in admitted:
+                self._admit(series)
+            admitted.add(name)
+        self._successors = len(admitted) < len(self._table)
+
+    def _admit(self, series: int) -> None:
+        table = self._table
+        self._series[series] = self._catalogue.admit_series(
+            table.device.item(series),
+            table.metrics[table.metric.item(series)],
+            Kind(table.kind.item(series)),
+        )
+
+    def _admit_next(self, batch: StoredReadings) -> int:
+        """Admit what takes the place of a series of texts, if it begins with this batch, and say
+        how many readings come before the next that does.
+        """
+        while len(new := np.flatnonzero(self._series[batch.series] < 0)):
+            first = self._starts(batch)
+            cut = first.item(int(np.searchsorted(first, new.item(0), side="right")) - 1)
+            if cut:
+                return cut
+            self._admit(batch.series.item(new.item(0)))
+        self._successors = bool((self._series < 0).any())
+        return 0
+
+    # -- readings
+
+    def _starts(self, batch: StoredReadings) -> NDArray[np.intp]:
+        """Where rows begin: what is of one device and came together is one."""
+        device = self._table.device[batch.series]
+        starts = np.ones(len(batch), np.bool_)
+        starts[1:] = (
+            (batch.arrival[1:] != batch.arrival[:-1])
+            | (batch.row[1:] != batch.row[:-1])
+            | (device[1:] != device[:-1])
+            | ((batch.row[1:] < 0) & (batch.time[1:] != batch.time[:-1]))
+        )
+        return np.flatnonzero(starts)
+
+    def _take(self, batch: StoredReadings) -> None:
+        catalogue = self._catalogue
+        series, late = self._series[batch.series], batch.late
+        first = self._starts(batch)
+        rows = catalogue.device.values[series[first]]
+        # As `Plausibility` has it: no reading is newer than its arrival.
+        time = np.minimum(batch.time, batch.arrival) / 1e6
+        before = newest_before(
+            series, np.where(late, -np.inf, time), catalogue.newest_time.values, again=True
+        )
+        turns = self._judge.take(
+            Judged(
+                device=rows,
+                row_time=time[first],
+                nth=occurrence(rows),
+                row=np.repeat(np.arange(len(first)), np.diff(first, append=len(series))),
+                series=series,
+                value=batch.value,
+                time=time,
+                late=late,
+                current=~late & (time >= before),
+            )
+        )
+        if not self._in_force:
+            return
+        for turn in turns:
+            at = batch.arrival.item(first.item(turn.row)) / 1e6
+            self._fire_due(at)
+            name = catalogue.devices[turn.device]
+            self._tell(
+                self._alerts.signal(
+                    turn.rule, name, name, turn.truth, turn.time, at, turn.values, turn.evidence
+                )
+            )
+
+    def _fire_due(self, now: float) -> None:
+        while (due := self._alerts.next_due()) is not None and due <= now:
+            self._tell(self._alerts.fire_next()[1])
+
+    def _tell(self, changed: Iterable[Alert]) -> None:
+        for alert in changed:
+            self._on_change(alert)
+
+
+def _batches(readings: StoredReadings) -> Iterable[StoredReadings]:
+    """Parts of about BATCH readings, cut where an instant of arrival ends."""
+    begin, count = 0, len(readings)
+    while begin < count:
+        end = min(begin + BATCH, count)
+        if end < count:
+            instant = readings.arrival.item(end - 1)
+            end = int(np.searchsorted(readings.arrival, instant, side="right"))
+        yield readings.only(slice(begin, end))
+        begin = end

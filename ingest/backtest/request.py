@@ -1,0 +1,35 @@
+"""What the server asks of the worker that runs a backtest."""
+
+import msgspec
+
+from tocsin.ingest.alerts.flapping import FlapLimits
+from tocsin.ingest.rules.rule import Rule
+
+
+class BacktestRequest(msgspec.Struct, frozen=True):
+    """Judge what arrived in [start, end) by `rules`, after a warm-up from `since` on.
+
+    Columns: by series int32 `device` and `metric` (places in `devices` and `metrics`) and int8
+    `kind`; then readings that are not in history yet: int32 series, float64 time, float64 value,
+    bool late, float64 arrival, int32 row. `texts` by code. Answer: Report; progress: Progress.
+    """
+
+    folder: str
+    files: list[str]
+    without_arrival: list[str]
+    rules: list[Rule]
+    devices: list[str]
+    metrics: list[str]
+    texts: list[str]
+    since: float
+    start: float
+    end: float
+    max_readings: int
+    flaps: FlapLimits
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Readings judged so far, and how many there are."""
+
+    readings: int
+    of: int

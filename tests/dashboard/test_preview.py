@@ -1,0 +1,99 @@
+"""POST /api/rules/preview over real HTTP, with a real worker process."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboard.site import Site, running_site
+
+RULE = {"name": "hot", "when": "temp_c > 80", "clear": "temp_c < 75"}
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncGenerator[Site]:
+    async with running_site(tmp_path) as site:
+        yield site
+
+
+async def lines(site: Site, body: object) -> list[Any]:
+    answer = await site.send("POST", "/api/rules/preview", body)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110 - workers begin and end outside the loop
+            await asyncio.sleep(0.001)
+
+
+async def test_it_says_how_often_a_rule_would_have_rung_on_each_device(site: Site) -> None:
+    for temp_c in (70, 90, 80, 70, 90):
+        await site.publish("boiler-1", {"temp_c": temp_c, "state": "on"})
+        await site.publish("boiler-2", {"temp_c": temp_c / 2})
+    await site.engine.checkpoint()
+    await site.publish("boiler-1", {"temp_c": 60})
+    *progress, last = await lines(site, {"rule": RULE | {"devices": "boiler-*"}})
+    assert progress[0] == {"progress": {"readings": 0, "of": 11}}
+    report = last["report"]
+    assert (report["readings"], report["devices"], report["rang"]) == (11, 2, 2)
+    [boiler] = report["subjects"]
+    assert (boiler["device"], boiler["rang"], boiler["in_alarm"]) == ("boiler-1", 2, False)
+    assert [change["state"] for change in boiler["changes"]] == [
+        "active",
+        "cleared_unacknowledged",
+        "active",
+        "cleared_unacknowledged",
+    ]
+    assert not await site.get("/api/alerts"), "nothing rang"
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "says", "column"),
+    [
+        ({"rule": RULE | {"when": "temp_c >"}}, ["body", "rule", "when"], "ends", 9),
+        ({"rule": RULE | {"when": "tmp_c > 1"}}, ["body", "rule", "when"], "mean temp_c", 1),
+        ({"rule": RULE | {"devices": "x*"}}, ["body", "rule", "devices"], "'x*'", None),
+        ({"rule": {"name": "a"}}, ["body", "rule", "when"], "missing", None),
+        ({"rule": RULE, "from": "2026-01-02T00:00Z", "to": "2026-01-01T00:00Z"},
+         ["body", "from"], "not before", None),
+        ({"rule": RULE, "from": "2026-01-01T00:00Z", "to": "2026-01-09T00:00Z"},
+         ["body", "from"], "at most 7", None),
+        ({"rule": RULE, "from": "yesterday"}, ["body", "from"], "yesterday", None),
+        ({"rule": RULE, "until": "x"}, ["body", "until"], "unknown", None),
+        ({}, ["body", "rule"], "missing", None),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_is_said_with_its_place(
+    site: Site, body: object, loc: list[str], says: str, column: int | None
+) -> None:
+    await site.publish("boiler-1", {"temp_c": 20})
+    answer = await site.send("POST", "/api/rules/preview", body)
+    assert answer.status_code == 422, answer.text
+    [problem] = answer.json()["detail"]
+    assert problem["loc"] == loc
+    assert says in problem["msg"]
+    assert problem.get("column") == column
+
+
+async def test_a_new_preview_takes_the_place_of_the_one_before(site: Site) -> None:
+    await site.publish("boiler-1", {"temp_c": 90})
+    first = asyncio.create_task(lines(site, {"rule": RULE}))
+    await until(lambda: site.engine.workers.stats().running == 1)
+    second = await lines(site, {"rule": RULE})
+    assert (await first)[-1] == {"error": "another preview of yours took its place"}
+    assert second[-1]["report"]["rang"] == 1
+    assert site.engine.workers.stats().killed == 1
+
+
+async def test_closing_the_connection_kills_the_worker(site: Site) -> None:
+    await site.publish("boiler-1", {"temp_c": 90})
+    request = asyncio.create_task(lines(site, {"rule": RULE}))
+    await until(lambda: site.engine.workers.stats().running == 1)
+    request.cancel()
+    await until(lambda: site.engine.workers.stats().killed == 1)
