@@ -1,45 +1,71 @@
 """From a CONNECT to an accepted client, or to a refusal that changes nothing."""
 
+import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tocsin.broker.access import AccessControl, Permit
-from tocsin.broker.clients import Client, Clients
+from tocsin.broker.clients import Client
 from tocsin.broker.closing import TAKEN_OVER
 from tocsin.broker.connection import Connection
+from tocsin.broker.facts import Came, Left
+from tocsin.broker.fold import Fold
+from tocsin.broker.intake import Intake
 from tocsin.broker.login import Authenticate, Login
 from tocsin.broker.packets import LEVEL_5, Connect
-from tocsin.broker.properties import Properties
+from tocsin.broker.properties import Properties, passed_on
 from tocsin.broker.reasons import Reason
 from tocsin.broker.settings import Settings
 from tocsin.broker.tls import common_name
-from tocsin.broker.wills import Wills
 from tocsin.devices.credentials import Identity
+from tocsin.devices.message import Message
 
 OnConnection = Callable[[str, bool, str, str | None, str, float], None]
 """Client id, online, reason, user name, address, at (engine time)."""
 
 
+@dataclass(slots=True)
+class Arrival:
+    """A CONNECT that may come in."""
+
+    connection: Connection
+    packet: Connect
+    client: str
+    identity: Identity
+    permit: Permit
+    expiry_s: float = 0.0
+
+
 class Admission:
-    """Decides on CONNECTs. Owns no state: until one is accepted, none changes."""
+    """Decides on CONNECTs: until one is accepted, nothing changes.
+
+    Owns those accepted ones whose session is on its way to the journal, by client id.
+    """
 
     def __init__(
         self,
         settings: Settings,
-        clients: Clients,
-        wills: Wills,
+        fold: Fold,
+        intake: Intake,
         access: AccessControl,
         authenticate: Authenticate,
         on_connection: OnConnection,
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
-        self._clients = clients
-        self._wills = wills
+        self._fold = fold
+        self._clients = fold.clients
+        self._wills = fold.wills
+        self._intake = intake
         self._access = access
         self._authenticate = authenticate
         self._on_connection = on_connection
         self._clock = clock
+        self._arriving: dict[str, Arrival] = {}
+        # Arrivals of a client id that the journal has not yet, closed ones included.
+        self._unsettled: Counter[str] = Counter()
         self.accepted = 0
 
     async def login(self, connection: Connection, packet: Connect) -> None:
@@ -98,8 +124,9 @@ class Admission:
                 packet, Reason.NOT_AUTHORIZED, f"not allowed: will on {packet.will.topic[:64]!r}"
             )
             return
-        present = self._clients.get(client)
-        if present is not None and present.identity != identity:
+        arriving, present = self._arriving.get(client), self._clients.get(client)
+        owner = arriving.identity if arriving else present.identity if present else identity
+        if owner != identity:
             # A client id with a session belongs to who opened it: nobody else takes it over.
             connection.refuse(
                 packet,
@@ -107,38 +134,97 @@ class Admission:
                 f"client id in use: {client[:64]!r} by another user",
             )
             return
-        self._accept(connection, packet, client, identity, permit, present)
+        await self._accept(Arrival(connection, packet, client, identity, permit))
 
-    def _accept(
-        self,
-        connection: Connection,
-        packet: Connect,
-        client_id: str,
-        identity: Identity,
-        permit: Permit,
-        present: Client | None,
-    ) -> None:
+    async def _accept(self, arrival: Arrival) -> None:
+        """Takes over, and opens the session: at once, or when the journal has it, if it is kept."""
+        client_id, connection = arrival.client, arrival.connection
+        before = self._arriving.get(client_id)
+        if before is not None:
+            before.connection.close(TAKEN_OVER, Reason.SESSION_TAKEN_OVER)
+        present = self._clients.get(client_id)
         if present is not None and present.connection is not None:
             present.connection.close(TAKEN_OVER, Reason.SESSION_TAKEN_OVER)  # [MQTT-3.1.4-2]
-            present = self._clients.get(client_id)
-        resumed = present is not None and not packet.clean  # [MQTT-3.1.2-4] [MQTT-3.1.2-6]
-        client = present if resumed and present else self._clients.begin(client_id, identity)
-        self._wills.withdraw(client_id)
+        arrival.expiry_s = self._session_expiry_s(arrival.packet)
+        kept = client_id in self._unsettled or self._clients.get(client_id) is not None
+        if not arrival.expiry_s and not kept:
+            client = self._clients.begin(client_id, arrival.identity)
+            self._open(arrival, client, resumed=False)
+            return
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._arriving[client_id] = arrival
+        self._unsettled[client_id] += 1
+        came = Came(
+            client_id, arrival.identity, arrival.packet.username, arrival.packet.level,
+            arrival.packet.clean, arrival.expiry_s, self._clock(),
+        )  # fmt: skip
+
+        def then(stored: bool, resumed: bool) -> None:
+            self._unsettled[client_id] -= 1
+            if not self._unsettled[client_id]:
+                del self._unsettled[client_id]
+            if self._arriving.get(client_id) is arrival:
+                del self._arriving[client_id]
+            if not connection.closed:
+                self._arrived(arrival, came, stored, resumed)
+            if not opened.done():
+                opened.set_result(None)
+
+        self._intake.record(came, then)
+        await opened
+
+    def _arrived(self, arrival: Arrival, came: Came, stored: bool, resumed: bool) -> None:
+        """The journal has the arrival, or (not `stored`) cannot have it.
+
+        Then a session that is there goes on, and a new one lasts as long as its connection: who
+        listens for alarms hears them also while the disk is full.
+        """
+        client = self._clients.kept(arrival.client)
+        if not stored and client is not None:
+            if arrival.packet.clean:
+                why = "not stored: the end of the session before"
+                arrival.connection.refuse(arrival.packet, Reason.SERVER_UNAVAILABLE, why)
+                return
+            resumed = self._fold.apply(came, came.at)
+            client = self._clients.kept(arrival.client)
+        if client is None:
+            arrival.expiry_s = 0.0
+            client = self._clients.begin(arrival.client, arrival.identity)
+        self._open(arrival, client, resumed=resumed)
+
+    def gone(self, connection: Connection) -> None:
+        """The connection ended while its session was on its way to the journal."""
+        arrival = next((a for a in self._arriving.values() if a.connection is connection), None)
+        if arrival is not None:
+            del self._arriving[arrival.client]
+            left = Left(arrival.client, arrival.expiry_s, 0, self._clock())
+            self._intake.record(left)
+
+    def _open(self, arrival: Arrival, client: Client, *, resumed: bool) -> None:
+        connection, packet = arrival.connection, arrival.packet
         now = self._clock()
         settings = self._settings
         client.connection = connection
         client.username = packet.username
         client.level = packet.level
-        client.session_expiry_s = self._session_expiry_s(packet)
+        client.session_expiry_s = arrival.expiry_s
         client.keepalive_s = self._keepalive_s(packet)
         client.connected_at = now
         window = packet.properties.receive_maximum or settings.in_flight
         client.session.window = min(window, settings.in_flight)  # [MQTT-3.3.4-9]
-        self._clients.came(client)
         self.accepted += 1
-        self._on_connection(client_id, True, "connected", packet.username, connection.address, now)
+        self._on_connection(client.id, True, "connected", packet.username, connection.address, now)
+        if packet.will is None:
+            self._wills.withdraw(client.id)
+        else:
+            will = packet.will
+            message = Message(
+                client.id, will.topic, will.payload, will.qos, will.retain, 0,
+                passed_on(will.properties),
+            )  # fmt: skip
+            self._wills.write(message, will.properties.will_delay_s or 0)
         told = self._terms(packet, client)
-        connection.accept(client, permit, packet, session_present=resumed, told=told)
+        connection.accept(client, arrival.permit, packet, session_present=resumed, told=told)
 
     def _session_expiry_s(self, packet: Connect) -> float:
         longest = self._settings.session_expiry_s

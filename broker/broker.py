@@ -7,24 +7,24 @@ from itertools import islice
 from time import monotonic
 
 import structlog
+from msgspec.structs import replace
 
 from tocsin.broker.access import AccessControl
 from tocsin.broker.admission import Admission, OnConnection
-from tocsin.broker.clients import Client, Clients
+from tocsin.broker.clients import Client
 from tocsin.broker.closing import CLEAN, CONNECTION_LOST, KEEPALIVE, STOPPING, TAKEN_OVER
 from tocsin.broker.connection import Connection
 from tocsin.broker.deadlines import Deadlines
 from tocsin.broker.door import Door
+from tocsin.broker.facts import Expired, Fact, Left, Parted, Restarted, Said
+from tocsin.broker.fold import Fold
 from tocsin.broker.intake import Intake, Sink
 from tocsin.broker.listener import Caller, Listener
 from tocsin.broker.listeners import Listeners
 from tocsin.broker.login import Authenticate
-from tocsin.broker.packets import Will
-from tocsin.broker.properties import passed_on
 from tocsin.broker.reasons import Reason
 from tocsin.broker.refusals import Refusals
 from tocsin.broker.report import ClientReport, ListenerReport, Report, Totals
-from tocsin.broker.router import Router
 from tocsin.broker.settings import Settings
 from tocsin.broker.stream import Hold, Outbox
 from tocsin.broker.surroundings import Surroundings
@@ -32,7 +32,6 @@ from tocsin.broker.system import SystemTopics
 from tocsin.broker.topics import check_topic
 from tocsin.broker.websocket.handshake import CheckRequest, check_origin_only
 from tocsin.broker.websocket.socket import WebSocket
-from tocsin.broker.wills import Wills
 from tocsin.devices.message import Message
 
 _log = structlog.get_logger()
@@ -57,6 +56,7 @@ class Broker:
     nothing of the batch is acked. `authenticate` decides before anything changes.
     `on_connection` hears of every accepted client's coming and going, in order with the sink;
     `on_refusal`, in that order too, of messages that are too large to be given to the sink.
+    `fold`: what was rebuilt from the records that the sink of an earlier broker stored.
     """
 
     def __init__(
@@ -71,26 +71,27 @@ class Broker:
         access: AccessControl,
         version: str = "",
         check_request: CheckRequest = check_origin_only,
+        fold: Fold | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._on_connection = on_connection
         self._on_refusal = on_refusal
-        self._router = Router(settings, clock)
-        self._clients = Clients(
-            settings,
-            self._router.subscriptions,
-            lambda client: self._wills.session_ended(client.id),
-        )
+        self._fold = fold or Fold(settings, clock)
+        self._router = self._fold.router
+        self._clients = self._fold.clients
+        self._wills = self._fold.wills
         self._refusals = Refusals(clock, settings.refusals_kept)
         self._listeners = Listeners()
         self._outbox = Outbox()
         self._intake = Intake(
-            sink, clock, self._router, self._outbox, settings.uncommitted_bytes, self._sink_failed
+            sink, clock, self._fold, self._outbox, settings.uncommitted_bytes, self._sink_failed
         )
-        self._wills = Wills(self._intake.take_will)
+        self._wills.publish = self._intake.take_will
+        self._wills.note = self._note_will
+        self._clients.on_end = lambda client: self._wills.session_ended(client.id)
         self._admission = Admission(
-            settings, self._clients, self._wills, access, authenticate, on_connection, clock
+            settings, self._fold, self._intake, access, authenticate, on_connection, clock
         )
         self._system = SystemTopics(version, self._router, self.totals, monotonic())
         self._around = Surroundings(
@@ -100,6 +101,7 @@ class Broker:
             outbox=self._outbox,
             intake=self._intake,
             router=self._router,
+            clients=self._clients,
             refusals=self._refusals,
             door=Door(settings),
             deadlines=Deadlines(_TICK_S),
@@ -124,6 +126,8 @@ class Broker:
     async def start(self) -> None:
         """Listens. Raises ListenError, which names the address that cannot be had."""
         self._stopping = False
+        if self._fold:
+            await self._restart()
         await self._listeners.open(self._settings.listeners, self._around)
         self._tick()
         for listener, host, port in self._listeners.bound:
@@ -135,11 +139,30 @@ class Broker:
                 websocket=listener.websocket,
             )
 
+    async def _restart(self) -> None:
+        """Whoever was connected when the journal ended is so no more."""
+        restarted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        now = self._clock()
+        self._intake.record(
+            Restarted(self._fold.last_at or now, now),
+            lambda _stored, _: restarted.set_result(None),
+        )
+        await restarted
+        _log.info("mqtt sessions are back", sessions=len(self._clients), wills=len(self._wills))
+
+    async def snapshot(self) -> bytes:
+        """What `Fold.restore` takes: it has in it all that the sink has got so far."""
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._intake.submit()
+        self._intake.after(lambda _stored, _: settled.set_result(None))
+        await settled
+        return self._fold.snapshot()
+
     async def stop(self) -> None:
         """Stops listening, lets commits under way be acked, closes every client.
 
         Wills are not published: the clients did not fail, the server went. Takes at most
-        `stop_grace_s` and half a second.
+        `stop_grace_s` and a second.
         """
         self._stopping = True
         self._listeners.close()
@@ -151,7 +174,7 @@ class Broker:
         for connection in list(self._around.connections):
             connection.close(STOPPING, Reason.SERVER_SHUTTING_DOWN)
         # Sessions end and the sink hears of what came last before the sockets are gone.
-        self._intake.submit()
+        await self._intake.settled(_LAST_BYTES_S)
         if self._around.connections:
             self._all_lost.clear()
             try:
@@ -173,8 +196,21 @@ class Broker:
             self._around, Caller(listener), lambda caller: Connection(self._around, caller)
         )
 
-    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> None:
-        """Publishes as the server: to any topic, past the sink, at once. In the loop's thread only.
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        durable: bool = True,
+        told: bool = True,
+    ) -> None:
+        """Publishes as the server, to any topic. In the loop's thread only.
+
+        It leaves at once, and is no message of a client to the sink. Sessions that are kept get
+        QoS 1 and 2 when that is stored; at once, and perhaps not after a restart, if it is not
+        `durable` or nothing can be stored now. Not `told`: it is retained, and no more.
 
         Raises ValueError for a topic with wildcards or a QoS that is none.
         """
@@ -184,7 +220,23 @@ class Broker:
         message = Message("", topic, payload, qos, retain)
         if retain:
             self._router.retain(message, self._intake.sequence, bounded=False)
-        self._router.route(message)
+        if not told:
+            return
+        if not qos or not self._router.is_kept_for(topic):
+            self._router.route(message)
+        elif self._intake.failing or not durable:
+            self._router.say(message, kept=False)
+            self._say_loosely(message)
+        else:
+            self._router.say(message, kept=False)
+            self._intake.record(
+                Said(topic, payload, qos, retain),
+                lambda stored, _: None if stored else self._say_loosely(message),
+            )
+
+    def _say_loosely(self, message: Message) -> None:
+        """At QoS 1 at most: what the journal does not have cannot be exactly once."""
+        self._router.say(replace(message, qos=1), kept=True, loose=True)
 
     # -- what connections tell -------------------------------------------------------------
 
@@ -193,34 +245,34 @@ class Broker:
         if reason not in _ORDINARY:
             self._refusals.add(reason, connection.address, client.id if client else "")
         if client is None:
+            self._admission.gone(connection)
             return
         client.connection = None
-        will = connection.will
-        if will is not None and not self._stopping:  # [MQTT-3.1.2-8]
-            self._take_will(client, will)
+        now = self._clock()
+        if connection.will is None:
+            self._wills.withdraw(client.id)
+        elif not self._stopping:  # [MQTT-3.1.2-8]
+            client.messages_received += 1
+            self._wills.end(client.id, now, client.session_expiry_s)
+        if client.durable:
+            last_sent = client.session.last_sent
+            self._intake.record(Left(client.id, client.session_expiry_s, last_sent, now))
+        elif client.guest:
+            self._intake.record(Parted(client.id))
         self._intake.submit()
-        self._clients.left(client, monotonic())
+        if not client.durable:
+            self._clients.end(client)
         self._on_connection(
             client.id, False, reason, client.username, connection.address, self._clock()
         )
+
+    def _note_will(self, fact: Fact, then: Callable[[], None]) -> None:
+        self._intake.record(fact, lambda _stored, _: then(), applied=True)
 
     def _refused(self, message: Message, reason: str) -> None:
         if self._on_refusal is not None:
             self._intake.submit()
             self._on_refusal(message, reason, self._clock())
-
-    def _take_will(self, client: Client, will: Will) -> None:
-        """Publishes a will, or lets it wait: for its delay, at most for the session's end."""
-        message = Message(
-            client.id, will.topic, will.payload, will.qos, will.retain, 0,
-            passed_on(will.properties),
-        )  # fmt: skip
-        client.messages_received += 1
-        delay_s = min(will.properties.will_delay_s or 0, client.session_expiry_s)
-        if delay_s:
-            self._wills.delay(message, monotonic() + delay_s)
-        else:
-            self._intake.take_will(message)
 
     def _lost(self, _: Connection) -> None:
         if not self._around.connections:
@@ -238,8 +290,10 @@ class Broker:
         if now >= self._next_system:
             self._next_system = now + self._settings.sys_interval_s
             self._system.publish(now)
-        self._wills.publish_due(now)
-        self._clients.expire(now)
+        at = self._clock()
+        self._wills.publish_due(at)
+        for client in self._clients.due(at):
+            self._intake.record(Expired(client.id, at))
         self._router.expire()
         self._ticking = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 

@@ -10,7 +10,8 @@ from tocsin.broker.outgoing import Outgoing
 from tocsin.broker.packets import LEVEL_5, LEVEL_311
 from tocsin.broker.session import Session
 from tocsin.broker.settings import Settings
-from tocsin.broker.subscriptions import Subscriptions
+from tocsin.broker.subscriptions import Grant, Subscriptions
+from tocsin.broker.topics import is_shared
 from tocsin.devices.credentials import Identity
 
 if TYPE_CHECKING:
@@ -27,21 +28,35 @@ class Client:
         "connected_at",
         "connection",
         "dropped",
+        "durable",
+        "expires_at",
+        "guest",
         "id",
         "identity",
         "keepalive_s",
         "level",
         "messages_received",
         "messages_sent",
+        "online",
         "session",
         "session_expiry_s",
         "username",
     )
 
-    def __init__(self, client: str, session: Session, identity: Identity) -> None:
+    def __init__(
+        self, client: str, session: Session, identity: Identity, *, durable: bool = False
+    ) -> None:
         self.id = client
         self.session = session
         self.identity = identity
+        self.durable = durable
+        """The session is kept in the journal: it is there after a restart."""
+        self.online = True
+        """There is a connection, as far as the journal has got."""
+        self.guest = False
+        """The session is not kept, and has shared subscriptions: these are in the journal."""
+        self.expires_at = float("inf")
+        """When the session ends if the client stays away (engine time)."""
         self.connection: Connection | None = None
         self.username: str | None = None
         self.level = LEVEL_311
@@ -73,42 +88,50 @@ class Client:
         if self.connection is not None:
             self.connection.send_now(message)
 
-    def deliver(self, message: Outgoing) -> None:
-        """Queues a QoS 1 or 2 message and sends what may be sent.
+    def deliver(self, message: Outgoing, *, loose: bool = False) -> None:
+        """Queues a QoS 1 or 2 message and sends what may be sent. `loose`: as in `Outbound`.
 
         At the bound of the queue the oldest message gives way; who is online then does not
-        keep up and is disconnected.
+        keep up and is disconnected. What a kept session drops follows from the order of the
+        journal: nothing while it is online, the rest when its end is in the journal.
         """
         session = self.session
         connection = self.connection
-        while not session.offer(message):
-            session.drop_oldest()
-            self.drop("queue full")
-            if connection is not None:
+        if self.durable and self.online:
+            if connection is not None and session.is_full(message):
                 connection.overrun()
+            if not session.offer(message, bounded=False, loose=loose):
+                self.drop("queue full")
+        elif connection is None and not self.durable:
+            return  # a session that was over while the message was on its way to the disk
+        else:
+            while not session.offer(message, loose=loose):
+                self.drop("queue full")
+                if connection is not None:
+                    connection.overrun()
+                if not session.drop_oldest():
+                    return
         if connection is not None:
             connection.continue_sending()
 
 
 class Clients:
-    """Owns all clients by id, and the bound on those that are away.
+    """Owns all clients by id, and the bound on those that are away. Times are engine time.
 
+    What changes kept sessions follows from the records of the journal alone, in their order.
     `on_end` hears of every session that is over.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        subscriptions: Subscriptions[Client],
-        on_end: Callable[[Client], None],
-    ) -> None:
+    def __init__(self, settings: Settings, subscriptions: Subscriptions[Client]) -> None:
         self._settings = settings
         self._subscriptions = subscriptions
-        self._on_end = on_end
+        self.on_end: Callable[[Client], None] = lambda _: None
         self._by_id: dict[str, Client] = {}
         # In the order in which they left.
         self._away: dict[str, Client] = {}
         self._expiring: Deadlines[Client] = Deadlines(_SLOT_S)
+        self.guests: dict[str, Client] = {}
+        """Clients with shared subscriptions whose sessions are not kept, by id."""
         self.past_received = 0
         self.past_sent = 0
         self.past_dropped = 0
@@ -122,61 +145,109 @@ class Clients:
     def get(self, client: str) -> Client | None:
         return self._by_id.get(client)
 
-    def begin(self, client: str, identity: Identity) -> Client:
-        """A client with a fresh session, in place of what that id had."""
+    def kept(self, client: str) -> Client | None:
+        """The client with that id, if its session is kept."""
+        found = self._by_id.get(client)
+        return found if found is not None and found.durable else None
+
+    @property
+    def away(self) -> Iterator[Client]:
+        """Clients whose kept session waits for them, the longest away first."""
+        return iter(self._away.values())
+
+    def new(self, client: str, identity: Identity, *, durable: bool = False) -> Client:
+        """A client with a fresh session that is in no list yet."""
         settings = self._settings
-        if (before := self._by_id.get(client)) is not None:
-            self.end(before)
         session = Session(
             in_flight=settings.in_flight,
             queued_messages=settings.queued_messages,
             queued_bytes=settings.queued_bytes,
             unreleased=settings.unreleased,
         )
-        begun = self._by_id[client] = Client(client, session, identity)
+        return Client(client, session, identity, durable=durable)
+
+    def begin(self, client: str, identity: Identity, *, durable: bool = False) -> Client:
+        """A client with a fresh session, in place of what that id had."""
+        if (before := self._by_id.get(client)) is not None:
+            self.end(before)
+        begun = self._by_id[client] = self.new(client, identity, durable=durable)
         return begun
 
     def end(self, client: Client) -> None:
-        """The session is over: its subscriptions and messages are forgotten [MQTT-3.1.2-6]."""
+        """The session is over: its subscriptions and messages are forgotten [MQTT-3.1.2-6].
+
+        Shared subscriptions of a guest stay until the journal says that it parted.
+        """
         if self._by_id.get(client.id) is client:
             del self._by_id[client.id]
             self._away.pop(client.id, None)
             self._expiring.drop(client)
-        for topic_filter in client.session.subscriptions:
-            self._subscriptions.remove(topic_filter, client)
-        client.session.subscriptions.clear()
+        granted = client.session.subscriptions
+        for topic_filter in list(granted):
+            if client.durable or not is_shared(topic_filter):
+                self._subscriptions.remove(topic_filter, client)
+                del granted[topic_filter]
         self.past_received += client.messages_received
         self.past_sent += client.messages_sent
         self.past_dropped += sum((client.dropped or {}).values())
-        self._on_end(client)
+        self.on_end(client)
 
     def came(self, client: Client) -> None:
         """The client is back, maybe with the other version: its subscriptions say which."""
+        client.online = True
+        client.expires_at = float("inf")
         self._away.pop(client.id, None)
         self._expiring.drop(client)
         five = client.level == LEVEL_5
-        granted = client.session.subscriptions
-        for topic_filter, grant in granted.items():
+        for topic_filter, grant in list(client.session.subscriptions.items()):
             if grant.five != five:
-                granted[topic_filter] = replace(grant, five=five)
-                self._subscriptions.add(topic_filter, client, granted[topic_filter])
+                self.subscribe(client, topic_filter, replace(grant, five=five))
 
-    def left(self, client: Client, now: float) -> list[Client]:
-        """The connection ended at `now`. Returns clients whose sessions gave way to this one."""
+    def left(self, client: Client, now: float, last_sent: int | None = 0) -> None:
+        """The connection of a kept session ended at `now`. `last_sent`: as `Outbound.left`."""
+        client.online = False
         if not client.session_expiry_s:
             self.end(client)
-            return []
-        self._away[client.id] = client
-        self._expiring.set(client, now + client.session_expiry_s)
-        ended: list[Client] = []
+            return
+        client.session.left(last_sent)
+        for _ in range(client.session.trim()):
+            client.drop("queue full")
+        client.expires_at = now + client.session_expiry_s
+        self.put_away(client)
         while len(self._away) > self._settings.sessions_offline:
-            ended.append(first := next(iter(self._away.values())))
-            self.end(first)
-        return ended
+            self.end(next(iter(self._away.values())))
 
-    def expire(self, now: float) -> list[Client]:
-        """Ends the sessions of clients that stayed away too long."""
-        ended = list(self._expiring.pop_due(now))
-        for client in ended:
+    def put_away(self, client: Client) -> None:
+        """Its session waits for the client until `expires_at`, behind those that wait already."""
+        client.online = False
+        self._away[client.id] = client
+        self._expiring.set(client, client.expires_at)
+
+    def due(self, now: float) -> list[Client]:
+        """Clients that stayed away too long, each once."""
+        return list(self._expiring.pop_due(now))
+
+    def expire(self, client: Client, now: float) -> None:
+        """Ends the session, if the client stayed away too long."""
+        if not client.online and client.expires_at <= now:
             self.end(client)
-        return ended
+
+    # -- subscriptions ---------------------------------------------------------------------
+
+    def subscribe(self, client: Client, topic_filter: str, grant: Grant) -> None:
+        self._subscriptions.add(topic_filter, client, grant)
+        client.session.subscriptions[topic_filter] = grant
+
+    def unsubscribe(self, client: Client, topic_filter: str) -> bool:
+        """False: there was no such subscription."""
+        if client.session.subscriptions.pop(topic_filter, None) is None:
+            return False
+        self._subscriptions.remove(topic_filter, client)
+        return True
+
+    def part(self, client: str) -> None:
+        """The guest's connection is over, and its shared subscriptions are."""
+        guest = self.guests.pop(client, None)
+        if guest is not None:
+            for topic_filter in [f for f in guest.session.subscriptions if is_shared(f)]:
+                self.unsubscribe(guest, topic_filter)

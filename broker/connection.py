@@ -5,13 +5,14 @@ import socket
 from time import monotonic
 
 from tocsin.broker.access import Permit
+from tocsin.broker.batch import Receipt
 from tocsin.broker.clients import Client
 from tocsin.broker.closing import CLEAN, CONNECTION_LOST, KEEPALIVE, Closing
 from tocsin.broker.codec import PINGRESP, PUBACK, PUBCOMP, PUBREL, ack, encode, negative_ack
 from tocsin.broker.decoder import Decoder, OversizedError, RefusedPublish
 from tocsin.broker.fields import decode_topic
-from tocsin.broker.intake import Receipt
 from tocsin.broker.listener import Caller
+from tocsin.broker.outbound import FIRST_LOOSE_ID, Answer
 from tocsin.broker.packets import (
     LEVEL_5,
     Connack,
@@ -152,21 +153,19 @@ class Connection(Closing):
         match packet:
             case Puback():
                 if self.opened().session.acknowledge(packet.packet_id):
-                    self.continue_sending()
+                    self._delivered(packet.packet_id)
             case Pubrec(packet_id, reason) if reason >= FAILURE:
                 # 5, 4.3.3: the client does not take the message, and no PUBREL is due.
                 if self.opened().session.abandon(packet_id):
                     self.opened().drop("refused by the client")
-                    self.continue_sending()
+                    self._delivered(packet_id)
             case Pubrec(packet_id):
-                # [MQTT-4.3.3-1] Also for an id we do not know, so that the client can let go.
-                self._answer(PUBREL, packet_id, self.opened().session.received(packet_id))
+                self._received(packet_id)
             case Pubcomp():
                 if self.opened().session.complete(packet.packet_id):
-                    self.continue_sending()
+                    self._delivered(packet.packet_id)
             case Pubrel(packet_id):
-                # [MQTT-4.3.3-2] Also for an id we do not know: our PUBCOMP may have been lost.
-                self._answer(PUBCOMP, packet_id, self.opened().session.release(packet_id))
+                self._released(packet_id)
             case Message():
                 self._receive_once(packet)
             case RefusedPublish():
@@ -187,6 +186,39 @@ class Connection(Closing):
                     f"malformed packet: {type(packet).__name__} is for servers to send",
                     Reason.PROTOCOL_ERROR,
                 )
+
+    def _delivered(self, packet_id: int) -> None:
+        self.delivered(self.opened(), packet_id)
+        self.continue_sending()
+
+    def _received(self, packet_id: int) -> None:
+        """PUBREC: PUBREL is due, for a session that is kept when that is in the journal."""
+        client = self.opened()
+        session = client.session
+        answer = session.received(packet_id)
+        if answer is Answer.PENDING:
+            return
+        if answer is Answer.NEW:
+            if client.durable and packet_id < FIRST_LOOSE_ID:
+                self._around.intake.answers.received(self, client.id, packet_id)
+                self._around.intake.answered()
+                return
+            session.release_due(packet_id)
+        # [MQTT-4.3.3-1] Also for an id we do not know, so that the client can let go.
+        self._answer(PUBREL, packet_id, answer is not Answer.UNKNOWN)
+
+    def _released(self, packet_id: int) -> None:
+        """PUBREL: PUBCOMP is due, for a session that is kept when that is in the journal."""
+        client = self.opened()
+        session = client.session
+        if client.durable and session.is_kept(packet_id):
+            self._around.intake.answers.released(self, client.id, packet_id)
+            self._around.intake.answered()
+            return
+        known = session.knows(packet_id)
+        session.release(packet_id)
+        # [MQTT-4.3.3-2] Also for an id we do not know: our PUBCOMP may have been lost.
+        self._answer(PUBCOMP, packet_id, known)
 
     def _answer(self, kind: int, packet_id: int, known: bool) -> None:
         """PUBREL or PUBCOMP; MQTT 5 has a word for an id that is not known."""

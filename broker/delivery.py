@@ -6,7 +6,9 @@ from math import ceil
 
 from tocsin.broker.clients import Client
 from tocsin.broker.codec import PUBREL, ack
+from tocsin.broker.facts import Queued
 from tocsin.broker.fields import VARIABLE_MAX
+from tocsin.broker.outbound import FIRST_LOOSE_ID
 from tocsin.broker.outgoing import Outgoing
 from tocsin.broker.packets import LEVEL_5
 from tocsin.broker.properties import Properties
@@ -27,9 +29,10 @@ class Delivery(Stream):
         "_aliases",
         "_around",
         "_packet_limit",
+        "_queueing",
+        "_releases",
         "_replay",
         "_replaying",
-        "_resuming",
         "client",
         "five",
     )
@@ -37,10 +40,12 @@ class Delivery(Stream):
     def __init__(self, around: Surroundings) -> None:
         super().__init__(around.outbox, around.settings.write_buffer_bytes)
         self._around = around
-        self._resuming: Iterator[tuple[int, Outgoing | None]] | None = None
+        # Ids whose PUBREL a resumed session sends first.
+        self._releases: deque[int] | None = None
         # Topics whose retained message is still to be sent, with what was granted.
         self._replay: deque[tuple[Iterator[str], Grant]] | None = None
         self._replaying = 0
+        self._queueing = False
         # The first topics sent get the aliases that the client allows, for the connection's life.
         self._aliases: dict[str, int] | None = None
         self._alias_limit = 0
@@ -60,8 +65,7 @@ class Delivery(Stream):
     def resume(self, client: Client) -> None:
         """The session of `client` goes on here."""
         self.client = client
-        if client.session.in_flight:
-            self._resuming = client.session.resume()
+        self._releases = deque(client.session.resume()) or None
         self.continue_sending()
 
     def replay(self, replays: Iterable[tuple[list[str], Grant]]) -> None:
@@ -83,14 +87,15 @@ class Delivery(Stream):
             if self._room <= 0:
                 self.stalled = True
                 return
-            if self._resuming is not None:
-                self._resume_next(client, self._resuming)
+            if self._releases:
+                self.send(ack(PUBREL, self._releases.popleft()))
                 continue
             due = session.sendable()
             if due is not None:
-                packet_id, message = due
-                if not self._publish(client, message, packet_id):
+                packet_id, message, dup = due
+                if not self._publish(client, message, packet_id, dup):
                     session.abandon(packet_id)
+                    self.delivered(client, packet_id)
             elif not self._replay or session.waiting or not self._replay_next(client):
                 return
 
@@ -140,37 +145,67 @@ class Delivery(Stream):
         free = len(self._aliases) < self._alias_limit
         return len(self._aliases) + 1 if free else 0, True
 
-    def _resume_next(self, client: Client, resuming: Iterator[tuple[int, Outgoing | None]]) -> None:
-        due = next(resuming, None)
-        if due is None:
-            self._resuming = None
-            return
-        packet_id, message = due
-        if message is None:
-            self.send(ack(PUBREL, packet_id))
-        elif not self._publish(client, message, packet_id, dup=True):
-            client.session.abandon(packet_id)
+    def delivered(self, client: Client, packet_id: int) -> None:
+        """A delivery is over: its id is free when that is in the journal, if it is kept there."""
+        if client.durable and packet_id < FIRST_LOOSE_ID:
+            self._around.intake.answers.delivered(client.id, packet_id)
+            self._around.intake.answered()
+        else:
+            client.session.finish(packet_id)
 
     def _replay_next(self, client: Client) -> bool:
-        """Sends or queues one retained message as it is now. False: no more."""
+        """Sends or queues the next retained messages as they are now. False: none now."""
+        queued: list[Outgoing] = []
+        if self._queueing:
+            return False
+        while (message := self._next_retained()) is not None:
+            if not message.qos:
+                self._publish(client, message, 0)
+                if not queued:
+                    return True
+                break
+            if not client.durable:
+                client.session.offer(message)
+                return True
+            queued.append(message)
+            if len(queued) >= self._around.settings.in_flight:
+                break
+        if queued:
+            self._queue(client, queued)
+        return False
+
+    def _queue(self, client: Client, messages: list[Outgoing]) -> None:
+        """Queues retained messages for a kept session: there when the journal has them."""
+        self._queueing = True
+        fact = Queued(
+            client.id,
+            [
+                (e.topic, e.payload, e.qos, e.properties, e.expires_at, e.subscription_ids)
+                for e in messages
+            ],
+        )
+
+        def then(stored: bool, _: bool) -> None:
+            self._queueing = False
+            if not stored:
+                client.drop("not stored")
+            self.continue_sending()
+
+        self._around.intake.record(fact, then)
+
+    def _next_retained(self) -> Outgoing | None:
         replay = self._replay
         while replay:
             topics, grant = replay[0]
             for topic in topics:
                 self._replaying -= 1
                 kept = self._around.router.retained.get(topic)
-                if kept is None:
-                    continue
-                # [MQTT-3.3.1-8] RETAIN is set for a new subscription only.
-                message = Outgoing(
-                    topic, kept.payload, min(grant.qos, kept.qos), True, kept.properties,
-                    kept.expires_at, grant.subscription_ids,
-                )  # fmt: skip
-                if message.qos:
-                    client.session.offer(message)
-                else:
-                    self._publish(client, message, 0)
-                return True
+                if kept is not None:
+                    # [MQTT-3.3.1-8] RETAIN is set for a new subscription only.
+                    return Outgoing(
+                        topic, kept.payload, min(grant.qos, kept.qos), True, kept.properties,
+                        kept.expires_at, grant.subscription_ids,
+                    )  # fmt: skip
             replay.popleft()
         self._replay = None
-        return False
+        return None

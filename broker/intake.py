@@ -1,78 +1,39 @@
 """What clients publish, from the loop turn it arrives in to the commit that lets its acks go.
 
-All PUBLISHes of one loop turn, over all connections, are one batch and one call of the sink.
+All PUBLISHes of one loop turn, over all connections, and the facts that sessions depend on, in
+their places between them, are one batch and one call of the sink.
 Batches settle in the order in which they were submitted, whatever order the sink finishes
 them in, so per client the order of the journal is the order to subscribers and of acks.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tocsin.broker.answers import Answers
+from tocsin.broker.batch import Batch, Pending, Receipt, Then
+from tocsin.broker.clients import Client
 from tocsin.broker.codec import PUBREC, ack, negative_ack
-from tocsin.broker.reasons import Reason
-from tocsin.broker.router import Router
-from tocsin.broker.session import Session
+from tocsin.broker.facts import Delivered, Expired, Fact, Left, Parted, Restarted, to_record
+from tocsin.broker.fold import Fold
 from tocsin.broker.stream import Hold, Outbox
+from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.message import Message
 
 if TYPE_CHECKING:
     from tocsin.broker.connection import Connection
 
-Sink = Callable[[list[Message], float], Awaitable[object]]
+Sink = Callable[[Sequence[Message | BrokerFact], float], Awaitable[object]]
+"""Records, and when they came → done when they are stored; an int: their place in the journal."""
+
+HOLD_ANYWAY = (Left, Expired, Parted, Delivered, Restarted)
+"""Facts that take effect also if they cannot be stored: what is lost with them costs a repeated
+delivery at QoS 1, or a session kept for longer."""
 
 # What a message costs in memory besides its bytes on the wire: the objects that hold it.
 MESSAGE_OVERHEAD_BYTES = 200
-
-
-class Receipt:
-    """A QoS 2 PUBLISH whose PUBREC is due once the message is stored.
-
-    `fresh` is False for a repeated one: the message itself is in an earlier batch. With a
-    `refused` the PUBREC says so; nothing is stored.
-    """
-
-    __slots__ = ("connection", "fresh", "packet_id", "refused", "session")
-
-    def __init__(
-        self,
-        connection: "Connection",
-        session: Session,
-        packet_id: int,
-        fresh: bool,
-        refused: Reason | None = None,
-    ) -> None:
-        self.connection = connection
-        self.session = session
-        self.packet_id = packet_id
-        self.fresh = fresh
-        self.refused = refused
-
-
-class Batch:
-    """The messages of one loop turn and what is owed for them. `stored` is None until known."""
-
-    __slots__ = ("acks", "at", "first_sequence", "messages", "receipts", "size", "stored", "wills")
-
-    def __init__(
-        self,
-        messages: list[Message],
-        first_sequence: int,
-        acks: list[tuple["Connection", bytes, int]],
-        receipts: list[Receipt],
-        wills: bool,
-        size: int,
-        at: float,
-    ) -> None:
-        self.messages = messages
-        self.first_sequence = first_sequence
-        self.acks = acks
-        self.receipts = receipts
-        self.wills = wills
-        self.size = size
-        self.at = at
-        self.stored: bool | None = None
+ANSWER_BYTES = 100
 
 
 class Intake:
@@ -86,20 +47,22 @@ class Intake:
         self,
         sink: Sink,
         clock: Callable[[], float],
-        router: Router,
+        fold: Fold,
         outbox: Outbox,
         uncommitted_bytes: int,
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._sink = sink
         self._clock = clock
-        self._router = router
+        self._fold = fold
+        self._router = fold.router
         self._outbox = outbox
         self._limit = uncommitted_bytes
         self._on_failure = on_failure
         self._scheduled = False
         self._settling = False
-        self._failing = False
+        self.failing = False
+        """The sink could not store the newest batch it is done with."""
         self._resting: list[Connection] = []
         self._routed = 0
         self._size = 0
@@ -108,6 +71,8 @@ class Intake:
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
         self.messages: list[Message] = []
+        self.answers = Answers()
+        self._facts: list[Pending] = []
         self.acking: list[Connection] = []
         self.receipts: list[Receipt] = []
         self.publishers: set[Connection] = set()
@@ -126,6 +91,43 @@ class Intake:
         self.messages.append(will)
         self._wills = True
         self.gathered(1, len(will.payload))
+
+    def record(
+        self,
+        fact: Fact,
+        then: Then | None = None,
+        *,
+        guest: Client | None = None,
+        applied: bool = False,
+    ) -> None:
+        """Puts a fact behind what gathered. In its turn, when it is stored, it is applied.
+
+        `then` is called after that, or when it is known that it is not stored.
+        """
+        if self.answers:
+            # They were before it.
+            self.answers.flush(self._record_answers)
+        record = to_record(fact)
+        place = len(self.messages)
+        self._facts.append(Pending(place, fact, record, then, guest, applied))
+        self.gathered(1, len(record.body))
+
+    def after(self, then: Then) -> None:
+        """Calls `then` when all that gathered so far is stored, or is known not to be."""
+        if self.answers:
+            self.answers.flush(self._record_answers)
+        if not (self.messages or self._facts or self._pending):
+            then(True, False)
+            return
+        self._facts.append(Pending(len(self.messages), None, None, then, None, True))
+        self._schedule()
+
+    def _record_answers(self, fact: Fact, then: Callable[[bool], None] | None) -> None:
+        self.record(fact, None if then is None else lambda stored, _: then(stored))
+
+    def answered(self) -> None:
+        """Something was added to `answers`."""
+        self.gathered(0, ANSWER_BYTES)
 
     def gathered(self, messages: int, wire_bytes: int) -> None:
         """Messages or acks due were added: they leave at the end of this loop turn."""
@@ -178,12 +180,16 @@ class Intake:
     def submit(self) -> None:
         """Hands what gathered to the sink: at the end of a turn, and before a connection ends."""
         self.route_gathered()
+        if self.answers:
+            self.answers.flush(self._record_answers)
         messages = self.messages
-        if not (messages or self.acking or self.receipts):
+        if not (messages or self.acking or self.receipts or self._facts):
             return
         acks = [(connection, *connection.take_acks()) for connection in self.acking]
         at = self._clock()
-        batch = Batch(messages, self.sequence, acks, self.receipts, self._wills, self._size, at)
+        batch = Batch(
+            messages, self.sequence, acks, self.receipts, self._facts, self._wills, self._size, at
+        )
         self.sequence += len(messages)
         self._routed = 0
         self._size = 0
@@ -193,12 +199,16 @@ class Intake:
         self.receipts = []
         self._pending.append(batch)
         self._idle.clear()
-        if not messages:
+        records: Sequence[Message | BrokerFact] = messages
+        if self._facts:
+            self._facts = []
+            records = batch.records()
+        if not records:
             batch.stored = True
             self._settle()
             return
         try:
-            stored = self._sink(messages, at)
+            stored = self._sink(records, at)
             future: asyncio.Future[object] = asyncio.ensure_future(stored)
         except Exception as error:
             self._fail(batch, error)
@@ -213,7 +223,9 @@ class Intake:
         error = asyncio.CancelledError() if future.cancelled() else future.exception()
         if error is None:
             batch.stored = True
-            self._failing = False
+            position = future.result()
+            batch.position = position if isinstance(position, int) else 0
+            self.failing = False
         else:
             self._fail(batch, error)
         self._settle()
@@ -222,8 +234,8 @@ class Intake:
     def _fail(self, batch: Batch, error: BaseException) -> None:
         batch.stored = False
         self.not_stored += len(batch.messages)
-        if not self._failing:
-            self._failing = True
+        if not self.failing:
+            self.failing = True
             self._on_failure(error)
 
     def _settle(self) -> None:
@@ -251,31 +263,55 @@ class Intake:
 
     def _release(self, batch: Batch) -> None:
         """The batch is stored: subscribers get their messages, publishers their acks."""
-        if batch.acks or batch.receipts or batch.wills:
-            route = self._router.route
-            for sequence, message in enumerate(batch.messages, batch.first_sequence):
-                if message.qos:
-                    if message.retain:
-                        self._retain(message, sequence, batch.at)
-                    route(message, batch.at)
+        if batch.facts:
+            taken = 0
+            for pending in batch.facts:
+                self._hand_out(batch, taken, pending.before)
+                taken = pending.before
+                self._apply(pending, batch.at, stored=True)
+            self._hand_out(batch, taken, len(batch.messages))
+        elif batch.acks or batch.receipts or batch.wills:
+            self._hand_out(batch, 0, len(batch.messages))
+        facts = sum(each.fact is not None for each in batch.facts) if batch.facts else 0
+        self._fold.passed(batch.position, len(batch.messages) + facts, batch.at)
         for connection, acks, count in batch.acks:
             connection.unacked -= count
             if not connection.closed:
                 connection.send(acks)
         for receipt in batch.receipts:
             if receipt.fresh:
-                receipt.session.commit(receipt.packet_id)
+                receipt.session.keep(receipt.packet_id)
             if receipt.connection.closed:
                 continue
             if receipt.refused is not None:
                 receipt.connection.send(negative_ack(PUBREC, receipt.packet_id, receipt.refused))
-            elif receipt.session.is_committed(receipt.packet_id):
+            elif receipt.session.is_kept(receipt.packet_id):
                 receipt.connection.send(ack(PUBREC, receipt.packet_id))
             else:
                 receipt.connection.not_stored()
 
+    def _hand_out(self, batch: Batch, start: int, end: int) -> None:
+        take = self._fold.take
+        sequence = batch.first_sequence + start
+        for message in batch.messages[start:end]:
+            if message.qos:
+                if message.retain:
+                    self._retain(message, sequence, batch.at)
+                take(message, batch.at)
+            sequence += 1
+
+    def _apply(self, pending: Pending, at: float, *, stored: bool) -> None:
+        result = False
+        fact = pending.fact
+        if fact is not None and not pending.applied and (stored or isinstance(fact, HOLD_ANYWAY)):
+            result = self._fold.apply(fact, at, pending.guest)
+        if pending.then is not None:
+            pending.then(stored, result)
+
     def _refuse(self, batch: Batch) -> None:
         """The batch is not stored: no ack leaves, and who waits for one shall try again."""
+        for pending in batch.facts:
+            self._apply(pending, batch.at, stored=False)
         for receipt in batch.receipts:
             if receipt.fresh:
                 receipt.session.forget(receipt.packet_id)

@@ -21,6 +21,8 @@ class Retained(msgspec.Struct, frozen=True, gc=False):
     sequence: int
     properties: bytes | None = None
     expires_at: float | None = None
+    ours: bool = False
+    """The server's own: made anew at each start."""
 
     @property
     def size(self) -> int:
@@ -56,6 +58,9 @@ class RetainedMessages:
 
     def __len__(self) -> int:
         return len(self._by_topic)
+
+    def __iter__(self) -> Iterator[Retained]:
+        return iter(self._by_topic.values())
 
     def get(self, topic: str) -> Retained | None:
         return self._by_topic.get(topic)

@@ -1,6 +1,6 @@
 """From a message to those who subscribed to its topic, and what is retained for later ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from tocsin.broker.clients import Client
 from tocsin.broker.codec import publish_head
@@ -50,10 +50,28 @@ class Router:
 
     def _route_special(self, message: Message, match: Match[Client], at: float | None) -> None:
         """Delivers to subscribers of MQTT 5, and to one member of each group."""
+        due = ((client, own if client.id == message.client else grant)
+               for client, grant, own in match.others)  # fmt: skip
+        self._deliver(message, due, at)
+        self._deliver(message, self._turns(message, match), at)
+
+    def _turns(self, message: Message, match: Match[Client]) -> Iterator[tuple[Client, Grant]]:
+        for group in match.groups:
+            yield group.next(_is_online, passing=not message.qos)
+
+    def _deliver(
+        self,
+        message: Message,
+        due: Iterable[tuple[Client, Grant | None]],
+        at: float | None,
+        *,
+        loose: bool = False,
+    ) -> None:
         expires_at = self._expires_at(message, at)
         made: dict[tuple[int, bool, tuple[int, ...]], Outgoing] = {}
-
-        def deliver(client: Client, grant: Grant) -> None:
+        for client, grant in due:
+            if grant is None:
+                continue
             qos = min(grant.qos, message.qos)
             # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
             retain = message.retain and grant.retain_as_published
@@ -65,16 +83,33 @@ class Router:
                     grant.subscription_ids,
                 )  # fmt: skip
             if qos:
-                client.deliver(outgoing)
+                client.deliver(outgoing, loose=loose)
             else:
                 client.deliver_now(outgoing)
 
-        for client, grant, own in match.others:
-            due = own if client.id == message.client else grant
-            if due is not None:
-                deliver(client, due)
-        for group in match.groups:
-            deliver(*group.next(_is_connected))
+    # -- the server's own messages -----------------------------------------------------------
+
+    def is_kept_for(self, topic: str) -> bool:
+        """A session in the journal may get a message of that topic, or a group's turn moves."""
+        match = self.subscriptions.match(topic)
+        return bool(match.groups) or any(client.durable for client, _ in _subscribers(match))
+
+    def say(
+        self, message: Message, *, kept: bool, at: float | None = None, loose: bool = False
+    ) -> None:
+        """Delivers to sessions that are in the journal, and groups, or (not `kept`) to the rest.
+
+        `loose`: the journal does not have the message.
+        """
+        match = self.subscriptions.match(message.topic)
+        self._deliver(
+            message,
+            (each for each in _subscribers(match) if each[0].durable is kept),
+            at,
+            loose=loose,
+        )
+        if kept:
+            self._deliver(message, self._turns(message, match), at, loose=loose)
 
     def _expires_at(self, message: Message, at: float | None) -> float | None:
         expiry_s = expiry_of(message.properties)
@@ -83,7 +118,7 @@ class Router:
     def retain(
         self, message: Message, sequence: int, at: float | None = None, *, bounded: bool = True
     ) -> bool:
-        """Keeps the message for later subscribers. False: no room."""
+        """Keeps the message for later subscribers. False: no room. Not `bounded`: the server's."""
         kept = Retained(
             message.topic,
             message.payload,
@@ -91,6 +126,7 @@ class Router:
             sequence,
             message.properties,
             self._expires_at(message, at),
+            ours=not bounded,
         )
         return self.retained.put(kept, bounded=bounded)
 
@@ -99,5 +135,13 @@ class Router:
         self.retained.expire(self._clock())
 
 
-def _is_connected(client: Client) -> bool:
-    return client.connection is not None
+def _is_online(client: Client) -> bool:
+    return client.online
+
+
+def _subscribers(match: Match[Client]) -> Iterator[tuple[Client, Grant]]:
+    """All but the groups; for the server's messages none is a subscriber's own."""
+    for client, qos in match.plain:
+        yield client, Grant(qos)
+    for client, grant, _ in match.others:
+        yield client, grant

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 from tocsin.broker.listener import Listener
+from tocsin.broker.outbound import FIRST_LOOSE_ID
 
 KIB = 1024
 MIB = 1024 * 1024
@@ -117,6 +118,11 @@ class Settings:
     publishing sockets are not read until it is under half: TCP holds devices back, not our memory.
     About a second of full load."""
 
+    will_grace_s: float = 30.0
+    """After a start, how long the will of a client that was connected before waits for its return
+    (seconds), if its own delay is not longer. Devices are back within seconds: 10,000 of them are
+    not told to be gone because the server was."""
+
     linger_s: float = 5.0
     """How long a closed connection may take to accept its last bytes (seconds) before it is cut.
     Otherwise a peer that stopped reading would hold the socket for ever."""
@@ -149,3 +155,8 @@ class Settings:
         for name in ("in_flight", "unreleased", "topic_aliases", "keepalive_max_s"):
             if getattr(self, name) > 65_535:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at most 65535")
+        if self.queued_messages + self.in_flight >= FIRST_LOOSE_ID:
+            raise ValueError(
+                f"queued_messages is {self.queued_messages}, in_flight {self.in_flight}; "
+                f"expected less than {FIRST_LOOSE_ID} together: each message has a packet id"
+            )

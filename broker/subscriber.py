@@ -4,6 +4,7 @@ from tocsin.broker.access import Permit
 from tocsin.broker.clients import Client
 from tocsin.broker.codec import encode
 from tocsin.broker.delivery import Delivery
+from tocsin.broker.facts import Subscribed, Unsubscribed
 from tocsin.broker.packets import (
     LEVEL_5,
     LEVEL_311,
@@ -23,16 +24,21 @@ from tocsin.broker.subscriptions import Grant
 from tocsin.broker.surroundings import Surroundings
 from tocsin.broker.topics import is_shared, split_shared
 
+_Granted = tuple[str, Grant, bool]
+"""Filter, what was granted, whether its retained messages are wanted."""
+
 
 class Subscriber(Delivery):
     """Owns what the client is permitted, and how much it wants to be told of refusals."""
 
-    __slots__ = ("_permit", "_tells_reasons")
+    __slots__ = ("_asked", "_permit", "_tells_reasons")
 
     def __init__(self, around: Surroundings) -> None:
         super().__init__(around)
         self._permit: Permit | None = None
         self._tells_reasons = False
+        # Filters on their way to the journal.
+        self._asked: set[str] = set()
 
     @property
     def level(self) -> int:
@@ -58,16 +64,19 @@ class Subscriber(Delivery):
         return Properties(reason_string=text)
 
     def subscribe(self, packet: Subscribe) -> None:
+        """Decides on each filter now. What the journal keeps takes effect when it is there."""
         client = self.opened()
         around = self._around
         around.intake.route_gathered()
-        subscriptions = client.session.subscriptions
+        present = client.session.subscriptions
+        granted: list[_Granted] = []
+        asked: dict[str, Grant] = {}
+        fresh: set[str] = set()
         codes: list[int] = []
-        replays: list[tuple[list[str], Grant]] = []
         refusals: list[str] = []
         unread = self._replaying
         for topic_filter, options in packet.filters:
-            refusal = self._why_not(client, topic_filter, unread)
+            refusal = self._why_not(client, topic_filter, unread, fresh)
             if refusal is not None:
                 reason, why = refusal
                 around.refusals.add(why, self.address, client.id)
@@ -83,17 +92,58 @@ class Subscriber(Delivery):
                 bool(options & RETAIN_AS_PUBLISHED),
                 packet.properties.subscription_ids,
             )
-            retained: list[str] = []
-            if self._wants_retained(options, topic_filter, new=topic_filter not in subscriptions):
-                retained = [each.topic for each in around.router.retained.match(topic_filter)]
-            around.router.subscriptions.add(topic_filter, client, grant)
-            subscriptions[topic_filter] = grant
+            new = topic_filter not in present and topic_filter not in asked
+            wants = self._wants_retained(options, topic_filter, new=new)
+            if new:
+                fresh.add(topic_filter)
+            if wants:
+                unread += len(around.router.retained.match(topic_filter))
+            granted.append((topic_filter, grant, wants))
+            asked[topic_filter] = grant
             codes.append(grant.qos)
-            replays.append((retained, grant))
-            unread += len(retained)
-        answer = Suback(packet.packet_id, tuple(codes), self.explained("; ".join(refusals)))
-        self.send(encode(answer, self.level))  # [MQTT-3.8.4-5]
-        self.replay(replays)
+        explained = self.explained("; ".join(refusals))
+        kept = [
+            (topic_filter, grant)
+            for topic_filter, grant in asked.items()
+            if (client.durable or is_shared(topic_filter))
+            and (present.get(topic_filter) != grant or topic_filter in self._asked)
+        ]
+
+        def take_effect(stored: bool, _: bool) -> None:
+            refused = {topic_filter for topic_filter, _ in kept} if not stored else set[str]()
+            self._asked.difference_update(topic_filter for topic_filter, _ in kept)
+            if self.closed:
+                return
+            effective = [each for each in granted if each[0] not in refused]
+            replays = self._grant(client, effective)
+            failed = Reason.IMPLEMENTATION_SPECIFIC_ERROR if self.five else SUBSCRIBE_REFUSED
+            told = [
+                failed if topic_filter in refused else code
+                for (topic_filter, _), code in zip(packet.filters, codes, strict=True)
+            ]
+            answer = Suback(packet.packet_id, tuple(told), explained)
+            self.send(encode(answer, self.level))  # [MQTT-3.8.4-5]
+            self.replay(replays)
+
+        if not kept:
+            take_effect(True, False)
+            return
+        self._asked.update(topic_filter for topic_filter, _ in kept)
+        client.guest = not client.durable
+        fact = Subscribed(client.id, kept, client.guest)
+        around.intake.record(fact, take_effect, guest=client if client.guest else None)
+
+    def _grant(self, client: Client, granted: list[_Granted]) -> list[tuple[list[str], Grant]]:
+        """Subscribes; gives the topics whose retained message is due for each filter."""
+        around = self._around
+        replays: list[tuple[list[str], Grant]] = []
+        for topic_filter, grant, wants in granted:
+            # What is wanted is looked up before the filter counts, and counts but once.
+            due = around.router.retained.match(topic_filter) if wants else []
+            if client.session.subscriptions.get(topic_filter) != grant:
+                around.clients.subscribe(client, topic_filter, grant)
+            replays.append(([each.topic for each in due], grant))
+        return replays
 
     @staticmethod
     def _wants_retained(options: int, topic_filter: str, *, new: bool) -> bool:
@@ -102,8 +152,13 @@ class Subscriber(Delivery):
             return False
         return new or not options & RETAIN_IF_NEW
 
-    def _why_not(self, client: Client, topic_filter: str, unread: int) -> tuple[Reason, str] | None:
-        """Why the client may not subscribe to this; None when it may."""
+    def _why_not(
+        self, client: Client, topic_filter: str, unread: int, fresh: set[str]
+    ) -> tuple[Reason, str] | None:
+        """Why the client may not subscribe to this; None when it may.
+
+        `fresh`: new filters that were granted before it in the same packet.
+        """
         settings = self._around.settings
         shown = topic_filter[:64]
         inner = topic_filter
@@ -122,7 +177,12 @@ class Subscriber(Delivery):
             why = f"filter too long: {shown!r}; expected at most {limit} levels"
             return Reason.TOPIC_FILTER_INVALID, why
         present = client.session.subscriptions
-        if topic_filter not in present and len(present) >= settings.subscriptions:
+        if (
+            topic_filter not in present
+            and topic_filter not in fresh
+            and topic_filter not in self._asked
+            and len(present) + len(fresh) + len(self._asked) >= settings.subscriptions
+        ):
             why = f"too many subscriptions: expected at most {settings.subscriptions}"
             return Reason.QUOTA_EXCEEDED, why
         if unread >= settings.retained_replay:
@@ -132,13 +192,34 @@ class Subscriber(Delivery):
 
     def unsubscribe(self, packet: Unsubscribe) -> None:
         client = self.opened()
-        self._around.intake.route_gathered()
-        codes: list[int] = []
-        for topic_filter in packet.filters:
-            if client.session.subscriptions.pop(topic_filter, None) is None:
-                codes.append(Reason.NO_SUBSCRIPTION_EXISTED)
-            else:
-                self._around.router.subscriptions.remove(topic_filter, client)
-                codes.append(Reason.SUCCESS)
-        # [MQTT-3.10.4-5] also if there was none
-        self.send(encode(Unsuback(packet.packet_id, tuple(codes)), self.level))
+        around = self._around
+        around.intake.route_gathered()
+        present = client.session.subscriptions
+        kept = [
+            each
+            for each in packet.filters
+            if (each in present or each in self._asked) and (client.durable or is_shared(each))
+        ]
+
+        def take_effect(stored: bool, _: bool) -> None:
+            if self.closed:
+                return
+            if not stored:
+                self.not_stored()
+                return
+            codes: list[int] = []
+            for each in packet.filters:
+                found = each in kept or around.clients.unsubscribe(client, each)
+                codes.append(Reason.SUCCESS if found else Reason.NO_SUBSCRIPTION_EXISTED)
+            # [MQTT-3.10.4-5] also if there was none
+            self.send(encode(Unsuback(packet.packet_id, tuple(codes)), self.level))
+
+        if kept:
+            fact = Unsubscribed(client.id, kept, not client.durable)
+            around.intake.record(fact, take_effect)
+        else:
+            take_effect(True, False)
+
+    def not_stored(self) -> None:
+        """What the client waits for an answer to could not be stored."""
+        raise NotImplementedError

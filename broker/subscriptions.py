@@ -1,6 +1,6 @@
 """Who gets a topic: exact filters in a dict, wildcard filters in a trie, answers remembered."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 import msgspec
@@ -10,7 +10,7 @@ from tocsin.broker.topics import has_wildcard, is_shared, split_shared
 S = TypeVar("S", bound=Hashable)
 
 
-class Grant(msgspec.Struct, frozen=True, gc=False):
+class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a subscription was granted. All but `qos` is MQTT 5's (3.8.3.1, 3.8.2.1.2)."""
 
     qos: int
@@ -23,12 +23,17 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
 
 
 class Group(Generic[S]):
-    """Owns the members of one shared subscription, in the order of their turns."""
+    """Owns the members of one shared subscription, in the order of their turns.
 
-    __slots__ = ("_turns",)
+    Messages of QoS 0 are handed out before they are in the journal, so their turns are others:
+    those of QoS 1 and 2 follow from the order of the journal alone.
+    """
+
+    __slots__ = ("_passing", "_turns")
 
     def __init__(self) -> None:
         self._turns: dict[S, Grant] = {}
+        self._passing: dict[S, None] = {}
 
     def __len__(self) -> int:
         return len(self._turns)
@@ -36,19 +41,34 @@ class Group(Generic[S]):
     def __contains__(self, member: S) -> bool:
         return member in self._turns
 
+    def __iter__(self) -> Iterator[S]:
+        """The members, whose turn comes first first."""
+        return iter(self._turns)
+
     def join(self, member: S, grant: Grant) -> None:
         self._turns[member] = grant
+        self._passing[member] = None
 
     def leave(self, member: S) -> bool:
+        self._passing.pop(member, None)
         return self._turns.pop(member, None) is not None
 
-    def next(self, here: Callable[[S], bool]) -> tuple[S, Grant]:
-        """Whose turn it is: the first who is `here`, else the first; it goes to the end."""
-        member = next(filter(here, self._turns), None)
+    def next(self, here: Callable[[S], bool], *, passing: bool) -> tuple[S, Grant]:
+        """Whose turn it is: the first who is `here`, else the first; it goes to the end.
+
+        `passing`: for a message that no order in the journal depends on.
+        """
+        turns = self._passing if passing else self._turns
+        member = next(filter(here, turns), None)
         if member is None:
-            member = next(iter(self._turns))
-        grant = self._turns.pop(member)
-        self._turns[member] = grant
+            member = next(iter(turns))
+        grant = self._turns[member]
+        if passing:
+            del self._passing[member]
+            self._passing[member] = None
+        else:
+            del self._turns[member]
+            self._turns[member] = grant
         return member, grant
 
 
@@ -104,18 +124,20 @@ class Subscriptions(Generic[S]):
         self._answers: dict[str, Match[S]] = {}
         self._remembered = remembered
         self._size = 0
+        self.shared: dict[str, Group[S]] = {}
+        """Groups by their whole filter, `$share/group/…`."""
 
     def __len__(self) -> int:
         """Subscriptions, wildcard, exact and shared."""
         return self._size
 
-    def add(self, topic_filter: str, subscriber: S, grant: Grant) -> None:
+    def add(self, whole_filter: str, subscriber: S, grant: Grant) -> None:
         """Subscribes, or changes the grant of a subscription that is there [MQTT-3.8.4-3].
 
         Raises ValueError for a shared filter that is cut off.
         """
-        group_name, inner = split_shared(topic_filter) if is_shared(topic_filter) else ("", "")
-        topic_filter = inner or topic_filter
+        group_name, inner = split_shared(whole_filter) if is_shared(whole_filter) else ("", "")
+        topic_filter = inner or whole_filter
         if has_wildcard(topic_filter):
             node = self._root
             for level in topic_filter.split("/"):
@@ -133,16 +155,24 @@ class Subscriptions(Generic[S]):
             if node.groups is None:
                 node.groups = {}
             group = node.groups.setdefault(group_name, Group())
+            self.shared[whole_filter] = group
             self._size += subscriber not in group
             group.join(subscriber, grant)
         else:
             self._size += subscriber not in node.subscribers
             node.subscribers[subscriber] = grant
 
-    def remove(self, topic_filter: str, subscriber: S) -> bool:
+    def remove(self, whole_filter: str, subscriber: S) -> bool:
         """Ends a subscription. False: there was none."""
-        group_name, inner = split_shared(topic_filter) if is_shared(topic_filter) else ("", "")
-        topic_filter = inner or topic_filter
+        removed = self._remove(whole_filter, subscriber)
+        group = self.shared.get(whole_filter)
+        if group is not None and not group:
+            del self.shared[whole_filter]
+        return removed
+
+    def _remove(self, whole_filter: str, subscriber: S) -> bool:
+        group_name, inner = split_shared(whole_filter) if is_shared(whole_filter) else ("", "")
+        topic_filter = inner or whole_filter
         if not has_wildcard(topic_filter):
             node = self._exact.get(topic_filter)
             if node is None or not _leave(node, group_name, subscriber):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tocsin.broker.access import AccessControl
+from tocsin.broker.clients import Clients
 from tocsin.broker.deadlines import Deadlines
 from tocsin.broker.door import Door
 from tocsin.broker.intake import Intake
@@ -34,6 +35,7 @@ class Surroundings:
     outbox: Outbox
     intake: Intake
     router: Router
+    clients: Clients
     refusals: Refusals
     door: Door
     deadlines: Deadlines["Closing"]

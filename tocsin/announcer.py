@@ -29,11 +29,15 @@ class Announcer:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, alerts: list[Alert], presence: list[Presence]) -> None:
-        """Say how things stand, then the heartbeat every 10 s."""
+        """Say how things stand, then the heartbeat every 10 s.
+
+        A session that was there before hears of open alerts again, perhaps for the second time;
+        of presence only what changes.
+        """
         for alert in alerts:
             self._announce_alert(alert)
         for device in presence:
-            self._announce_presence(device)
+            self._announce_presence(device, told=False)
         self._beat()
 
     def stop(self) -> None:
@@ -48,11 +52,13 @@ class Announcer:
 
     def _announce_alert(self, alert: Alert) -> None:
         topic = f"tocsin/alerts/{alert.subject}/{alert.rule}"
-        self._publish(topic, msgspec.json.encode(view_alert(alert)), qos=1, retain=True)
+        payload = msgspec.json.encode(view_alert(alert))
+        self._publish(topic, payload, qos=1, retain=True, durable=alert.durable)
 
-    def _announce_presence(self, device: Presence) -> None:
+    def _announce_presence(self, device: Presence, *, told: bool = True) -> None:
         topic = f"tocsin/presence/{device.device}"
-        self._publish(topic, msgspec.json.encode(view_presence(device)), qos=1, retain=True)
+        payload = msgspec.json.encode(view_presence(device))
+        self._publish(topic, payload, qos=1, retain=True, told=told)
 
     def _beat(self) -> None:
         beat = {"at": rfc3339(self._clock()), "version": self._version, "every_s": HEARTBEAT_S}

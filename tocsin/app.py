@@ -1,7 +1,7 @@
 """The composition root: starts all parts, joins them, stops them in order.
 
 devices ──> broker ──sink──> engine (journal ∥ pipeline) ──on_outcome───> dashboard ──> browsers
-              ^                                     └─────on_committed──> announcer
+              ^   └ fold <──companion──┘            └─────on_committed──> announcer
               └────────────────── publish ──────────────────────────────────┘
 """
 
@@ -19,6 +19,7 @@ from tocsin.addresses import Address, listen
 from tocsin.announcer import Announcer
 from tocsin.broker.access import AccessControl
 from tocsin.broker.broker import Broker
+from tocsin.broker.fold import Fold
 from tocsin.broker.listener import Listener
 from tocsin.broker.listeners import ListenError
 from tocsin.broker.login import Login
@@ -30,6 +31,7 @@ from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.storage.credentials import CredentialStore
 from tocsin.devices.storage.database import Database, DatabaseError
+from tocsin.ingest.companion import Companion
 from tocsin.ingest.engine import Engine
 from tocsin.ingest.facts import Connected, Disconnected, Refused
 from tocsin.ingest.rules.rule import Rule
@@ -107,6 +109,8 @@ class App:
             history=settings.history,
         )
         self._undo.append(self.engine.stop)
+        fold = Fold(settings.broker, lambda: self.engine.clock.now())
+        self.engine.accompany(Companion(fold.replay, _later(fold.snapshot), fold.restore))
         await self.engine.start(__version__, self._rules, self._rule_files)
 
         self.broker = Broker(
@@ -119,7 +123,9 @@ class App:
             access=AccessControl(),
             version=__version__,
             check_request=request_check(settings.dashboard.hosts),
+            fold=fold,
         )
+        self.engine.accompany(Companion(fold.replay, self.broker.snapshot, fold.restore))
         announcer = Announcer(self.broker.publish, self.engine.clock.now, __version__)
         self.engine.on_committed.append(announcer.announce)
         pipeline = self.engine.pipeline
@@ -194,6 +200,13 @@ class App:
 
     def _on_refusal(self, message: Message, reason: str, at: float) -> None:
         self.engine.record(Refused(message, reason))
+
+
+def _later(call: Callable[[], bytes]) -> Callable[[], Awaitable[bytes]]:
+    async def run() -> bytes:
+        return call()
+
+    return run
 
 
 def _soon(call: Callable[[], None]) -> Callable[[], Awaitable[None]]:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -23,6 +23,7 @@ from tocsin.broker.packets import (
     Will,
 )
 from tocsin.broker.properties import NO_PROPERTIES, Properties
+from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.credentials import ANONYMOUS, Identity
 from tocsin.devices.message import Message
 
@@ -36,6 +37,8 @@ class Sink:
 
     def __init__(self) -> None:
         self.batches: list[list[Message]] = []
+        """The messages of each call that had some."""
+        self.facts: list[BrokerFact] = []
         self.waiting: list[asyncio.Future[None]] = []
         self.held = False
         self.error: Exception | None = None
@@ -43,10 +46,13 @@ class Sink:
         self.order: list[str] = []
         """Payloads, and what the broker tells of connections, in the order they came."""
 
-    def __call__(self, messages: list[Message], at: float) -> asyncio.Future[None]:
+    def __call__(self, records: Sequence[Message | BrokerFact], at: float) -> asyncio.Future[None]:
         if self.error is not None:
             raise self.error
-        self.batches.append(list(messages))
+        messages = [each for each in records if isinstance(each, Message)]
+        self.facts += [each for each in records if isinstance(each, BrokerFact)]
+        if messages:
+            self.batches.append(messages)
         self.order += [message.payload.decode(errors="replace") for message in messages]
         future = asyncio.get_running_loop().create_future()
         if self.held:

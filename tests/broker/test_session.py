@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tocsin.broker.codec import decode
+from tocsin.broker.outbound import FIRST_LOOSE_ID, Answer
 from tocsin.broker.outgoing import Outgoing
 from tocsin.broker.packets import Packet, Publish, Pubrel
 from tocsin.broker.session import Arrival, Session
@@ -30,14 +31,37 @@ def sent(machine: Session) -> list[tuple[int, bytes]]:
 
 
 def resumed(machine: Session) -> list[Packet]:
-    packets: list[Packet] = []
-    for packet_id, due in machine.resume():
-        if due is None:
-            packets.append(Pubrel(packet_id))
-        else:
-            wire = b"".join(due.packet(packet_id, dup=True))
-            packets.append(decode(wire[0], wire[2:]))
+    """What a new connection gets: PUBRELs, then what was sent before, as far as the window goes."""
+    packets: list[Packet] = [Pubrel(packet_id) for packet_id in machine.resume()]
+    while (due := machine.sendable()) is not None:
+        packet_id, outgoing, dup = due
+        wire = b"".join(outgoing.packet(packet_id, dup))
+        packets.append(decode(wire[0], wire[2:]))
     return packets
+
+
+def acknowledge(machine: Session, packet_id: int) -> bool:
+    """PUBACK came, and the journal has it."""
+    known = machine.acknowledge(packet_id)
+    if known:
+        machine.finish(packet_id)
+    return known
+
+
+def receive(machine: Session, packet_id: int) -> bool:
+    """PUBREC came, and the journal has it."""
+    answer = machine.received(packet_id)
+    if answer is Answer.NEW:
+        machine.release_due(packet_id)
+    return answer is not Answer.UNKNOWN
+
+
+def complete(machine: Session, packet_id: int) -> bool:
+    """PUBCOMP came, and the journal has it."""
+    known = machine.complete(packet_id)
+    if known:
+        machine.finish(packet_id)
+    return known
 
 
 def test_messages_leave_in_order_as_far_as_the_window_allows() -> None:
@@ -45,7 +69,7 @@ def test_messages_leave_in_order_as_far_as_the_window_allows() -> None:
     for payload in (b"a", b"b", b"c", b"d"):
         assert machine.offer(message(payload))
     assert sent(machine) == [(1, b"a"), (2, b"b")]
-    assert machine.acknowledge(1)
+    assert acknowledge(machine, 1)
     assert sent(machine) == [(3, b"c")]
     assert (machine.waiting, machine.in_flight) == (1, 2)
 
@@ -55,16 +79,69 @@ def test_an_ack_counts_once_and_for_its_qos_only() -> None:
     machine.offer(message(b"one", 1))
     machine.offer(message(b"two", 2))
     sent(machine)
-    assert not machine.acknowledge(2), "PUBACK for a QoS 2 message"
-    assert not machine.received(1), "PUBREC for a QoS 1 message"
-    assert not machine.complete(2), "PUBCOMP before PUBREC"
-    assert machine.acknowledge(1)
-    assert not machine.acknowledge(1)
-    assert machine.received(2)
-    assert machine.received(2), "a repeated PUBREC is answered again"
-    assert machine.complete(2)
-    assert not machine.received(2)
+    assert not acknowledge(machine, 2), "PUBACK for a QoS 2 message"
+    assert not receive(machine, 1), "PUBREC for a QoS 1 message"
+    assert not complete(machine, 2), "PUBCOMP before PUBREC"
+    assert acknowledge(machine, 1)
+    assert not acknowledge(machine, 1)
+    assert receive(machine, 2)
+    assert receive(machine, 2), "a repeated PUBREC is answered again"
+    assert complete(machine, 2)
+    assert not receive(machine, 2)
     assert machine.in_flight == 0
+
+
+def test_until_the_journal_has_an_answer_its_id_is_taken_and_nothing_comes_again() -> None:
+    machine = session(in_flight=2)
+    for payload, qos in ((b"a", 1), (b"b", 2), (b"c", 1)):
+        machine.offer(message(payload, qos))
+    assert sent(machine) == [(1, b"a"), (2, b"b")]
+    assert machine.acknowledge(1)
+    assert machine.received(2) is Answer.NEW
+    assert machine.received(2) is Answer.PENDING, "PUBREL leaves once, when the journal has it"
+    assert sent(machine) == [(3, b"c")], "the window is open at once"
+    assert resumed(machine) == [Publish("t", b"c", 1, dup=True, packet_id=3)]
+    machine.unanswer(2)
+    machine.finish(1)
+    assert resumed(machine) == [
+        Publish("t", b"b", 2, dup=True, packet_id=2),
+        Publish("t", b"c", 1, dup=True, packet_id=3),
+    ]
+
+
+def test_after_a_crash_what_may_have_been_sent_goes_out_with_dup_and_is_never_dropped() -> None:
+    machine = session(in_flight=2, queued=2)
+    for payload in (b"a", b"b", b"c", b"d"):
+        machine.offer(message(payload), bounded=False)
+    assert sent(machine) == [(1, b"a"), (2, b"b")]
+    assert machine.last_sent == 2
+    again = session(in_flight=2, queued=2)
+    again.load(*machine.state())
+    again.left(machine.last_sent)
+    assert again.drop_oldest(), "it was not sent"
+    assert resumed(again) == [
+        Publish("t", b"a", 1, dup=True, packet_id=1),
+        Publish("t", b"b", 1, dup=True, packet_id=2),
+    ]
+    crashed = session(in_flight=5, queued=2)
+    crashed.load(*machine.state())
+    crashed.left(None)
+    assert not crashed.drop_oldest()
+    assert [(p.packet_id, p.dup) for p in resumed(crashed) if isinstance(p, Publish)] == [
+        (1, True), (2, True), (3, True), (4, True),
+    ]  # fmt: skip
+    assert crashed.offer(message(b"e"))
+    assert sent(crashed) == [(5, b"e")], "the next id is the one it would have been"
+
+
+def test_what_the_journal_does_not_have_shifts_no_id_and_is_not_in_the_state() -> None:
+    machine = session(in_flight=9)
+    machine.offer(message(b"a"))
+    machine.offer(message(b"loose"), loose=True)
+    machine.offer(message(b"b"))
+    assert sent(machine) == [(1, b"a"), (FIRST_LOOSE_ID, b"loose"), (2, b"b")]
+    assert [packet_id for packet_id, _ in machine.state()[2]] == [1, 2]
+    assert machine.last_sent == 2
 
 
 def test_the_queue_is_bounded_by_count_and_by_bytes() -> None:
@@ -88,8 +165,8 @@ def test_resume_sends_releases_first_and_the_rest_again_in_order() -> None:
     for payload, qos in ((b"a", 1), (b"b", 2), (b"c", 1), (b"d", 2)):
         machine.offer(message(payload, qos))
     sent(machine)
-    machine.received(2)
-    machine.acknowledge(1)
+    receive(machine, 2)
+    acknowledge(machine, 1)
     assert resumed(machine) == [
         Pubrel(2),
         Publish("t", b"c", 1, dup=True, packet_id=3),
@@ -102,13 +179,13 @@ def test_packet_ids_go_round_and_skip_those_in_use() -> None:
     machine = session(in_flight=2)
     machine.offer(message(b"first", 2))
     assert sent(machine) == [(1, b"first")]
-    machine.received(1)
+    receive(machine, 1)
     packet_id = 1
-    for _ in range(65_535):
+    for _ in range(FIRST_LOOSE_ID - 1):
         machine.offer(message(b"x"))
         [(packet_id, _)] = sent(machine)
         assert packet_id != 1
-        machine.acknowledge(packet_id)
+        acknowledge(machine, packet_id)
     assert packet_id == 2
 
 
@@ -118,14 +195,14 @@ def test_qos_2_from_the_client() -> None:
     assert machine.receive(9) is Arrival.REPEATED
     machine.release(9)
     assert machine.receive(9) is Arrival.REPEATED, "PUBREL before our PUBREC changes nothing"
-    assert machine.commit(9)
-    assert machine.is_committed(9)
+    machine.keep(9)
+    assert machine.is_kept(9)
     machine.release(9)
-    assert not machine.is_committed(9)
+    assert not machine.is_kept(9)
     assert machine.receive(9) is Arrival.NEW
     machine.forget(9)
     assert machine.receive(9) is Arrival.NEW, "what was not stored may come again"
-    assert not machine.commit(8)
+    assert not machine.knows(8)
 
 
 def test_unreleased_messages_are_bounded() -> None:
@@ -153,6 +230,8 @@ class Delivery(RuleBasedStateMachine):
         self.first_sent: list[bytes] = []
         self.qos_of: dict[int, int] = {}
         self.released: list[int] = []
+        self.open: list[int] = []
+        """Sent on this connection and not answered."""
 
     @rule(qos=st.integers(1, 2))
     def offer(self, qos: int) -> None:
@@ -164,47 +243,63 @@ class Delivery(RuleBasedStateMachine):
     def send(self) -> None:
         due = self.machine.sendable()
         if due is not None:
-            packet_id, outgoing = due
-            assert packet_id not in self.qos_of, "an id in use was given again"
-            self.qos_of[packet_id] = outgoing.qos
-            self.first_sent.append(outgoing.payload)
+            packet_id, outgoing, dup = due
+            assert dup == (packet_id in self.qos_of), "an id in use was given again"
+            if not dup:
+                self.qos_of[packet_id] = outgoing.qos
+                self.first_sent.append(outgoing.payload)
+            self.open.append(packet_id)
 
     @precondition(lambda self: any(i not in self.released for i in self.qos_of))
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
+        # Also one from the connection before, whose turn to be sent again has not come.
         open_ids = [i for i in self.qos_of if i not in self.released]
         packet_id = data.draw(st.sampled_from(open_ids))
+        if packet_id in self.open:
+            self.open.remove(packet_id)
         if self.qos_of[packet_id] == 1:
-            assert self.machine.acknowledge(packet_id)
+            assert acknowledge(self.machine, packet_id)
             del self.qos_of[packet_id]
         else:
-            assert self.machine.received(packet_id)
+            assert receive(self.machine, packet_id)
             self.released.append(packet_id)
 
     @precondition(lambda self: self.released)
     @rule(data=st.data())
     def complete(self, data: st.DataObject) -> None:
         packet_id = data.draw(st.sampled_from(self.released))
-        assert self.machine.complete(packet_id)
+        assert complete(self.machine, packet_id)
         self.released.remove(packet_id)
         del self.qos_of[packet_id]
 
+    @rule(window=st.integers(1, 3), restart=st.booleans())
+    def reconnect(self, window: int, restart: bool) -> None:
+        if restart:
+            before, self.machine = self.machine, session(queued=1_000, queued_bytes=1_000_000)
+            self.machine.load(*before.state())
+        self.machine.window = window
+        assert self.machine.resume() == self.released
+        self.open = []
+
     @rule()
-    def reconnect(self) -> None:
-        packets = resumed(self.machine)
-        releases = [packet.packet_id for packet in packets if isinstance(packet, Pubrel)]
-        again = [packet for packet in packets if isinstance(packet, Publish)]
-        assert releases == self.released
-        assert [packet.packet_id for packet in again] == [
-            i for i in self.qos_of if i not in self.released
-        ]
-        assert all(packet.dup for packet in again)
+    def send_all(self) -> None:
+        before = self.machine.waiting
+        while len(self.open) + len(self.released) < self.machine.window and (
+            self.machine.waiting or any(i not in self.released for i in self.qos_of)
+        ):
+            sent_before = len(self.open)
+            self.send()
+            if len(self.open) == sent_before:
+                break
+        assert self.machine.waiting <= before
 
     @invariant()
     def holds(self) -> None:
         assert self.first_sent == self.offered[: len(self.first_sent)]
-        assert self.machine.waiting == len(self.offered) - len(self.first_sent)
-        assert self.machine.in_flight == len(self.qos_of) <= 3
+        assert self.machine.in_flight == len(self.qos_of)
+        again = [i for i in self.qos_of if i not in self.released]
+        assert [i for i in again if i in self.open] == self.open[: len(self.open)]
 
 
 TestDelivery = Delivery.TestCase
