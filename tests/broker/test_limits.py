@@ -292,6 +292,10 @@ async def test_a_message_too_large_counts_only_where_its_client_may_publish(
     [
         ({"in_flight": 0}, "in_flight is 0; expected more than 0"),
         ({"in_flight": 70_000}, "in_flight is 70000; expected at most 65535"),
+        (
+            {"queued_messages": 49_100},
+            "queued_messages is 49100, in_flight 100; expected less than 49152 together",
+        ),
         ({"write_buffer_bytes": 10}, "write_buffer_bytes is 10; expected at least packet_bytes"),
     ],
 )
