@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from tocsin.dashboard.about import About
 from tocsin.dashboard.api.alerts import Alerts
 from tocsin.dashboard.api.broker import BrokerReport
+from tocsin.dashboard.api.deliveries import Deliveries
 from tocsin.dashboard.api.devices import Devices
 from tocsin.dashboard.api.exchange import Json
 from tocsin.dashboard.api.maintenance import MaintenanceWindows
@@ -48,12 +49,14 @@ def create_app(
     database: Database,
     about: About,
     static: Path = STATIC,
+    wake_deliveries: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """The application, listening to a started engine from now on.
 
     `broker_report(n)` is the broker's report with at most n clients. Serve it with
     `HttpConnection` as uvicorn's protocol class; before that server stops, call
-    `app.state.hub.close()`, which ends the streams. `static` is the built page.
+    `app.state.hub.close()`, which ends the streams. `static` is the built page,
+    `wake_deliveries` is called when a dead delivery waits again.
     """
     clock = engine.clock.now
     pipeline = engine.pipeline
@@ -93,6 +96,8 @@ def create_app(
                 latency=hub.latency,
                 alert_latency=hub.alert_latency,
                 open_alerts=Counter((a.severity, a.state) for a in pipeline.alerts.open()),
+                channels=list(engine.outbox.backlogs.values()),
+                unknown_channels_total=engine.outbox.unknown.total,
                 refused_requests=refused,
                 broker=broker_report(0),
                 version=about.version,
@@ -107,6 +112,7 @@ def create_app(
         MaintenanceWindows(
             lambda: pipeline.alerts, engine.plan_maintenance, engine.cancel_maintenance, clock
         ).router(),
+        Deliveries(engine.outbox, wake_deliveries, clock).router(),
         BrokerReport(broker_report).router(),
         Stream(hub, settings, LoginHolds(logins.standing, settings.login_check_s)).router(),
         Session(logins, about).router(),

@@ -1,6 +1,6 @@
 """What Prometheus reads, made when it asks. docs/metrics.md says what each is for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from tocsin.dashboard.stream.hub import StreamStats
 from tocsin.dashboard.stream.latency import LatencyHistogram
+from tocsin.ingest.delivery.backlog import Backlog
 from tocsin.ingest.status import EngineStatus
 
 
@@ -27,6 +28,8 @@ class Figures:
     alert_latency: LatencyHistogram
     open_alerts: Mapping[tuple[str, str], int]
     """By severity and state."""
+    channels: Sequence[Backlog]
+    unknown_channels_total: int
     refused_requests: Mapping[int, int]
     """By HTTP status."""
     broker: Mapping[str, Any]
@@ -51,6 +54,7 @@ class Metrics(Collector):
         yield _labelled(
             "tocsin_alerts_open", "Open alerts.", ("severity", "state"), figures.open_alerts
         )
+        yield from _deliveries(figures)
         yield from _stream(figures)
         yield from _broker(figures.broker)
 
@@ -92,6 +96,38 @@ def _storage(engine: EngineStatus) -> Iterator[Metric]:
     yield _gauge("tocsin_history_unsaved_readings", "Not yet in history.", engine.unsaved_readings)
     yield _counter(
         "tocsin_history_dropped_readings", "Never in history.", engine.dropped_readings_total
+    )
+
+
+def _deliveries(figures: Figures) -> Iterator[Metric]:
+    of = {(each.channel.name,): each for each in figures.channels}
+    channel = ("channel",)
+    yield _labelled(
+        "tocsin_deliveries_waiting",
+        "Neither confirmed nor dead.",
+        channel,
+        {name: len(each) for name, each in of.items()},
+    )
+    yield _labelled(
+        "tocsin_channel_failing",
+        "1 while a channel fails.",
+        channel,
+        {name: int(each.is_failing) for name, each in of.items()},
+    )
+    for name, text, totals in (
+        ("confirmed", "Deliveries confirmed.", {n: e.confirmed_total for n, e in of.items()}),
+        ("failed", "Attempts that failed.", {n: e.failed_total for n, e in of.items()}),
+        ("dead", "Deliveries given up.", {n: e.dead_total for n, e in of.items()}),
+        ("dropped", "Of these, for want of room.", {n: e.dropped_total for n, e in of.items()}),
+    ):
+        family = CounterMetricFamily(f"tocsin_deliveries_{name}", text, labels=channel)
+        for labels, total in sorted(totals.items()):
+            family.add_metric(labels, total)
+        yield family
+    yield _counter(
+        "tocsin_deliveries_unknown_channel",
+        "Transitions whose rule names no channel there is.",
+        figures.unknown_channels_total,
     )
 
 

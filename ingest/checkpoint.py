@@ -1,6 +1,7 @@
 """Checkpoints: what is in memory goes to disk, in an order that survives a crash at any step.
 
     readings → history      what follows `history.covered` is still in the journal
+    alerts   → state.db     transitions, and the deliveries of them
     state    → snapshot     what follows its position is still in the journal; a companion's with it
     journal  → trimmed      through what both cover
 
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from tocsin.ingest import snapshot
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.companion import NOBODY, Companion
+from tocsin.ingest.delivery.outbox import Outbox
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.storage.history.history import History, Rows
 from tocsin.ingest.storage.journal import Journal
@@ -38,6 +40,7 @@ class Checkpoints:
         history: History,
         snapshots: Snapshots,
         state: StateStore,
+        outbox: Outbox,
     ) -> None:
         self._pipeline = pipeline
         self._unsaved = unsaved
@@ -45,6 +48,7 @@ class Checkpoints:
         self._history = history
         self._snapshots = snapshots
         self._state = state
+        self._outbox = outbox
         self.companion: Companion = NOBODY
         self._transitions: deque[tuple[float, list[Alert]]] = deque(maxlen=KEPT_TRANSITIONS)
         self._saving = asyncio.Lock()
@@ -95,5 +99,6 @@ class Checkpoints:
                 raise
             self._unsaved.saved()
             await self.save_transitions()
+            await self._outbox.save()
             through = await asyncio.to_thread(self._snapshots.save, Snapshot(position, at, content))
             self._journal.trim(min(through, self._history.covered()))

@@ -53,7 +53,9 @@ class Effects:
     def _tell_next(self) -> None:
         outcome, committed, _ = self._waiting.popleft()
         durable = committed.done() and not committed.cancelled() and committed.exception() is None
-        if not durable:
+        if durable:
+            outcome = replace(outcome, position=committed.result())
+        else:
             alerts = [msgspec.structs.replace(alert, durable=False) for alert in outcome.alerts]
             outcome = replace(outcome, alerts=alerts)
         self._tell(outcome)

@@ -28,6 +28,8 @@ from tocsin.ingest.backtest.request import Progress
 from tocsin.ingest.checkpoint import Checkpoints
 from tocsin.ingest.clock import EngineClock
 from tocsin.ingest.companion import Companion
+from tocsin.ingest.delivery.channel import Channel
+from tocsin.ingest.delivery.outbox import Outbox
 from tocsin.ingest.effects import Effects
 from tocsin.ingest.facts import (
     AlertCommand,
@@ -57,6 +59,7 @@ from tocsin.ingest.storage.journal import (
     JournalSettings,
     JournalUnavailable,
 )
+from tocsin.ingest.storage.outbox import OutboxStore
 from tocsin.ingest.storage.snapshots import Snapshots
 from tocsin.ingest.storage.state import StateSettings, StateStore, Transition
 from tocsin.ingest.unsaved import UnsavedReadings
@@ -99,6 +102,7 @@ class Engine:
         journal: JournalSettings | None = None,
         history: HistorySettings | None = None,
         state: StateSettings | None = None,
+        channels: Sequence[Channel] = (),
     ) -> None:
         self._settings = engine or EngineSettings()
         self.pipeline = Pipeline(settings, decoder)
@@ -108,8 +112,15 @@ class Engine:
         self._snapshots = Snapshots(folder / "snapshots")
         self.state = StateStore(database, state)
         self.unsaved = UnsavedReadings(self._settings.unsaved_readings)
+        self.outbox = Outbox(channels, OutboxStore(database), lambda: self.pipeline.alerts.open())
         self._checkpoints = Checkpoints(
-            self.pipeline, self.unsaved, self._journal, self.history, self._snapshots, self.state
+            self.pipeline,
+            self.unsaved,
+            self._journal,
+            self.history,
+            self._snapshots,
+            self.state,
+            self.outbox,
         )
         self._effects = Effects(self._tell_committed, self._settings.patience_s)
         self._newest: asyncio.Future[int] | None = None
@@ -146,6 +157,7 @@ class Engine:
         self.clock = EngineClock(last_at or 0.0)
         self.record(Started(version, last_at))
         self.pipeline.rules.check_file_names(rule.name for rule in file_rules)
+        self.check_actions(file_rules)
         if file_rules or any(e.source != API for e in self.pipeline.rules.entries()):
             self.record(RuleFileLoaded(list(file_rules), file))
         self._tasks = [
@@ -174,6 +186,7 @@ class Engine:
         # What the journal committed last answers before the effects that still wait go out.
         await asyncio.sleep(0)
         self._effects.close()
+        await self._try("the outbox", self.outbox.save())
         await self.workers.close()
 
     def _recover(self) -> float | None:
@@ -195,6 +208,7 @@ class Engine:
         else:
             companion.restore(b"")
         covered, entries = self.history.covered(), 0
+        self.outbox.begin(self._journal.last_position)
         for entry in self._journal.replay(position):
             companion.replay(entry.records, entry.at, entry.position)
             outcome = self._feed(entry.records, entry.at)
@@ -202,6 +216,7 @@ class Engine:
                 self.unsaved.add(outcome.readings)
             if outcome and outcome.alerts:
                 self._checkpoints.note(outcome.alerts, outcome.at)
+                self.outbox.replay(outcome.alerts, entry.position, outcome.at)
             entries += 1
         log.info("recovered", snapshot=position, replayed=entries)
         return last_at
@@ -301,6 +316,8 @@ class Engine:
             self._effects.hold(outcome, committed)
 
     def _tell_committed(self, outcome: Outcome) -> None:
+        if outcome.alerts:
+            self.outbox.take(outcome.alerts, outcome.position, outcome.at)
         for listener in self.on_committed:
             listener(outcome)
 
@@ -328,8 +345,19 @@ class Engine:
     async def put_rule(self, rule: Rule, by: str) -> None:
         """Create or replace a rule; done when that is on disk. Raises RuleError."""
         validate(rule)
+        self.check_actions([rule])
         if problem := await self._apply(RulePut(rule, by)):
             raise RuleError("name", problem)
+
+    def check_actions(self, rules: Sequence[Rule]) -> None:
+        """Raises RuleError for the first rule with an action that is no channel."""
+        for rule in rules:
+            for name in rule.actions:
+                if name not in self.outbox.channels:
+                    known = ", ".join(self.outbox.channels) or "none is in the settings"
+                    raise RuleError(
+                        "actions", f"{name!r} is no channel; expected one of these: {known}"
+                    )
 
     async def delete_rule(self, name: str, by: str) -> None:
         """Delete a rule. Raises KeyError for an unknown one, RuleError for one from a file."""

@@ -101,6 +101,13 @@ class MaintenanceCancelled(msgspec.Struct, frozen=True, array_like=True, tag="no
     by: str
 
 
+class ChannelTurned(msgspec.Struct, frozen=True, array_like=True, tag="chan"):
+    """A channel cannot tell anybody of alerts, for a reason, or (None) it can again."""
+
+    channel: str
+    reason: str | None
+
+
 Fact = (
     Started
     | Connected
@@ -112,5 +119,6 @@ Fact = (
     | AlertCommand
     | MaintenancePlanned
     | MaintenanceCancelled
+    | ChannelTurned
 )
 Record = Message | Fact | BrokerFact

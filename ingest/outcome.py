@@ -60,6 +60,7 @@ class Outcome:
     """The events of one batch, each list in the order in which they happened.
 
     `problems` are facts that could not be applied any more and changed nothing, in words.
+    `position` is where the journal holds the cause, once that is on disk.
     """
 
     at: float
@@ -70,3 +71,4 @@ class Outcome:
     new_series: list[int] = field(default_factory=list[int])
     rules_changed: bool = False
     problems: list[str] = field(default_factory=list[str])
+    position: int | None = None

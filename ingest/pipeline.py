@@ -25,8 +25,10 @@ from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.columns import Batch, Intake
+from tocsin.ingest.delivery.self_alarm import CHANNEL_FAILS, subject_of
 from tocsin.ingest.facts import (
     AlertCommand,
+    ChannelTurned,
     Connected,
     Disconnected,
     Fact,
@@ -205,6 +207,11 @@ class Pipeline:
                 self._change_rules(lambda: self.rules.load(rules, file=file, at=now), outcome)
             case AlertCommand():
                 self._change_alerts(lambda: self.alerts.command(fact, now), outcome)
+            case ChannelTurned(channel, reason):
+                subject, why = subject_of(channel), {"reason": reason or "it works again"}
+                outcome.alerts += self.alerts.signal(
+                    CHANNEL_FAILS, subject, None, reason is not None, now, now, why
+                )
             case MaintenancePlanned(plan):
                 self._change_alerts(lambda: self.alerts.plan(plan, now), outcome)
             case MaintenanceCancelled(window):

@@ -2,6 +2,7 @@
 code's, their links lead somewhere."""
 
 import ast
+import dataclasses
 import json
 import os
 import re
@@ -17,6 +18,8 @@ import typer.main
 from tests.server import Server
 from tocsin.cli import app
 from tocsin.ingest.alerts.lifecycle import MUTINGS, TRANSITIONS
+from tocsin.ingest.delivery.channel import Channel
+from tocsin.ingest.delivery.receipt import Receipt
 from tocsin.ingest.rules.functions import FUNCTIONS
 from tocsin.ingest.rules.loading import read_rules, rule_from_table
 from tocsin.ingest.rules.rule import Rule
@@ -27,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text()
 RULES = (ROOT / "docs" / "rules.md").read_text()
+DELIVERY = (ROOT / "docs" / "delivery.md").read_text()
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 GUARANTEES = (ROOT / "docs" / "guarantees.md").read_text()
 
@@ -219,7 +223,7 @@ def test_every_setting_is_documented_with_its_default():
         assert unit or isinstance(value, (bool, str)), name
         if name == "data":
             assert said == "the platform's"
-        elif value == ():
+        elif value in ((), ""):
             assert said == "none", name
         elif isinstance(value, (bool, str)):
             assert said == str(value).lower(), name
@@ -228,6 +232,22 @@ def test_every_setting_is_documented_with_its_default():
         assert ("may be 0" in meaning) == any(
             zero.startswith(name) for zero in MAY_BE_ZERO if zero.count(".") >= name.count(".")
         ), name
+
+
+def test_every_key_of_a_channel_is_documented_with_its_default():
+    rows = table(DELIVERY, "key", "default", "unit", "meaning")
+    fields = {field.name: field.default for field in dataclasses.fields(Channel)}
+    assert {row[0] for row in rows} == set(fields)
+    for name, said, *_ in rows:
+        value = fields[name]
+        if not said.startswith("required"):
+            expected = "none" if value in (None, "") else str(value).removesuffix(".0")
+            assert said == expected, name
+
+
+def test_every_receipt_is_documented():
+    rows = table(DELIVERY, "state", "meaning")
+    assert [row[0] for row in rows] == list(Receipt)
 
 
 # -- guarantees -------------------------------------------------------------------------------

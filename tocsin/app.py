@@ -26,11 +26,13 @@ from tocsin.broker.login import Login
 from tocsin.dashboard.about import About
 from tocsin.dashboard.app import create_app
 from tocsin.dashboard.storage.users import UserStore
+from tocsin.deliveries import Deliveries
 from tocsin.devices.credentials import ANONYMOUS, Identity
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.storage.credentials import CredentialStore
 from tocsin.devices.storage.database import Database, DatabaseError
+from tocsin.heartbeat import Heartbeat
 from tocsin.ingest.companion import Companion
 from tocsin.ingest.engine import Engine
 from tocsin.ingest.facts import Connected, Disconnected, Refused
@@ -107,6 +109,7 @@ class App:
             engine=settings.engine,
             journal=settings.journal,
             history=settings.history,
+            channels=settings.channel,
         )
         self._undo.append(self.engine.stop)
         fold = Fold(settings.broker, lambda: self.engine.clock.now())
@@ -126,14 +129,25 @@ class App:
             fold=fold,
         )
         self.engine.accompany(Companion(fold.replay, self.broker.snapshot, fold.restore))
-        announcer = Announcer(self.broker.publish, self.engine.clock.now, __version__)
+        announcer = Announcer(self.broker.publish)
         self.engine.on_committed.append(announcer.announce)
         pipeline = self.engine.pipeline
         devices = range(len(pipeline.catalogue.devices))
         announcer.start(pipeline.alerts.open(), [pipeline.presence.view(d) for d in devices])
-        self._undo.append(_soon(announcer.stop))
+        deliveries = Deliveries(self.engine, settings.channel, self.broker.publish, __version__)
         await self.broker.start()
         self._undo.append(self.broker.stop)
+        deliveries.start()
+        self._undo.append(deliveries.stop)
+        heartbeat = Heartbeat(
+            settings.heartbeat,
+            self.broker.publish,
+            self.engine.clock.now,
+            __version__,
+            self._heartbeat_fared,
+        )
+        heartbeat.start()
+        self._undo.append(heartbeat.stop)
         self.mqtt_address = Address(*self.broker.addresses[0])
 
         about = About(
@@ -149,6 +163,7 @@ class App:
             broker_report=lambda clients: msgspec.to_builtins(self.broker.report(clients=clients)),
             database=database,
             about=about,
+            wake_deliveries=deliveries.wake,
         )
         # Whoever comes between here and the web server's first turn waits, and is not refused.
         http.listen()
@@ -170,6 +185,12 @@ class App:
         holder = Holder(os.getpid(), str(self.mqtt_address), str(self.http_address), __version__)
         lock.describe(holder)
         log.info("serving", mqtt=holder.mqtt, http=holder.http, data=str(settings.data))
+
+    def _heartbeat_fared(self, reason: str | None) -> None:
+        if reason is None:
+            self.engine.troubles.pop("heartbeat", None)
+        else:
+            self.engine.troubles["heartbeat"] = f"its url was not reached: {reason}"
 
     def _refuse_exposure(self, users: UserStore) -> None:
         """Beyond this machine only for those who can say who they are."""

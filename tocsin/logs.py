@@ -31,6 +31,9 @@ def set_up_logs(level: str, form: Literal["auto", "text", "json"]) -> None:
     root.handlers[:] = [out]
     root.setLevel(level.upper())
     logging.getLogger("uvicorn.access").disabled = True
+    # It logs whole addresses, and the path of a webhook may be a secret.
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

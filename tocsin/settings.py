@@ -31,6 +31,8 @@ from tocsin.broker.settings import Settings as BrokerSettings
 from tocsin.dashboard.settings import Settings as DashboardSettings
 from tocsin.devices.profile import Profile
 from tocsin.devices.topics import TopicPattern
+from tocsin.heartbeat import HeartbeatSettings
+from tocsin.ingest.delivery.channel import Channel, check_names
 from tocsin.ingest.settings import EngineSettings
 from tocsin.ingest.settings import Settings as IngestSettings
 from tocsin.ingest.storage.history.history import HistorySettings
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
     listener: tuple[ListenerSetting, ...] = Field((), description="more MQTT listeners")
     topic: tuple[TopicSetting, ...] = Field((), description="patterns that claim other topics")
     profile: tuple[Profile, ...] = Field((), description="what kinds of device there are")
+    channel: tuple[Channel, ...] = Field((), description="where alerts are told")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "text", "json"] = "auto"
 
@@ -94,6 +97,7 @@ class Settings(BaseSettings):
     journal: JournalSettings = JournalSettings()
     history: HistorySettings = HistorySettings()
     dashboard: DashboardSettings = DashboardSettings()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
 
     @field_validator("mqtt", "http")
     @classmethod
@@ -126,6 +130,11 @@ class Settings(BaseSettings):
         for table in tables:
             table.compile()
         return tables
+
+    @field_validator("channel")
+    @classmethod
+    def _are_channels(cls, channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
+        return check_names(channels)
 
     @field_validator("topic")
     @classmethod
@@ -260,15 +269,14 @@ def _variable(name: str) -> str:
 CREDENTIAL_VARIABLES = {f"{PREFIX}MQTT_USERNAME", f"{PREFIX}MQTT_PASSWORD"}
 
 
-_TABLES = {"listener": ListenerSetting, "topic": TopicSetting, "profile": Profile}
+_TABLES = {
+    "listener": ListenerSetting,
+    "topic": TopicSetting,
+    "profile": Profile,
+    "channel": Channel,
+}
 _KEYS = [*setting_names(), *Settings.model_fields] + [
-    f"{name}.{field.name}"
-    for name, table in (
-        ("listener", ListenerSetting),
-        ("topic", TopicSetting),
-        ("profile", Profile),
-    )
-    for field in dataclasses.fields(table)
+    f"{name}.{field.name}" for name, table in _TABLES.items() for field in dataclasses.fields(table)
 ]
 
 

@@ -30,6 +30,9 @@ CONTRACT = """
     GET    /api/maintenance
     POST   /api/maintenance
     DELETE /api/maintenance/{window_id}
+    GET    /api/channels
+    GET    /api/deliveries
+    POST   /api/deliveries/redrive
     GET    /api/broker
     GET    /api/status
     GET    /api/topics

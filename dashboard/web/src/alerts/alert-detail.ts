@@ -17,6 +17,7 @@ import { paths } from "../shell/route";
 import { api } from "../wire/api";
 import { type Alert, millis, type Transition } from "../wire/contract";
 import { act, ask } from "./ask";
+import "./receipts";
 import { eventOf, lifeOf, readOf, shapeOf, whatOf } from "./words";
 
 /** How much is drawn before and after an alert that is over. */
@@ -60,11 +61,12 @@ export class AlertDetail extends Live {
         rule
           ? html`<h3>Rule <a href=${paths.rule(rule.name)}>${rule.name}</a></h3><pre>${rule.when}</pre>
             ${this.#values(alert, rule.when)}`
-          : html`<h3>Rule ${alert.rule}</h3><p class="dim">This rule is not there any more.</p>`
+          : html`<h3>Rule ${alert.rule}</h3><p class="dim">${alert.rule.startsWith("tocsin.") ? "Tocsin's own alarm." : "This rule is not there any more."}</p>`
       }
       ${rule ? this.#charts(alert, rule.when) : nothing}
       <h3>What happened</h3>
       ${this.#story(alert)}
+      <alert-receipts .alert=${alert.id} .revision=${alert.revision}></alert-receipts>
     </section>`;
   }
 

@@ -11,6 +11,7 @@ import { go, paths, query } from "../shell/route";
 import { api } from "../wire/api";
 import type { Rule } from "../wire/contract";
 import { EMPTY, isEditable, sourceOf, textOf } from "./draft";
+import "./channel-list";
 import "./rule-form";
 import "./rules.css";
 
@@ -29,6 +30,7 @@ export class RulesView extends Live {
         <section class="list" aria-label="Rules">
           <div class="toolbar"><a class="button primary" href=${paths.newRule()} data-testid="add-rule">Add a rule</a></div>
           ${rules.length ? this.#table(rules) : plant.fleet.known.value ? html`<p class="nothing">There are no rules: nothing can ring. Add the first one, such as <code>temp_c &gt; 80</code>.</p>` : nothing}
+          <channel-list></channel-list>
         </section>
         ${this.chosen ? this.#form(chosen) : nothing}
       </div>`;

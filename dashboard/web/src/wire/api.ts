@@ -1,4 +1,14 @@
-import type { Alert, Me, Rule, RuleText, SeriesAnswer, Transition, UnclaimedTopic } from "./contract";
+import type {
+  Alert,
+  Channel,
+  Delivery,
+  Me,
+  Rule,
+  RuleText,
+  SeriesAnswer,
+  Transition,
+  UnclaimedTopic,
+} from "./contract";
 
 /** What is wrong with one field of what was sent; `column` is 1-based in the field's text. */
 export interface FieldError {
@@ -81,6 +91,10 @@ export const api = {
   topics: () => request<UnclaimedTopic[]>("GET", "/api/topics"),
   clearedAlerts: () => request<Alert[]>("GET", "/api/alerts?state=cleared"),
   transitions: (alert: string) => request<Transition[]>("GET", `/api/alerts/${part(alert)}/transitions`),
+  deliveries: (alert: string) => request<Delivery[]>("GET", `/api/deliveries?alert=${part(alert)}`),
+  channels: () => request<Channel[]>("GET", "/api/channels"),
+  redrive: (of: { channel?: string; alert?: string }) =>
+    request<{ count: number }>("POST", "/api/deliveries/redrive", of),
   series: (device: string, metric: string, from: number, to: number, points: number, signal?: AbortSignal) =>
     request<SeriesAnswer>(
       "GET",

@@ -99,6 +99,39 @@ export interface Transition {
   windows: Record<string, number>;
 }
 
+/** What became of one transition on its way through one channel. */
+export interface Delivery {
+  channel: string;
+  key: string;
+  alert: string;
+  revision: number;
+  alert_state: AlertLife;
+  state: "queued" | "sent" | "confirmed" | "failed" | "dead";
+  attempts: number;
+  queued_at: string;
+  changed_at: string;
+  next_at: string | null;
+  error: string | null;
+  command: string | null;
+}
+
+/** A channel and how it does. */
+export interface Channel {
+  name: string;
+  kind: "webhook" | "mqtt";
+  target: string;
+  failing: boolean;
+  waiting: number;
+  in_flight: number;
+  confirmed_total: number;
+  failed_total: number;
+  dead_total: number;
+  dropped_total: number;
+  last_success_at: string | null;
+  last_error: string | null;
+  last_error_at: string | null;
+}
+
 /** The keys of a `[[rule]]` table that the page edits. */
 export interface RuleText {
   name: string;

@@ -1,0 +1,66 @@
+import { signal } from "@preact/signals-core";
+import { html, nothing } from "lit";
+import { now } from "../plant/clock";
+import { formatAge } from "../reading/age";
+import { formatCount } from "../reading/number";
+import { Live } from "../shell/live";
+import { complain, say } from "../shell/notices";
+import { api } from "../wire/api";
+import { type Channel, millis } from "../wire/contract";
+
+const LOOK_AGAIN_MS = 5_000;
+
+/** The channels that rules can name in their actions, and how each does. */
+export class ChannelList extends Live {
+  readonly #channels = signal<readonly Channel[]>([]);
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void this.#look();
+    this.#timer = setInterval(() => void this.#look(), LOOK_AGAIN_MS);
+  }
+
+  override disconnectedCallback(): void {
+    clearInterval(this.#timer);
+    super.disconnectedCallback();
+  }
+
+  override render() {
+    const channels = this.#channels.value;
+    if (channels.length === 0) return nothing;
+    return html`<h2 class="lately">Channels</h2>
+      <div class="scroll"><table data-testid="channels">
+        <thead><tr><th>Channel</th><th>Where to</th><th>State</th><th class="number">Waiting</th><th class="number">Confirmed</th><th class="number">Dead</th><th><span class="unseen">Actions</span></th></tr></thead>
+        <tbody>${channels.map(
+          (channel) => html`<tr data-item tabindex="0" data-channel=${channel.name}>
+            <td>${channel.name}</td><td><code>${channel.target}</code></td>
+            <td>${channel.failing ? html`<b>failing</b>` : channel.last_success_at ? html`ok <small class="dim">${formatAge(now.value - (millis(channel.last_success_at) ?? 0))}</small>` : "not used yet"}${channel.failing && channel.last_error ? html` <small class="dim">${channel.last_error}</small>` : nothing}</td>
+            <td class="number">${formatCount(channel.waiting)}</td>
+            <td class="number">${formatCount(channel.confirmed_total)}</td>
+            <td class="number">${formatCount(channel.dead_total)}</td>
+            <td class="actions">${channel.dead_total ? html`<button @click=${() => this.#redrive(channel.name)}>Send again</button>` : nothing}</td>
+          </tr>`,
+        )}</tbody>
+      </table></div>`;
+  }
+
+  async #look(): Promise<void> {
+    try {
+      this.#channels.value = await api.channels();
+    } catch {
+      // The server cannot be reached, which the page says elsewhere.
+    }
+  }
+
+  async #redrive(channel: string): Promise<void> {
+    try {
+      const { count } = await api.redrive({ channel });
+      say(count ? `${formatCount(count)} are sent again through ${channel}.` : `Nothing is dead in ${channel}.`);
+      await this.#look();
+    } catch (error) {
+      complain(error);
+    }
+  }
+}
+customElements.define("channel-list", ChannelList);

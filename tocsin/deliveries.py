@@ -1,0 +1,88 @@
+"""Deliveries, joined: the outbox of the engine, its channels, and the alarm of one that fails."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from tocsin.dashboard.views import AlertView, view_alert
+from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.delivery.channel import Channel
+from tocsin.ingest.delivery.commands import Commands
+from tocsin.ingest.delivery.dispatcher import Dispatcher, Send
+from tocsin.ingest.delivery.self_alarm import CHANNEL_FAILS, channel_of, subject_of
+from tocsin.ingest.delivery.webhook import Webhook
+from tocsin.ingest.engine import Engine
+from tocsin.ingest.facts import ChannelTurned
+from tocsin.ingest.outcome import Outcome
+from tocsin.refusal import Refusal
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """The body of a webhook's request: an alert as one of its transitions left it."""
+
+    type: str
+    key: str
+    alert: AlertView
+
+
+def encode(alert: Alert, key: str) -> bytes:
+    return msgspec.json.encode(Notice("alert", key, view_alert(alert)))
+
+
+class Deliveries:
+    """Owns the dispatcher and the connections of the webhooks. Raises Refusal for a secret that
+    cannot be had."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        channels: Sequence[Channel],
+        publish: Callable[..., None],
+        version: str,
+    ) -> None:
+        self._engine = engine
+        self._webhooks: list[Webhook] = []
+        senders: dict[str, Send] = {}
+        for channel in channels:
+            if channel.kind == "mqtt":
+                senders[channel.name] = Commands(channel, publish).send
+                continue
+            try:
+                webhook = Webhook(channel, encode, engine.clock.now, version)
+            except ValueError as error:
+                raise Refusal(str(error)) from None
+            self._webhooks.append(webhook)
+            senders[channel.name] = webhook.send
+        self._dispatcher = Dispatcher(
+            engine.outbox, senders, engine.clock.now, self._channel_turned
+        )
+
+    def start(self) -> None:
+        self._engine.on_committed.append(self._wake)
+        for alert in self._engine.pipeline.alerts.open():
+            name = channel_of(alert.subject)
+            if alert.rule == CHANNEL_FAILS.name and name not in self._engine.outbox.channels:
+                self._engine.record(ChannelTurned(name, None))
+        self._dispatcher.start()
+
+    async def stop(self) -> None:
+        await self._dispatcher.stop()
+        for webhook in self._webhooks:
+            await webhook.close()
+
+    def wake(self) -> None:
+        """The outbox changed otherwise than by an outcome."""
+        self._dispatcher.wake()
+
+    def _wake(self, outcome: Outcome) -> None:
+        if outcome.alerts:
+            self._dispatcher.wake()
+
+    def _channel_turned(self, channel: str, reason: str | None) -> None:
+        alarm = CHANNEL_FAILS.name, subject_of(channel)
+        rings = any(
+            (alert.rule, alert.subject) == alarm and alert.active
+            for alert in self._engine.pipeline.alerts.open()
+        )
+        if rings is (reason is None):
+            self._engine.record(ChannelTurned(channel, reason))
