@@ -127,6 +127,31 @@ def test_a_click_writes_a_metric_as_the_rule_language_has_it(page: Page, server:
     expect(page.get_by_test_id("rule-table")).to_contain_text("`flow-rate` > 5 and `and` == 1")
 
 
+def test_by_keyboard_alone_an_alert_is_opened_and_left(page: Page, server: Server):
+    add_rule(page, server, "hot", "temp_c > 80")
+    publish(server, "my-first", temp_c=95)
+    expect(page.get_by_test_id("worst-now")).to_contain_text("95")
+    publish(server, "my-first", temp_c=97.5)
+    expect(page.get_by_test_id("worst-now")).to_contain_text("97.5")
+    for keys in ("ga", "j"):
+        page.keyboard.type(keys)
+    row = page.get_by_test_id("alert-row")
+    expect(row).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("alert-detail")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("alert-detail")).to_have_count(0)
+    expect(row).to_be_focused()
+
+    page.keyboard.type("gr")
+    page.get_by_test_id("add-rule").press("Enter")
+    expect(page.locator("input[name=name]")).to_be_focused()
+    page.keyboard.type("typed")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.locator("input[name=name]")).to_have_value("typed")
+
+
 def test_a_rule_is_changed_and_deleted(page: Page, server: Server):
     add_rule(page, server, "hot", "temp_c > 80")
     expect(page.get_by_test_id("rule-table")).to_contain_text("temp_c > 80")

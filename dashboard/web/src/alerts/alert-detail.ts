@@ -74,8 +74,10 @@ export class AlertDetail extends Live {
     const device = alert.device ? plant.fleet.get(alert.device) : undefined;
     if (!device) return nothing;
     device.revision.value;
+    const [metric = ""] = metricsIn(when);
+    const unit = device.series.get(metric)?.unit ?? "";
     return html`<dl class="values">
-      <div><dt>when it rang</dt><dd><b>${readOf(alert, when)}</b></dd></div>
+      <div><dt>when it rang</dt><dd><b>${readOf(alert, when)}</b>${typeof alert.value === "number" ? html`<span class="unit">${unit}</span>` : nothing}</dd></div>
       ${[...metricsIn(when)].map((metric) => {
         const series = device.series.get(metric);
         return html`<div><dt>${metricLabel(metric)} now</dt><dd><b>${series?.text ?? "–"}</b>${series?.unit ? html`<span class="unit">${series.unit}</span>` : nothing}</dd></div>`;

@@ -88,7 +88,7 @@ export class AlertsView extends Live {
       data-life=${shapeOf(alert)} aria-selected=${alert.id === this.chosen}
       @click=${this.#open} @keydown=${this.#openByKey}>
       <td>${severityIcon(alert.severity)}</td>
-      <td class="subject"><a href=${paths.alert(alert.id) + location.search}>${alert.subject}</a></td>
+      <td class="subject"><a tabindex="-1" href=${paths.alert(alert.id) + location.search}>${alert.subject}</a></td>
       <td class="what"><span>${whatOf(alert)}</span> <small class="dim">${alert.rule}${alert.durable ? "" : " · not saved yet"}</small></td>
       <td class="number wide">${readOf(alert, plant.rules.get(alert.rule)?.when)}</td>
       <td class="since"><time>${formatTime(rangAt(alert), now.value)}</time> <small class="dim">${formatDuration((ended ?? now.value) - rangAt(alert))}</small></td>

@@ -35,7 +35,7 @@ describe("what an alert says", () => {
   test("is its rule and value where it has no message", () =>
     expect(whatOf(alert("a", { message: "" }))).toBe("boiler-overheat, at 95.2"));
   test("is a switch in words, not 1", () => {
-    expect(readOf(alert("a", { value: true }), "door_open == true")).toBe("yes");
+    expect(readOf(alert("a", { value: true }), "door_open == true")).toBe("open");
     expect(readOf(alert("a", { value: false }), "burner_on == false")).toBe("off");
     expect(readOf(alert("a", { value: 95.2 }), "temp_c > 80")).toBe("95.2");
   });

@@ -34,6 +34,13 @@ export class Buckets {
     for (const slot of this.#buckets.keys()) if (slot < first) this.#buckets.delete(slot);
   }
 
+  /** When the first bucket begins. */
+  get begins(): number | undefined {
+    let first: number | undefined;
+    for (const slot of this.#buckets.keys()) if (first === undefined || slot < first) first = slot;
+    return first === undefined ? undefined : first * this.stepMs;
+  }
+
   /** Bucket numbers in order. */
   slots(): number[] {
     return [...this.#buckets.keys()].sort((a, b) => a - b);

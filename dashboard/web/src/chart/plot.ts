@@ -73,7 +73,8 @@ export function makePlot(place: HTMLElement, spec: PlotSpec): uPlot {
           ...axis,
           size: 26,
           space: 90,
-          values: (_plot, at, _axis, _space, step) => at.map((time) => clockLabel(time, step)),
+          values: (plot, at, _axis, _space, step) =>
+            at.map((time) => (fits(plot, time, step) ? clockLabel(time, step) : "")),
         },
         {
           ...axis,
@@ -95,6 +96,12 @@ export function makePlot(place: HTMLElement, spec: PlotSpec): uPlot {
     [[], ...lines.flatMap((): Column[] => [[], [], []])] as uPlot.AlignedData,
     place,
   );
+}
+
+/** Whether the label of a time has room to the right of it: half of it would be cut off at the edge. */
+function fits(plot: uPlot, time: number, stepMs: number): boolean {
+  const room = ((plot.scales.x?.max ?? time) - time) / ((plot.scales.x?.max ?? 1) - (plot.scales.x?.min ?? 0));
+  return room * plot.bbox.width >= (stepMs < 60_000 ? 26 : 16) * devicePixelRatio;
 }
 
 function line(i: number, isSwitch: boolean): uPlot.Series {

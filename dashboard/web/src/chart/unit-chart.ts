@@ -13,6 +13,7 @@ import { trendArrow } from "../shell/icons";
 import { Live } from "../shell/live";
 import { palette } from "../shell/theme";
 import { api } from "../wire/api";
+import { millis } from "../wire/contract";
 import { align, Buckets } from "./buckets";
 import { makePlot } from "./plot";
 import { POINTS, type Range } from "./range";
@@ -157,7 +158,8 @@ export class UnitChart extends Live {
     const isFresh = !this.#buckets.some((known) => known.size > 0);
     if (isFresh || !zoom) this.#buckets = buckets;
     this.#state.value = "loading";
-    const { from, to } = range.span(serverNow());
+    const to = range.zoom.peek()?.to ?? serverNow();
+    const from = range.zoom.peek()?.from ?? to - range.ms.peek();
     const answers = this.metrics.map((metric) => api.series(this.device, metric, from, to, POINTS, loading.signal));
     Promise.all(answers).then(
       (loaded) => {
@@ -182,6 +184,10 @@ export class UnitChart extends Live {
     this.#paintedAt = at;
     this.#dirty = false;
     if (!this.#chart) this.#chart = this.#make();
+    if (isLive && this.#state.peek() === "loaded") {
+      const oldest = millis(plant.status.peek()?.history?.oldest);
+      for (const buckets of this.#buckets) this.range.found(buckets.begins, oldest, serverNow());
+    }
     const { from } = this.range.span(serverNow());
     if (isLive) for (const buckets of this.#buckets) buckets.forgetBefore(from - buckets.stepMs);
     this.#chart?.setData(align(this.#buckets) as uPlot.AlignedData);

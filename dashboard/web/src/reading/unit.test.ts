@@ -12,6 +12,7 @@ test.each([
   ["rpm", "rpm", "rpm"],
   ["c", "", "c"],
   ["burner_on", "", "burner"],
+  ["door_open", "", "door"],
   ["value", "", "value"],
   ["_c", "°C", "c"],
 ])("%s is in %o and called %s", (metric, unit, label) => {
@@ -23,5 +24,6 @@ test("the unit the server tells wins", () => expect(unitOf("temp_c", "K")).toBe(
 
 test("a switch is on or off, another truth is so or not", () => {
   expect(switchWords("burner_on")).toEqual(["off", "on"]);
-  expect(switchWords("door_open")).toEqual(["no", "yes"]);
+  expect(switchWords("door_open")).toEqual(["closed", "open"]);
+  expect(switchWords("fault")).toEqual(["no", "yes"]);
 });

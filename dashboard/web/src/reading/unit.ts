@@ -4,6 +4,7 @@ import type { SwitchWords } from "./number";
 const ENDINGS: readonly [string, string][] = [
   ["_percent", "%"],
   ["_on", ""], // of a switch: its words tell the rest
+  ["_open", ""],
   ["_pct_lel", "% LEL"],
   ["_m3_h", "m³/h"],
   ["_l_min", "l/min"],
@@ -70,7 +71,9 @@ export function metricLabel(metric: string): string {
   return stem.replaceAll("_", " ").replaceAll(".", " · ").trim() || metric;
 }
 
-/** What the two states of a boolean metric are called: `burner_on` is on or off, `door_open` is so or is not. */
+/** What the two states of a boolean metric are called: `burner_on` is on or off, `door_open` open or closed, `fault` is so or is not. */
 export function switchWords(metric: string): SwitchWords {
-  return metric.toLowerCase().endsWith("_on") ? ["off", "on"] : ["no", "yes"];
+  const name = metric.toLowerCase();
+  if (name.endsWith("_on")) return ["off", "on"];
+  return name.endsWith("_open") ? ["closed", "open"] : ["no", "yes"];
 }

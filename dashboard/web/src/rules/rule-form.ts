@@ -48,6 +48,12 @@ export class RuleForm extends Live {
     }
   }
 
+  protected override updated(changed: PropertyValues<this>): void {
+    if (!changed.has("isNew") || !this.isNew) return;
+    // On a phone that would bring up the keyboard before anything was read.
+    if (matchMedia("(pointer: fine)").matches) this.querySelector<HTMLElement>("[name=name]")?.focus();
+  }
+
   override render() {
     const { rule } = this;
     const stored = "source" in rule ? rule : null;
@@ -58,7 +64,7 @@ export class RuleForm extends Live {
         <a class="bare close" href=${paths.rules()} aria-label="Close">${icon("close")}</a>
       </header>
       ${isLocked ? html`<p class="dim">From <code>${sourceOf(stored)}</code>. It is changed there; the page only shows it.</p>` : nothing}
-      <form @submit=${this.#save} @keydown=${this.#saveByKey} novalidate>
+      <form @submit=${this.#save} @keydown=${this.#saveByKey} @input=${this.#touch} novalidate>
         <fieldset class="plain" ?disabled=${isLocked}>
           <label class="field"><span>Name</span>
             <input name="name" .value=${rule.name} ?readonly=${!this.isNew} spellcheck="false" autocomplete="off" placeholder="boiler-overheat" aria-describedby="error-name">${this.#errorsOf("name")}</label>
@@ -201,6 +207,10 @@ export class RuleForm extends Live {
     const column = columnOf(first);
     if (column !== null && "setSelectionRange" in field) field.setSelectionRange(column - 1, column - 1);
   }
+
+  readonly #touch = (event: Event): void => {
+    (event.currentTarget as HTMLFormElement).toggleAttribute("data-touched", true);
+  };
 
   readonly #saveByKey = (event: KeyboardEvent): void => {
     const isInWhen = event.target instanceof HTMLTextAreaElement;

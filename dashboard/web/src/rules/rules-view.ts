@@ -60,7 +60,7 @@ export class RulesView extends Live {
           @click=${this.#open} @keydown=${this.#openByKey}>
           <td><label class="switch" title=${isEditable(rule) ? "" : `Changed in ${sourceOf(rule)}`}><input type="checkbox" role="switch" .checked=${rule.enabled} ?disabled=${!isEditable(rule)} aria-label="${rule.name} is on" @change=${(event: Event) => this.#toggle(event, rule)}><i></i></label></td>
           <td>${severityIcon(rule.severity)}</td>
-          <td class="what"><a href=${paths.rule(rule.name)}>${rule.name}</a><code>${rule.when}</code></td>
+          <td class="what"><a tabindex="-1" href=${paths.rule(rule.name)}>${rule.name}</a><code>${rule.when}</code></td>
           <td class="number"><code>${rule.devices}</code> <small class="dim">${formatCount(ids.filter((id) => matches(rule.devices, id)).length)}</small></td>
           <td class="number">${open.filter((alert) => alert.rule === rule.name && isOpen(alert)).length || ""}</td>
           <td class="source dim">${isEditable(rule) ? "page" : sourceOf(rule)}</td>

@@ -76,7 +76,7 @@ export class TocsinApp extends Live {
 
   readonly #press = (event: KeyboardEvent): void => {
     if (event.key === "Escape") {
-      if (!document.querySelector("dialog[open]")) (document.activeElement as HTMLElement | null)?.blur();
+      if (!document.querySelector("dialog[open]") && !event.defaultPrevented) leave();
       return;
     }
     if (
@@ -94,6 +94,19 @@ export class TocsinApp extends Live {
   };
 }
 customElements.define("tocsin-app", TocsinApp);
+
+/** Escape: out of a field, then out of what is open beside its list, unless something was typed there. */
+function leave(): void {
+  const focused = document.activeElement as HTMLElement | null;
+  if (isTyping(focused)) {
+    focused?.blur();
+    return;
+  }
+  const here = route.value;
+  if (here.view === "alerts" && here.alert) go(paths.alerts() + location.search);
+  else if (here.view === "rules" && here.rule && !document.querySelector("rule-form [data-touched]")) go(paths.rules());
+  else focused?.blur();
+}
 
 function obey(command: Command): void {
   switch (command.do) {

@@ -5,9 +5,11 @@ import { rangAt } from "../plant/alerts";
 import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
 import { formatAge, formatDuration } from "../reading/age";
+import { metricsIn } from "../reading/limits";
 import { formatCount, formatRate, formatShare } from "../reading/number";
-import { SEVERITIES } from "../wire/contract";
-import { severityIcon } from "./icons";
+import { trendOf } from "../reading/trend";
+import { type Alert, SEVERITIES } from "../wire/contract";
+import { severityIcon, trendArrow } from "./icons";
 import { Live } from "./live";
 import { paths } from "./route";
 import { stream } from "./session";
@@ -46,7 +48,7 @@ export class PageBanner extends Live {
     return html`<nav class="counts" aria-label="Open alerts by severity" data-testid="severity-counts">
       ${SEVERITIES.map(
         (severity) => html`<a href="${paths.alerts()}?severity=${severity}" class=${counts[severity] ? "" : "none"}
-          data-testid="count-${severity}" title="${counts[severity]} open, ${severity}">
+          data-testid="count-${severity}" aria-label="${counts[severity]} open, ${severity}" title="${counts[severity]} open, ${severity}">
           ${severityIcon(severity)}<b>${formatCount(counts[severity])}</b>
         </a>`,
       )}
@@ -66,9 +68,21 @@ export class PageBanner extends Live {
         <b>${alert.subject}</b> <span>${whatOf(alert)}</span>
         <span class="dim">${alert.active ? "for" : "cleared, rang for"} ${formatDuration((alert.cleared_at ? Date.parse(alert.cleared_at) : now.value) - rangAt(alert))}</span>
       </a>
+      ${this.#present(alert)}
       <button class="ack" data-testid="ack-worst" @click=${() => act(alert, "ack")} title="Acknowledge (a: with a note)">Ack</button>
       ${waiting > 0 ? html`<a class="dim more" href="${paths.alerts()}?state=unacknowledged">+${formatCount(waiting)} more</a>` : nothing}
     </div>`;
+  }
+
+  /** What the metric that the alert's rule reads is now. */
+  #present({ rule, device }: Alert) {
+    const [metric] = metricsIn(plant.rules.get(rule)?.when ?? "");
+    const at = device === null ? undefined : plant.fleet.get(device);
+    const series = metric === undefined ? undefined : at?.series.get(metric);
+    if (!at || !series) return nothing;
+    at.revision.value;
+    return html`<span class="present" data-testid="worst-now">now <b>${series.text}</b><span class="unit">${series.unit}</span>
+      <i>${series.isNumeric ? trendArrow(trendOf(series.trail)) : nothing}</i></span>`;
   }
 
   #latency() {
