@@ -75,15 +75,20 @@ class Checkpoints:
                 self._saved_rules = version
 
     async def take(
-        self, newest: Callable[[], asyncio.Future[int]], now: Callable[[], float]
+        self,
+        newest: Callable[[], asyncio.Future[int]],
+        now: Callable[[], float],
+        settle: Callable[[], None],
     ) -> None:
-        """One checkpoint. `newest` gives the commit of the newest append.
+        """One checkpoint. `newest` gives the commit of the newest append, `settle` has the readings
+        that wait in the pipeline told.
 
         Raises what a disk or a worker raises; nothing is lost then, and the next one retries.
         """
         async with self._one_at_a_time:
             # These five belong to one instant: no await between them.
             committed, at = newest(), now()
+            settle()
             chunk = self._unsaved.take()
             content = self._pipeline.snapshot()
             companion = asyncio.ensure_future(self.companion.snapshot())

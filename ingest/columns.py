@@ -51,20 +51,29 @@ _SPECIAL = {"ts": _TS, "lat": _LAT, "lon": _LON}
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Messages as columns. Rows: `device` int32, `ts` float64 seconds, NaN where none was stated.
+    `place` intp: which row it is of those of its arrival.
     Readings: `row` intp (ascending), `series` int32, `value` float64.
     """
 
     device: Ids
     ts: Floats
+    place: NDArray[np.intp]
     row: NDArray[np.intp]
     series: Ids
     value: Floats
 
-    def only(self, row: int) -> "Batch":
-        """One of its rows."""
-        one, its = slice(row, row + 1), self.row == row
-        places = np.zeros(int(its.sum()), np.intp)
-        return Batch(self.device[one], self.ts[one], places, self.series[its], self.value[its])
+    def only(self, rows: NDArray[np.bool_]) -> "Batch":
+        """Some of the rows, and their readings."""
+        kept = rows[self.row]
+        place = np.cumsum(rows) - 1
+        return Batch(
+            self.device[rows],
+            self.ts[rows],
+            self.place[rows],
+            place[self.row[kept]],
+            self.series[kept],
+            self.value[kept],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,29 @@ class Judged:
             self.late[readings],
             self.current[readings],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CalmRows:
+    """Rows that turn nothing, as columns, in order of arrival: `device`, event `time`, whether it
+    was `stated`, `arrival`, `place` as in Batch. Readings: `row`, `series`, `value`. `again`:
+    whether a device may come twice.
+    """
+
+    device: Ids
+    time: Floats
+    stated: NDArray[np.bool_]
+    arrival: Floats
+    place: NDArray[np.intp]
+    row: NDArray[np.intp]
+    series: Ids
+    value: Floats
+    again: bool
+
+    @property
+    def judged_time(self) -> Floats:
+        """By row, as in Judged."""
+        return np.minimum(self.time, self.arrival)
 
 
 class _Gathered:
@@ -404,12 +436,13 @@ class Intake:
         value = np.array(gathered.values, np.float64)
         device, length = self._device.values.take(shape), self._length.values.take(shape)
         start = self._start.values.take(shape)
+        place = np.arange(len(shape))
         if len(shape) == 1:
             row = np.zeros(len(value), np.intp)
             begin = start.item()
             series = self._pool.values[begin : begin + len(value)].copy()
         else:
-            row = np.repeat(np.arange(len(shape)), length)
+            row = np.repeat(place, length)
             first = start - (length.cumsum() - length)
             series = self._pool.values.take(first.take(row) + np.arange(len(row)))
         ts = np.full(len(shape), np.nan)
@@ -419,7 +452,7 @@ class Intake:
         np.add.at(self._catalogue.messages.values, fast, 1)
         for index, at in gathered.times:
             ts[index] = at
-        batch = Batch(device, ts, row, series, value)
+        batch = Batch(device, ts, place, row, series, value)
         special = int(self._special.values.take(shape).max(initial=_PLAIN))
         if gathered.positions or special == _PLACED:
             return self._take_out_special(batch, messages, gathered)
@@ -458,8 +491,16 @@ class Intake:
         self._catalogue.latitude.values[device[located]] = position[0, located]
         self._catalogue.longitude.values[device[located]] = position[1, located]
         metric = (series >= 0) & ~bad[row]
-        place = np.cumsum(~bad) - 1
-        return Batch(device[~bad], ts[~bad], place[row[metric]], series[metric], value[metric])
+        kept = np.cumsum(~bad) - 1
+        count = len(device) - np.count_nonzero(bad)
+        return Batch(
+            device[~bad],
+            ts[~bad],
+            batch.place[:count],
+            kept[row[metric]],
+            series[metric],
+            value[metric],
+        )
 
 
 def _timed(batch: Batch) -> Batch | None:
@@ -471,7 +512,12 @@ def _timed(batch: Batch) -> Batch | None:
     batch.ts[batch.row[stated]] = _in_seconds(time)
     metric = ~stated
     return Batch(
-        batch.device, batch.ts, batch.row[metric], batch.series[metric], batch.value[metric]
+        batch.device,
+        batch.ts,
+        batch.place,
+        batch.row[metric],
+        batch.series[metric],
+        batch.value[metric],
     )
 
 

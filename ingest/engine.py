@@ -209,15 +209,22 @@ class Engine:
             companion.restore(b"")
         covered, entries = self.history.covered(), 0
         self.outbox.begin(self._journal.last_position)
+        stored = position <= covered
         for entry in self._journal.replay(position):
             companion.replay(entry.records, entry.at, entry.position)
+            if stored and entry.position > covered:
+                stored = False
+                self.pipeline.settle(entry.at)  # told until here is in history
             outcome = self._feed(entry.records, entry.at)
-            if outcome and outcome.readings and entry.position > covered:
+            if outcome and outcome.readings and not stored:
                 self.unsaved.add(outcome.readings)
             if outcome and outcome.alerts:
                 self._checkpoints.note(outcome.alerts, outcome.at)
                 self.outbox.replay(outcome.alerts, entry.position, outcome.at)
             entries += 1
+        rest = self.pipeline.settle(last_at or 0.0)
+        if rest.readings and not stored:
+            self.unsaved.add(rest.readings)
         log.info("recovered", snapshot=position, replayed=entries)
         return last_at
 
@@ -314,6 +321,12 @@ class Engine:
             self._checkpoints.note(outcome.alerts, outcome.at)
         if outcome.alerts or outcome.presence:
             self._effects.hold(outcome, committed)
+
+    def settle(self) -> None:
+        """Tell the readings that wait: before somebody looks at what listeners have of them."""
+        outcome = self.pipeline.settle(self.clock.now())
+        if outcome.readings:
+            self._tell(outcome, self._newest_commit())
 
     def _tell_committed(self, outcome: Outcome) -> None:
         if outcome.alerts:
@@ -423,6 +436,7 @@ class Engine:
             raise KeyError(f"{device}/{metric}")
         if self.pipeline.catalogue.is_text(series):
             raise ValueError(f"metric {metric!r} is a text; expected a number or a boolean")
+        self.settle()
         # History takes its index in this same turn of the loop: no reading is in both, or in none.
         time, value = self.unsaved.of_series(series, start, end)
         stored = await self.history.series(device, metric, start, end, points)
@@ -489,7 +503,7 @@ class Engine:
         """Bring memory to disk. Raises what a disk or a worker raises; the next one retries."""
         ahead, self._ahead = self._ahead, False
         try:
-            await self._checkpoints.take(self._newest_commit, self.clock.now)
+            await self._checkpoints.take(self._newest_commit, self.clock.now, self.settle)
         except BaseException:
             self._ahead |= ahead
             raise

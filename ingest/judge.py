@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tocsin.devices.formats.row import Value
 from tocsin.ingest.alerts.alert import Evidence
 from tocsin.ingest.catalogue import Catalogue
-from tocsin.ingest.columns import Judged
+from tocsin.ingest.columns import CalmRows, Judged
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules import compiled
@@ -156,6 +156,31 @@ class Judge:
 
     # -- readings
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has seen every series there is; `take` does."""
+        return self._series == self._catalogue.series_count
+
+    def turns_nothing(self, series: Ids, time: Floats, value: Floats) -> NDArray[np.bool_]:
+        """Which readings no rule is concerned with, if they are the newest of their series.
+
+        That stays so until a reading that is not one of them is taken.
+        """
+        if not self._groups:
+            return np.ones(len(series), np.bool_)
+        if self._clocked:
+            return np.zeros(len(series), np.bool_)
+        calm = self._watch.within(series, time, value)
+        if self._restless_of:
+            calm &= ~self._restless.values[self._catalogue.metric.values[series]]
+        return calm
+
+    def take_calm(self, calm: CalmRows) -> None:
+        """Take in rows whose readings turn nothing."""
+        time = calm.judged_time
+        np.maximum.at(self._catalogue.watermark.values, calm.device, time)
+        self._take_newest(calm.series, time.take(calm.row), calm.value)
+
     def take(self, judged: Judged) -> list[Turn]:
         """Take in the readings of a batch, and say which rules turned, in order of the rows."""
         catalogue = self._catalogue
@@ -199,15 +224,23 @@ class Judge:
         """Readings that turn nothing."""
         catalogue, series, current = self._catalogue, judged.series, judged.current
         np.maximum.at(catalogue.watermark.values, judged.device, judged.row_time)
-        if self._groups:
-            metric = catalogue.metric.values.take(series)
-            self._windows.update(series, metric, judged.time, judged.value)
         if np.count_nonzero(current) == len(current):
-            catalogue.newest_time.values[series] = judged.time
-            catalogue.newest_value.values[series] = judged.value
+            self._take_newest(series, judged.time, judged.value)
         else:
+            self._into_windows(series, judged.time, judged.value)
             catalogue.newest_time.values[series[current]] = judged.time[current]
             catalogue.newest_value.values[series[current]] = judged.value[current]
+
+    def _take_newest(self, series: Ids, time: Floats, value: Floats) -> None:
+        """Readings each of which is the newest of its series."""
+        self._into_windows(series, time, value)
+        self._catalogue.newest_time.values[series] = time
+        self._catalogue.newest_value.values[series] = value
+
+    def _into_windows(self, series: Ids, time: Floats, value: Floats) -> None:
+        if self._groups:
+            metric = self._catalogue.metric.values.take(series)
+            self._windows.update(series, metric, time, value)
 
     @np.errstate(all="ignore")  # what overflows is infinite, what makes no sense unknown
     def _look_at(self, judged: Judged, rows: Places, readings: Places) -> list[Turn]:

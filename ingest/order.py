@@ -24,6 +24,16 @@ def occurrence(keys: Ids) -> NDArray[np.intp]:
     return nth
 
 
+def repeats(keys: Ids, place: NDArray[np.intp]) -> bool:
+    """Whether a key comes twice. `place` is room by key; what is in it means nothing."""
+    count = len(keys)
+    if count <= 1:
+        return False
+    places = np.arange(count)
+    place[keys] = places  # of the same key, the last one stays
+    return bool(np.count_nonzero(place.take(keys) == places) < count)
+
+
 def newest_before(keys: Ids, times: Floats, newest: Floats, again: bool) -> Floats:
     """The newest time of each element's key just before it, in `newest` (by key) or the batch.
 

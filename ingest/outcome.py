@@ -42,6 +42,22 @@ class Readings:
             np.concatenate([part.row for part in parts] or [np.empty(0, np.intp)]),
         )
 
+    def in_order(self) -> "Readings":
+        """In order of arrival."""
+        at, row = self.arrival, self.row
+        ascends = (at[1:] > at[:-1]) | ((at[1:] == at[:-1]) & (row[1:] >= row[:-1]))
+        if bool(ascends.all()):
+            return self
+        order = np.lexsort((self.row, self.arrival))
+        return Readings(
+            self.series[order],
+            self.time[order],
+            self.value[order],
+            self.late[order],
+            self.arrival[order],
+            self.row[order],
+        )
+
 
 class Presence(msgspec.Struct, frozen=True):
     """A device on both axes. The newest `revision` wins."""
@@ -59,12 +75,14 @@ class Presence(msgspec.Struct, frozen=True):
 class Outcome:
     """The events of one batch, each list in the order in which they happened.
 
-    `problems` are facts that could not be applied any more and changed nothing, in words.
-    `position` is where the journal holds the cause, once that is on disk.
+    Readings are told now and then, in order of arrival; `waiting` is whether some are not yet
+    (`Pipeline.settle`). `problems` are facts that could not be applied any more and changed
+    nothing, in words. `position` is where the journal holds the cause, once that is on disk.
     """
 
     at: float
     readings: Readings | None = None
+    waiting: bool = False
     alerts: list[Alert] = field(default_factory=list[Alert])
     presence: list[Presence] = field(default_factory=list[Presence])
     new_devices: list[str] = field(default_factory=list[str])

@@ -1,6 +1,7 @@
 """The life of a reading, from message to alert, in one list.
 
     decode → identify      columns.Intake: payloads to rows and readings of known series
+    glance                 waiting.WaitingRows: rows that turn nothing are put off
     plausible              plausibility.Plausibility: future, late and repeated readings
     windows → rules        judge.Judge: panes, then every rule on every row
     alerts                 alerts.AlertBook: episodes with delays, acknowledged and shelved
@@ -51,6 +52,10 @@ from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import RuleChange, RuleSet
 from tocsin.ingest.settings import Settings
 from tocsin.ingest.views import DeviceView, PipelineStats, view_device, view_totals
+from tocsin.ingest.waiting import WaitingRows
+
+MOST_UNTOLD = 8192
+"""Readings; with so many, `feed` tells them."""
 
 
 class Pipeline:
@@ -75,6 +80,11 @@ class Pipeline:
         )
         self._plausibility = Plausibility(settings, self.catalogue, self.faults)
         self._judge = Judge(self.catalogue, self.faults)
+        self._waiting = WaitingRows(
+            self.catalogue, self.presence, self._judge, settings.future_tolerance_s
+        )
+        self._untold: list[Readings] = []
+        self._untold_rows = 0
         self._messages_total = 0
         self._rows, self._rows_at = 0, -np.inf  # that arrived at that instant
 
@@ -86,19 +96,27 @@ class Pipeline:
             # Before its timers: it was us who were away, not the devices.
             outcome.presence += self.presence.started(now)
         self._fire_due(outcome)
-        parts: list[Readings] = []
         messages: list[Message] = []
         for record in records:
             if isinstance(record, Message):
                 messages.append(record)
             elif not isinstance(record, BrokerFact):
-                parts += self._messages(messages, outcome)
+                self._messages(messages, outcome)
                 messages.clear()
+                self._take_in_waiting()
                 self._apply(record, outcome)
-        parts += self._messages(messages, outcome)
-        outcome.readings = Readings.joined(parts) if parts else None
+        self._messages(messages, outcome)
+        if self._untold_rows >= MOST_UNTOLD:
+            self._tell_readings(outcome)
+        outcome.waiting = bool(self._waiting or self._untold)
         outcome.new_devices = self.catalogue.devices[devices:]
         outcome.new_series = list(range(series, self.catalogue.series_count))
+        return outcome
+
+    def settle(self, now: float) -> Outcome:
+        """Tell the readings that wait. Doing it more often changes nothing."""
+        outcome = Outcome(now)
+        self._tell_readings(outcome)
         return outcome
 
     def next_due(self) -> float | None:
@@ -110,15 +128,11 @@ class Pipeline:
 
     # -- stages
 
-    def _messages(self, messages: Sequence[Message], outcome: Outcome) -> list[Readings]:
-        parts: list[Readings] = []
+    def _messages(self, messages: Sequence[Message], outcome: Outcome) -> None:
         while messages:
-            messages = messages[self._some_messages(messages, outcome, parts) :]
-        return parts
+            messages = messages[self._some_messages(messages, outcome) :]
 
-    def _some_messages(
-        self, messages: Sequence[Message], outcome: Outcome, parts: list[Readings]
-    ) -> int:
+    def _some_messages(self, messages: Sequence[Message], outcome: Outcome) -> int:
         """Take in as many messages as can be judged at once: how many."""
         now = outcome.at
         try:
@@ -129,20 +143,38 @@ class Pipeline:
             return len(messages)
         self._messages_total += taken
         outcome.presence += presence
+        first = self._rows if now == self._rows_at else 0
+        self._rows, self._rows_at = first + len(batch.device), now
+        if first:
+            batch.place[:] += first
         try:
-            self._readings(batch, outcome, parts)
+            rest = self._waiting.keep(batch, now)
         except Exception as error:
-            if len(batch.device) == 1:
-                self._lose(batch, error)
-                return taken
-            for row in range(len(batch.device)):
-                try:
-                    self._readings(batch.only(row), outcome, parts)
-                except Exception as error:
-                    self._lose(batch.only(row), error)
+            self.faults.note(f"a glance at {len(batch.series)} readings", error)
+            rest = batch
+        if rest is not None:
+            if self._waiting.concern(rest.device):
+                self._take_in_waiting()
+            self._judge_now(rest, outcome)
+        if self._waiting.many:
+            self._take_in_waiting()
         return taken
 
-    def _readings(self, batch: Batch, outcome: Outcome, parts: list[Readings]) -> None:
+    def _judge_now(self, batch: Batch, outcome: Outcome) -> None:
+        try:
+            self._readings(batch, outcome)
+        except Exception as error:
+            rows = np.arange(len(batch.device))
+            if len(rows) == 1:
+                self._lose(batch, error)
+                return
+            for row in rows:
+                try:
+                    self._readings(batch.only(rows == row), outcome)
+                except Exception as error:
+                    self._lose(batch.only(rows == row), error)
+
+    def _readings(self, batch: Batch, outcome: Outcome) -> None:
         """Judge a batch. What it raises, it raises before anything has changed."""
         now = outcome.at
         judged, event_time = self._plausibility.judge(batch, now)
@@ -164,19 +196,51 @@ class Pipeline:
             outcome.presence += self.presence.reported(judged.device[judged.nth == 0], now)
         except Exception as error:
             self.faults.note(f"the presence of {len(judged.device)} devices", error)
-        first = self._rows if now == self._rows_at else 0
-        self._rows, self._rows_at = first + len(judged.device), now
-        if len(judged.series):
-            arrival = np.full(len(judged.row), now)
-            row = judged.row + first if first else judged.row
-            parts.append(
-                Readings(judged.series, event_time, judged.value, judged.late, arrival, row)
+        self._waiting.passed(judged.device, judged.row_time, judged.device[judged.row], event_time)
+        self._keep_untold(
+            Readings(
+                judged.series,
+                event_time,
+                judged.value,
+                judged.late,
+                np.full(len(judged.row), now),
+                batch.place[judged.row],
             )
+        )
 
     def _lose(self, batch: Batch, error: Exception) -> None:
         """A row that could not be told to be plausible, or not."""
         name = self.catalogue.devices[batch.device.item(0)]
         self.faults.note(f"{len(batch.series)} readings of {name!r}", error)
+
+    def _take_in_waiting(self) -> None:
+        """Do with the rows that wait what was put off."""
+        if not self._waiting:
+            return
+        calm = self._waiting.take()
+        try:
+            self._plausibility.remember(calm)
+            self._judge.take_calm(calm)
+        except Exception as error:
+            self._judge.mistrust()
+            self.faults.note(f"taking in {len(calm.row)} readings", error)
+        row, late = calm.row, np.zeros(len(calm.row), np.bool_)
+        self._keep_untold(
+            Readings(
+                calm.series, calm.time[row], calm.value, late, calm.arrival[row], calm.place[row]
+            )
+        )
+
+    def _keep_untold(self, readings: Readings) -> None:
+        if len(readings.series):
+            self._untold.append(readings)
+            self._untold_rows += len(readings.series)
+
+    def _tell_readings(self, outcome: Outcome) -> None:
+        self._take_in_waiting()
+        if self._untold:
+            outcome.readings = Readings.joined(self._untold).in_order()
+            self._untold, self._untold_rows = [], 0
 
     def _apply(self, fact: Fact, outcome: Outcome) -> None:
         """Take in a fact; a fault costs that fact only."""
@@ -283,14 +347,17 @@ class Pipeline:
     # -- views
 
     def device(self, name: str) -> DeviceView | None:
+        self._take_in_waiting()
         device = self.catalogue.device_id(name)
         return None if device is None else self._view(device)
 
     def devices(self) -> list[DeviceView]:
         """All devices, in order of appearance."""
+        self._take_in_waiting()
         return [self._view(device) for device in range(len(self.catalogue.devices))]
 
     def stats(self) -> PipelineStats:
+        self._take_in_waiting()
         return view_totals(self._messages_total, self.catalogue, self.refusals)
 
     def _view(self, device: int) -> DeviceView:
@@ -299,7 +366,9 @@ class Pipeline:
     # -- snapshots
 
     def snapshot(self) -> bytes:
-        """Everything that later outcomes depend on."""
+        """Everything that later outcomes depend on, after `settle`: what was told is not in it."""
+        if self._waiting or self._untold:
+            raise RuntimeError("readings wait to be told; expected `settle` before a snapshot")
         return snapshot.encode(
             {
                 "messages_total": self._messages_total,
@@ -331,6 +400,7 @@ class Pipeline:
             self.alerts.restore(state["alerts"])
             self._judge.load(state["judge"], self.rules.enabled())
             self._intake.forget()
+            self._waiting.forget()
         except (LookupError, TypeError, ValueError) as error:
             self.__init__(self.settings, self._decoder)
             raise ValueError(f"the snapshot cannot be restored: {error!r}") from error

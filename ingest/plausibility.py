@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.catalogue import Catalogue
-from tocsin.ingest.columns import Batch, Judged
+from tocsin.ingest.columns import Batch, CalmRows, Judged
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.order import newest_before, occurrence
@@ -93,14 +93,42 @@ class Plausibility:
             except Exception as error:  # some are in there: seen again they would be repetitions
                 self._faults.note(f"the memory of {len(series)} readings", error)
             if leads:
-                ahead = at > now
-                np.maximum.at(catalogue.ahead_until.values, series[ahead], at[ahead])
-                self._last_ahead = max(self._last_ahead, at.max(initial=-np.inf))
+                self._note_ahead(series, at, now)
         for column, of in counted:
             np.add.at(column.values, of, 1)
         np.add.at(catalogue.readings.values, device[row], 1)
         np.add.at(catalogue.count.values, series, 1)
         return Judged(device, judged, nth, row, series, value, judged_at, late, current), at
+
+    def _note_ahead(self, series: NDArray[np.int32], at: Floats, arrival: "Floats | float") -> None:
+        """Remember event times that were ahead of their arrival."""
+        ahead = at > arrival
+        if np.count_nonzero(ahead):
+            np.maximum.at(self._catalogue.ahead_until.values, series[ahead], at[ahead])
+            self._last_ahead = max(self._last_ahead, float(at[ahead].max()))
+
+    def remember(self, calm: CalmRows) -> None:
+        """Take in rows that are newer than everything of their devices: as `judge`."""
+        catalogue, row, series = self._catalogue, calm.row, calm.series
+        if np.count_nonzero(calm.stated):
+            before = newest_before(
+                calm.device, calm.judged_time, catalogue.watermark.values, calm.again
+            )
+            needed_from = before - catalogue.lateness_s.values.take(calm.device)
+            remembered = calm.stated[row]
+            if np.count_nonzero(remembered) == len(remembered):
+                remembered = slice(None)
+            row = row[remembered]
+            self._recent.add(
+                series[remembered],
+                calm.time[row],
+                calm.value[remembered],
+                needed_from[row],
+                calm.again,
+            )
+            self._note_ahead(series, calm.time[calm.row], calm.arrival[calm.row])
+        np.add.at(catalogue.readings.values, calm.device[calm.row], 1)
+        np.add.at(catalogue.count.values, series, 1)
 
     def _all_new(self, stated: Mask, series: NDArray[np.int32], at: Floats, late: Mask) -> bool:
         """Whether all readings, each of another series, are newer than what is known of them."""

@@ -210,6 +210,10 @@ class PresenceBook:
 
     # -- the freshness axis
 
+    def fresh(self, devices: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which devices are: a report of them turns nothing."""
+        return self._freshness.values.take(devices) == _FRESH
+
     def reported(self, devices: NDArray[np.int32], now: float) -> list[Presence]:
         """Readings of `devices` (each once) arrived."""
         if not len(devices):

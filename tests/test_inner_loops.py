@@ -152,9 +152,9 @@ def rules() -> Loop:
     batch = messages()
 
     def loop(turn: int) -> None:
-        outcome = pipeline.feed(batch, START + 1 + turn)
-        assert outcome.readings is not None
-        assert len(outcome.readings.series) == MESSAGES * 4
+        now = START + 1 + turn
+        told = [pipeline.feed(batch, now).readings, pipeline.settle(now).readings]
+        assert sum(len(each.series) for each in told if each is not None) == MESSAGES * 4
 
     return loop
 
@@ -177,7 +177,7 @@ def frame() -> Loop:
             late = np.zeros(len(part), np.bool_)
             now = np.full(len(part), at)
             row = np.arange(len(part)) // len(METRICS)
-            buffer.add(Readings(part, now, value[part], late, now, row), at)
+            buffer.add(Readings(part, now, value[part], late, now, row))
         event = write_event("readings", rows.event(buffer.take(), at))
         assert event.count(b"bench-") == MESSAGES * 4
 

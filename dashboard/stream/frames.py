@@ -64,37 +64,36 @@ class FrameBuffer:
     """Owns the readings that have arrived since the last frame."""
 
     def __init__(self) -> None:
-        self._batches: list[Readings] = []
-        self._arrivals: list[float] = []
+        self._parts: list[Readings] = []
 
     def __bool__(self) -> bool:
-        return bool(self._batches)
+        return bool(self._parts)
 
-    def add(self, readings: Readings, at: float) -> None:
+    def add(self, readings: Readings) -> None:
         if len(readings.series):
-            self._batches.append(readings)
-            self._arrivals.append(at)
+            self._parts.append(readings)
 
     def clear(self) -> None:
-        self._batches, self._arrivals = [], []
+        self._parts = []
 
     def take(self) -> Frame:
         """Everything added since the last `take`. Raises ValueError if nothing was."""
-        batches, arrivals = self._batches, self._arrivals
+        if not self._parts:
+            raise ValueError("no readings were added since the last frame; expected some")
+        readings = Readings.joined(self._parts)
         self.clear()
-        series = np.concatenate([batch.series for batch in batches])
-        time = np.concatenate([batch.time for batch in batches])
-        value = np.concatenate([batch.value for batch in batches])
-        late = np.concatenate([batch.late for batch in batches])
+        series, time, value = readings.series, readings.time, readings.value
 
         # A late reading is minutes old: mixed with current ones it would draw a spike that
         # is not now. lexsort is stable: of two readings of one time, the later arrival wins.
-        key = series.astype(np.int64) * 2 + late
+        key = series.astype(np.int64) * 2 + readings.late
         order = np.lexsort((time, key))
         key, sorted_value = key[order], value[order]
         starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
         ends = np.append(starts[1:], len(key)) - 1
         newest = order[ends]
+        at = readings.arrival
+        begins = np.flatnonzero(np.concatenate(([True], at[1:] != at[:-1])))
         return Frame(
             series[newest],
             time[newest],
@@ -102,7 +101,7 @@ class FrameBuffer:
             np.minimum.reduceat(sorted_value, starts),
             np.maximum.reduceat(sorted_value, starts),
             ends - starts + 1,
-            np.array(arrivals),
-            np.array([len(batch.series) for batch in batches], np.int64),
+            at[begins],
+            np.diff(np.append(begins, len(at))),
             series,
         )

@@ -80,7 +80,7 @@ class StreamStats:
 class Hub:
     """Owns the viewers, the numbered events, the frame being gathered and the two timers.
 
-    `status` makes the content of the `status` event.
+    `status` makes the content of the `status` event; `settle` has the readings that wait told.
     """
 
     def __init__(
@@ -90,12 +90,14 @@ class Hub:
         settings: Settings,
         about: About,
         status: Callable[[], msgspec.Struct],
+        settle: Callable[[], None],
     ) -> None:
         self._pipeline = pipeline
         self._clock = clock
         self._settings = settings
         self._about = about
         self._status = status
+        self._settle = settle
         self._log = EventLog(secrets.token_hex(4), settings.resume_events)
         self._frame = FrameBuffer()
         self._rows = Rows(pipeline.catalogue)
@@ -130,7 +132,8 @@ class Hub:
         if outcome.rules_changed:
             self._broadcast(self._rules_chunk())
         if outcome.readings is not None:
-            self._frame.add(outcome.readings, outcome.at)
+            self._frame.add(outcome.readings)
+        if outcome.readings is not None or outcome.waiting:
             self._expect_frame()
 
     def _tell_numbered(self, outcome: Outcome) -> None:
@@ -179,6 +182,7 @@ class Hub:
         if not self._viewers:
             self._frame.clear()
             return
+        self._settle()
         if self._frame:
             self._tell_frame()
         if changed := self._refresh.due(self._clock(), REFRESHED_PER_FRAME):
@@ -259,6 +263,7 @@ class Hub:
             on_written=self._note_written,
             on_overrun=self._note_overrun,
         )
+        self._settle()  # what arrived before belongs to those who watched then
         missed = self._log.since(last_event_id)
         self._viewers[viewer.id] = viewer
         self._stats.opened_total += 1

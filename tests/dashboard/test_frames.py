@@ -16,14 +16,14 @@ reading = st.tuples(
 batches = st.lists(st.lists(reading, min_size=1, max_size=8), min_size=1, max_size=8)
 
 
-def columns(readings: list[Reading]) -> Readings:
+def columns(readings: list[Reading], arrival: float) -> Readings:
     series, time, value, late = zip(*readings, strict=True)
     return Readings(
         np.array(series, np.int32),
         np.array(time),
         np.array(value),
         np.array(late, np.bool_),
-        np.full(len(readings), 100.0),
+        np.full(len(readings), arrival),
         np.arange(len(readings)),
     )
 
@@ -31,7 +31,7 @@ def columns(readings: list[Reading]) -> Readings:
 def frame_of(batches: list[list[Reading]]) -> Frame:
     buffer = FrameBuffer()
     for number, batch in enumerate(batches):
-        buffer.add(columns(batch), 100.0 + number)
+        buffer.add(columns(batch, 100.0 + number))
     return buffer.take()
 
 
@@ -81,7 +81,7 @@ def test_a_spike_of_one_sample_is_seen():
 
 def test_nothing_added_is_nothing_to_take():
     buffer = FrameBuffer()
-    buffer.add(columns([(0, 1.0, 1.0, False)]), 1.0)
+    buffer.add(columns([(0, 1.0, 1.0, False)], 1.0))
     assert len(buffer.take()) == 1
     assert not buffer
     with pytest.raises(ValueError):

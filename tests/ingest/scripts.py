@@ -105,6 +105,11 @@ def feed(pipeline: Pipeline, records: Sequence[Record], now: float, events: Even
     note(pipeline, pipeline.feed(records, now), events)
 
 
+def finish(pipeline: Pipeline, now: float, events: Events) -> None:
+    """What waits is told."""
+    note(pipeline, pipeline.settle(now), events)
+
+
 def settle(steps: Iterable[Step], pipeline: Pipeline) -> tuple[Played, Events]:
     """Play `steps` once, to know which alerts the commands are for; what was played, and events."""
     played: Played = []
@@ -117,6 +122,7 @@ def settle(steps: Iterable[Step], pipeline: Pipeline) -> tuple[Played, Events]:
         records = [_settled(each, pipeline, now) for each in happenings]
         feed(pipeline, records, now, events)
         played.append((now, records))
+    finish(pipeline, now, events)
     return played, events
 
 

@@ -55,6 +55,7 @@ async def test_what_follows_closely_is_gathered_in_order(tmp_path: Path):
         commits = [engine.submit([message(n)], engine.clock.now()) for n in range(5)]
         assert batches == [[0.0]]
         positions = await asyncio.gather(*commits)
+        engine.settle()
         assert batches == [[0.0], [1.0, 2.0, 3.0, 4.0]]
         assert positions == [positions[0], *[positions[0] + 1] * 4]
 

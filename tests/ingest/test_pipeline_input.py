@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.ingest.scripts import START, Events, feed, message, new_pipeline
+from tests.ingest.scripts import START, Events, feed, finish, message, new_pipeline
 from tocsin.devices.message import Message
 from tocsin.devices.profile import Profile
 from tocsin.ingest import snapshot
@@ -88,6 +88,7 @@ def test_a_bad_message_costs_its_neighbours_nothing() -> None:
     pipeline, events = new_pipeline(), Events()
     batch = [message(d, p) for d, p in [("a", {"t": 1}), ("b", b"{"), ("a", {"t": 2})]]
     feed(pipeline, batch * 2, START, events)
+    finish(pipeline, START, events)
     assert [(each.device, each.value) for each in events.readings] == [
         ("a", 1),
         ("a", 2),
@@ -134,6 +135,7 @@ def test_a_number_after_texts_begins_a_series_of_its_own() -> None:
     assert [catalogue.is_text(series) for series in range(3)] == [True, False, False]
     assert catalogue.count.values[:3].tolist() == [1, 1, 2]
     again = new_pipeline()
+    pipeline.settle(START)
     again.restore(pipeline.snapshot())
     assert again.device("d") == device
     assert sent({"s": 7}, pipeline=again).metrics["s"].value == 7.0
@@ -226,6 +228,7 @@ def test_what_is_late_is_stored_and_changes_nothing_else() -> None:
     pipeline, events = new_pipeline(), Events()
     for ts in (0, -60, -61):
         feed(pipeline, [message("d", {"ts": START + ts, "t": ts})], START, events)
+    finish(pipeline, START, events)
     assert [each.late for each in events.readings] == [False, False, True]
     device = pipeline.device("d")
     assert device is not None
@@ -278,6 +281,7 @@ def test_memory_for_repetitions_is_bounded() -> None:
     for index in range(300):
         batch = [message(f"d{d}", {"ts": START + index / 100, "t": index}) for d in range(50)]
         pipeline.feed(batch, START + 100)
+    pipeline.settle(START + 100)
     kept = snapshot.decode(pipeline.snapshot())["plausibility"]
     assert sum(time.nbytes + value.nbytes for _, time, value in kept) <= 64 * 16 * 16
 
@@ -349,6 +353,7 @@ DAMAGED = {
 def test_what_is_no_snapshot_is_refused_and_leaves_nothing_behind(content: bytes) -> None:
     pipeline = new_pipeline()
     pipeline.feed([message("d", {"t": 1})], START)
+    pipeline.settle(START)
     with pytest.raises(ValueError, match="snapshot"):
         pipeline.restore(content)
     assert pipeline.snapshot() == new_pipeline().snapshot()
@@ -360,6 +365,7 @@ def test_a_snapshot_takes_the_profiles_of_today() -> None:
     after = new_pipeline(
         Settings(profiles=(Profile(expected_interval_s=5.0, allowed_lateness_s=1.0),))
     )
+    before.settle(START)
     after.restore(before.snapshot())
     after.feed([message("d", {"ts": START - 2.5, "t": 9})], START)
     after.feed([], START + 15.0)

@@ -3,7 +3,16 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ingest.scripts import Events, Step, begins_anew, feed, new_pipeline, settle, steps
+from tests.ingest.scripts import (
+    Events,
+    Step,
+    begins_anew,
+    feed,
+    finish,
+    new_pipeline,
+    settle,
+    steps,
+)
 from tocsin.devices.message import Message
 from tocsin.ingest.facts import Refused
 from tocsin.ingest.settings import Settings
@@ -30,6 +39,7 @@ def test_ticking_every_second_changes_nothing(script: list[Step]) -> None:
             feed(ticked, [], now, events)
         now = at
         feed(ticked, records, at, events)
+    finish(ticked, played[-1][0], events)
     assert events == without
 
 
@@ -44,6 +54,7 @@ def test_ticking_every_millisecond_changes_nothing(script: list[Step]) -> None:
             feed(ticked, [], now, events)
         now = at
         feed(ticked, records, at, events)
+    finish(ticked, played[-1][0], events)
     assert events == without
 
 
@@ -56,6 +67,7 @@ def test_waking_at_next_due_is_enough(script: list[Step]) -> None:
         while (due := woken.next_due()) is not None and due < at and not begins_anew(records):
             feed(woken, [], due, events)
         feed(woken, records, at, events)
+    finish(woken, played[-1][0], events)
     assert events == without
 
 
@@ -68,12 +80,15 @@ def test_snapshot_anywhere_and_replay_is_as_if_nothing_had_happened(
     played, without = settle(script, original)
     cut = data.draw(st.integers(0, len(played)), label="steps before the snapshot")
     stopped, events = new_pipeline(), Events()
+    at = 0.0
     for at, records in played[:cut]:
         feed(stopped, records, at, events)
+    finish(stopped, at, events)
     resumed = new_pipeline()
     resumed.restore(stopped.snapshot())
     for at, records in played[cut:]:
         feed(resumed, records, at, events)
+    finish(resumed, played[-1][0], events)
     assert events == without
     assert resumed.devices() == original.devices()
     assert resumed.stats() == original.stats()
@@ -89,9 +104,28 @@ def test_a_batch_is_judged_as_its_messages_one_by_one(script: list[Step]) -> Non
     for at, records in played:
         for record in records:
             feed(apart, [record], at, events)
+    finish(apart, played[-1][0], events)
     assert events.alerts == together.alerts
     assert events.readings == together.readings
     assert apart.devices() == original.devices()
+
+
+@given(SECONDS, st.sets(st.integers(0, 20)))
+@settings(max_examples=40, deadline=None)
+def test_telling_what_waits_more_often_changes_nothing(script: list[Step], looks: set[int]) -> None:
+    original = new_pipeline()
+    played, without = settle(script, original)
+    watched, events = new_pipeline(), Events()
+    for step, (at, records) in enumerate(played):
+        feed(watched, records, at, events)
+        if step in looks:
+            finish(watched, at, events)
+        elif step + 1 in looks:
+            watched.devices()
+    finish(watched, played[-1][0], events)
+    assert events == without
+    assert watched.devices() == original.devices()
+    assert watched.snapshot() == original.snapshot()
 
 
 @given(SECONDS)
