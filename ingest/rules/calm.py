@@ -3,7 +3,8 @@
 Most rules are far from turning, and one reading says so: `temp_c > 80 and avg(p, '5m') > 2` does
 not come true while temp_c is at most 80. A *calm* looks at a device where a condition is not true
 and names such bounds. As long as every reading of the series named is within them, the condition
-stays untrue, whatever else arrives, so nothing needs to be evaluated.
+stays untrue, whatever else arrives, so nothing needs to be evaluated. The newest readings are
+within them from the start: of `a and b` one may be true while the other keeps the whole untrue.
 
     temp_c > 80            readings up to 80
     max(temp_c, '5m') > 80 readings up to 80: what is in the window now is not above either
@@ -326,6 +327,8 @@ def _change(use: Use, upward: bool, limit: float) -> Calm:
             high = min(high, start + by - margin)
         else:
             low = max(low, start + by + margin)
+        if not low <= spot.number(metric) <= high:
+            return None  # it is true already, and only something else keeps the rule from turning
         return (Bounds(metric, low, high, anchor.until),)
 
     return change

@@ -48,15 +48,15 @@ async def test_an_idle_engine_adds_no_delay(tmp_path: Path):
 
 async def test_what_follows_closely_is_gathered_in_order(tmp_path: Path):
     async with running(tmp_path) as engine:
-        batches: list[list[float]] = []
-        engine.on_outcome.append(
-            lambda o: batches.append(o.readings.value.tolist()) if o.readings else None
-        )
+        seen: list[Outcome] = []
+        engine.on_outcome.append(seen.append)
         commits = [engine.submit([message(n)], engine.clock.now()) for n in range(5)]
-        assert batches == [[0.0]]
+        assert len(seen) == 1
         positions = await asyncio.gather(*commits)
+        assert len(seen) == 2
         engine.settle()
-        assert batches == [[0.0], [1.0, 2.0, 3.0, 4.0]]
+        assert seen[-1].readings is not None
+        assert seen[-1].readings.value.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
         assert positions == [positions[0], *[positions[0] + 1] * 4]
 
 

@@ -212,6 +212,7 @@ def test_what_is_ahead_is_stored_as_stated_and_its_repetitions_are_told() -> Non
     ahead = [message("d", {"ts": START + lead, "t": lead}) for lead in (120, 130)]
     for at in (0, 1, 125, 200):
         feed(pipeline, ahead, START + at, events)
+        finish(pipeline, START + at, events)
         again = new_pipeline()
         again.restore(pipeline.snapshot())
         pipeline = again
@@ -329,6 +330,7 @@ def test_random_metric_names_keep_memory_flat() -> None:
                     batch.append(message("d", {f"m{each * 3 + part}": 1 for part in range(3)}))
                     batch.append(message("d", {"m0": 1}))
                 pipeline.feed(batch, START + index)
+            pipeline.settle(START + 1000 * thousand + 1000)
             sizes.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()

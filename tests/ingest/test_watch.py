@@ -42,6 +42,8 @@ TYPICAL = (
     "last(a, '10s') >= 4",
     "delta(a, '10s') > 2",
     "delta(b, '10s') < -2",
+    "delta(b, '10s') > 2 and a > 3",
+    "rate(a, '10s') > 0.5 and b > 3",
     "rate(a, '10s') > 0.5",
     "rate(b, '1s') < -1",
     "rate(a, '10s') > 0.5 or b > 4",
@@ -110,6 +112,20 @@ def compare(asked: Sequence[tuple[str, str | None]], given: Sequence[Sample]) ->
 @pytest.mark.parametrize("when", TYPICAL)
 def test_a_rule_turns_as_if_every_reading_were_judged(when: str) -> None:
     compare([(when, None)], list(some(Random(when), 300)))
+
+
+@pytest.mark.parametrize("change", ["delta(b, '10s') > 2", "rate(b, '10s') > 0.5"])
+def test_what_is_true_already_keeps_nothing_calm(change: str) -> None:
+    values: list[dict[str, Value]] = [{"b": -3}, {"b": -3}, {"a": 4}, {"a": 0}, {"b": 3}, {"a": 5}]
+    given = [("d", 1.0, 0.0, each) for each in values]
+    pipeline = new_pipeline()
+    pipeline.feed([put(0, f"{change} and a > 3", None)], START)
+    assert [alert.began_at for alert in alerts_of(pipeline, given, ())] == [START + 6.0]
+
+
+@pytest.mark.parametrize("clear", TYPICAL)
+def test_a_rule_clears_as_if_every_reading_were_judged(clear: str) -> None:
+    compare([("a > 3 or b > 3", clear)], list(some(Random(clear), 300)))
 
 
 @pytest.mark.parametrize("when", TYPICAL)
