@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.ingest.scripts import START, Events, feed, message, new_pipeline
+from tests.ingest.scripts import START, Events, feed, finish, message, new_pipeline
 from tocsin.devices.formats import Decoded, Decoder, Rejected, Unclaimed
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.book import AlertBook
@@ -71,6 +71,7 @@ def played(pipeline: Pipeline, batch: list[Any]) -> tuple[list[str], list[tuple[
     """Who rings, which readings came out, and how many faults there were."""
     events = Events()
     feed(pipeline, batch, START, events)
+    finish(pipeline, START, events)
     ringing = [alert.subject for alert in events.alerts if alert.rule == "hot"]
     return ringing, [(d, v) for d, _, _, v, *_ in events.readings], pipeline.faults.total
 
@@ -119,6 +120,7 @@ def test_a_fault_of_a_rule_costs_that_rule(
     names = [f"d{index}" for index in range(count)]
     events, pipeline = Events(), ruled()
     feed(pipeline, [message(name, {"t": 90, "p": 6}) for name in names], START, events)
+    finish(pipeline, START, events)
     ringing = {(alert.rule, alert.subject) for alert in events.alerts}
     assert ringing == {(rule, name) for rule in rules for name in names}
     assert len(events.readings) == 2 * count
@@ -199,6 +201,7 @@ def test_a_fault_of_a_timer_does_not_keep_readings_from_being_judged(
     pipeline = new_pipeline()
     pipeline.feed([RulePut(Rule(name="hot", when="t > 80", on_delay="5s"), "ann")], START - 9)
     pipeline.feed([message("a", {"t": 90})], START - 8)
+    pipeline.settle(START - 8)
     breaking(monkeypatch, AlertBook, "fire_next", lambda _: True)
     assert played(pipeline, NEIGHBOURS) == (["b"], [("a", 90), ("b", 91)], 1)
 
