@@ -1,6 +1,6 @@
 """Who may publish and subscribe to what: a table read from the top, first match wins."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from weakref import WeakValueDictionary
@@ -20,23 +20,31 @@ class Action(StrEnum):
 class Rule:
     """One row: `role` (None: every role) may or may not do `action` on topics of `pattern`.
 
-    A pattern is a topic filter with two additions: the level `{device}` stands for the device
-    of the client's credential, and `$…` for every topic that begins with `$`. A wildcard at
-    its start matches those too.
+    A pattern is a topic filter with additions: the level `{device}` stands for the device of the
+    client's credential, `{user}` for its user name, `{client}` for its client id, and `$…` for
+    every topic that begins with `$`. A wildcard at its start matches those too. Who has no device,
+    or no user name, has no row that names one.
     """
 
     role: Role | None
     action: Action
     pattern: str
     allowed: bool
+    user: str | None = None
+    """The row is for this user name alone."""
 
 
 _PUBLISH, _SUBSCRIBE = Action.PUBLISH, Action.SUBSCRIBE
 
-DEFAULT_RULES: tuple[Rule, ...] = (
+SERVER_RULES: tuple[Rule, ...] = (
     # Only the server publishes here: a client that could would forge alerts.
     Rule(None, _PUBLISH, "tocsin/#", allowed=False),
     Rule(None, _PUBLISH, "$…", allowed=False),
+)
+"""Rows that stand before all others."""
+
+DEFAULT_RULES: tuple[Rule, ...] = (
+    *SERVER_RULES,
     # A device speaks for itself and hears its own commands; it does not send any.
     Rule(Role.DEVICE, _PUBLISH, "devices/{device}/commands/#", allowed=False),
     Rule(Role.DEVICE, _PUBLISH, "devices/{device}/#", allowed=True),
@@ -52,6 +60,15 @@ DEFAULT_RULES: tuple[Rule, ...] = (
 """What matches no row is refused."""
 
 
+PLACEHOLDERS = ("{device}", "{user}", "{client}")
+"""Levels of a pattern that stand for who the client is."""
+
+
+def with_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The default table with `rules` behind the rows of the server and before the others."""
+    return (*SERVER_RULES, *rules, *DEFAULT_RULES[len(SERVER_RULES) :])
+
+
 class _Any(StrEnum):
     """Levels of a compiled pattern that are no literal text: a device named `+` stays a name."""
 
@@ -64,14 +81,19 @@ _Level = str | _Any
 
 
 class Permit:
-    """What one identity may do. Owns the topics it was seen to publish to, as their bytes."""
+    """What one client may do. Owns the topics it was seen to publish to, as their bytes."""
 
     __slots__ = ("__weakref__", "_publish", "_subscribe", "topics")
 
-    def __init__(self, identity: Identity, rules: Iterable[Rule]) -> None:
-        rows = [rule for rule in rules if rule.role is None or rule.role == identity.role]
-        self._publish = _compiled(rows, Action.PUBLISH, identity)
-        self._subscribe = _compiled(rows, Action.SUBSCRIBE, identity)
+    def __init__(self, identity: Identity, client: str, rules: Iterable[Rule]) -> None:
+        names = _names(identity, client)
+        rows = [
+            rule
+            for rule in rules
+            if rule.role in (None, identity.role) and rule.user in (None, names["{user}"])
+        ]
+        self._publish = _compiled(rows, Action.PUBLISH, names)
+        self._subscribe = _compiled(rows, Action.SUBSCRIBE, names)
         self.topics: dict[bytes, str] = {}
 
     def may_publish(self, topic: str) -> bool:
@@ -90,21 +112,24 @@ class Permit:
 
 
 class AccessControl:
-    """Owns the rules, and one permit for all connections of an identity.
+    """Owns the rules, and one permit for all connections of an identity, or of a client id where
+    rules name it.
 
     `remembered` bounds the topics that all permits together remember; at the bound all forget.
     """
 
     def __init__(self, rules: Sequence[Rule] = DEFAULT_RULES, *, remembered: int = 65_536) -> None:
         self.rules = tuple(rules)
-        self._permits: WeakValueDictionary[Identity, Permit] = WeakValueDictionary()
+        self._permits: WeakValueDictionary[tuple[Identity, str], Permit] = WeakValueDictionary()
+        self._by_client = any("{client}" in rule.pattern.split("/") for rule in self.rules)
         self._limit = remembered
         self._remembered = 0
 
-    def permit(self, identity: Identity) -> Permit:
-        permit = self._permits.get(identity)
+    def permit(self, identity: Identity, client: str) -> Permit:
+        key = identity, client if self._by_client else ""
+        permit = self._permits.get(key)
         if permit is None:
-            permit = self._permits[identity] = Permit(identity, self.rules)
+            permit = self._permits[key] = Permit(identity, client, self.rules)
         return permit
 
     def remember(self, permit: Permit, name: bytes, topic: str) -> None:
@@ -122,31 +147,44 @@ class AccessControl:
 _WILDCARDS: dict[str, _Any] = {"+": _Any.ONE, "#": _Any.REST, "$…": _Any.RESERVED}
 
 
+def _names(identity: Identity, client: str) -> dict[str, str | None]:
+    """What stands for the levels that name who it is; None: nothing does."""
+    named = identity.role is not Role.ANONYMOUS
+    return {
+        "{device}": identity.device,
+        "{user}": identity.name if named else None,
+        "{client}": client,
+    }
+
+
 def _compiled(
-    rules: Iterable[Rule], action: Action, identity: Identity
+    rules: Iterable[Rule], action: Action, names: Mapping[str, str | None]
 ) -> list[tuple[list[_Level], bool]]:
     return [
         (levels, rule.allowed)
         for rule in rules
-        if rule.action == action and (levels := _levels(rule.pattern, identity)) is not None
+        if rule.action == action and (levels := _levels(rule.pattern, names)) is not None
     ]
 
 
-def _levels(pattern: str, identity: Identity) -> list[_Level] | None:
-    """The pattern for one identity; None when it names a device and the identity has none."""
+def _levels(pattern: str, names: Mapping[str, str | None]) -> list[_Level] | None:
+    """The pattern for one client; None when it names something that the client has not."""
     levels: list[_Level] = []
     for level in pattern.split("/"):
-        if level != "{device}":
+        if level not in names:
             levels.append(_WILDCARDS.get(level, level))
-        elif identity.device is None:
+        elif (name := names[level]) is None:
             return None
         else:
-            levels.append(identity.device)
+            levels.append(name)
     return levels
 
 
 def _matches(pattern: list[_Level], topic: list[str]) -> bool:
-    """True when `pattern` matches the topic of these levels."""
+    """True when `pattern` matches the topic of these levels.
+
+    A name with a slash is one level of the pattern, and so no level of any topic.
+    """
     for depth, level in enumerate(pattern):
         if level is _Any.REST:
             return True

@@ -5,8 +5,10 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 
 from tocsin.broker.access import AccessControl, Permit
+from tocsin.broker.backoff import Backoff
 from tocsin.broker.clients import Client
 from tocsin.broker.closing import TAKEN_OVER
 from tocsin.broker.connection import Connection
@@ -41,7 +43,8 @@ class Arrival:
 class Admission:
     """Decides on CONNECTs: until one is accepted, nothing changes.
 
-    Owns those accepted ones whose session is on its way to the journal, by client id.
+    Owns those accepted ones whose session is on its way to the journal, by client id, and the
+    memory of wrong logins.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Admission:
         self._arriving: dict[str, Arrival] = {}
         # Arrivals of a client id that the journal has not yet, closed ones included.
         self._unsettled: Counter[str] = Counter()
+        self._backoff = Backoff(settings)
         self.accepted = 0
 
     async def login(self, connection: Connection, packet: Connect) -> None:
@@ -103,14 +107,25 @@ class Admission:
                 )
                 return
             client = f"auto-{secrets.token_hex(8)}"  # [MQTT-3.1.3-6]
+        login = _login(connection, packet, client)
+        name = login.username or login.subject or client
+        wait_s = self._backoff.wait_s(name, connection.host, monotonic())
+        if wait_s > 0:
+            connection.refuse(
+                packet,
+                Reason.CONNECTION_RATE_EXCEEDED,
+                f"too many wrong logins: {name[:64]!r} waits {wait_s:.0f} s",
+            )
+            return
         try:
-            identity = await self._authenticate(_login(connection, packet, client))
+            identity = await self._authenticate(login)
         except Exception as error:
             connection.refuse(packet, Reason.SERVER_UNAVAILABLE, f"login failed: {error!r}")
             return
         if connection.closed:
             return
         if identity is None:
+            self._backoff.fail(name, connection.host, monotonic())
             named = packet.username is not None
             connection.refuse(
                 packet,
@@ -118,7 +133,8 @@ class Admission:
                 f"wrong credentials: client {client[:64]!r}, user {(packet.username or '')[:64]!r}",
             )
             return
-        permit = self._access.permit(identity)
+        self._backoff.succeed(name, connection.host)
+        permit = self._access.permit(identity, client)
         if packet.will is not None and not permit.may_publish(packet.will.topic):
             connection.refuse(
                 packet, Reason.NOT_AUTHORIZED, f"not allowed: will on {packet.will.topic[:64]!r}"

@@ -36,6 +36,14 @@ class Settings:
     address_connect_burst: int = 10_000
     """New sockets of one address that may come at once (count): a site whose network is back."""
 
+    login_failures_free: int = 5
+    """Wrong logins of one user name at one address (count) before each further one costs it a wait:
+    1 s, then twice as long each time, at most a minute. A typing error costs nothing."""
+
+    address_login_failures: int = 100
+    """Wrong logins of one address at once, over all names (count, refilled at one a second). A site
+    whose devices all have an old password may still log in with a new one."""
+
     remembered_addresses: int = 10_000
     """Addresses whose connects and failed logins are remembered (count); the one seen longest ago
     goes. 2 MiB."""

@@ -223,7 +223,7 @@ def test_every_setting_is_documented_with_its_default():
         assert unit or isinstance(value, (bool, str)), name
         if name == "data":
             assert said == "the platform's"
-        elif value in ((), ""):
+        elif value in ((), "", None):
             assert said == "none", name
         elif isinstance(value, (bool, str)):
             assert said == str(value).lower(), name

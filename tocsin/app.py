@@ -17,19 +17,19 @@ import structlog
 from tocsin import __version__
 from tocsin.addresses import Address, listen
 from tocsin.announcer import Announcer
-from tocsin.broker.access import AccessControl
+from tocsin.authentication import Authentication, Passwords
+from tocsin.broker.access import AccessControl, with_rules
 from tocsin.broker.broker import Broker
 from tocsin.broker.fold import Fold
 from tocsin.broker.listener import Listener
 from tocsin.broker.listeners import ListenError
-from tocsin.broker.login import Login
 from tocsin.dashboard.about import About
 from tocsin.dashboard.app import create_app
 from tocsin.dashboard.storage.users import UserStore
 from tocsin.deliveries import Deliveries
-from tocsin.devices.credentials import ANONYMOUS, Identity
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
+from tocsin.devices.password_file import PasswordFile, PasswordFileError
 from tocsin.devices.storage.credentials import CredentialStore
 from tocsin.devices.storage.database import Database, DatabaseError
 from tocsin.heartbeat import Heartbeat
@@ -91,7 +91,8 @@ class App:
         self._undo.append(_soon(lock.release))
         database = Database.open(settings.data)
         self._undo.append(_soon(database.close))
-        self._credentials = CredentialStore(database)
+        self._authentication = Authentication(CredentialStore(database), self._passwords())
+        self._undo.append(_soon(self._authentication.close))
         users = UserStore(database)
         self._refuse_exposure(users)
 
@@ -122,8 +123,8 @@ class App:
             sink=self.engine.submit,
             on_connection=self._on_connection,
             on_refusal=self._on_refusal,
-            authenticate=self._authenticate,
-            access=AccessControl(),
+            authenticate=self._authentication,
+            access=AccessControl(with_rules(row.compile() for row in settings.access)),
             version=__version__,
             check_request=request_check(settings.dashboard.hosts),
             fold=fold,
@@ -192,26 +193,24 @@ class App:
         else:
             self.engine.troubles["heartbeat"] = f"its url was not reached: {reason}"
 
+    def _passwords(self) -> Passwords | None:
+        settings = self._settings
+        if settings.password_file is None:
+            return None
+        try:
+            return Passwords(PasswordFile(settings.password_file), settings.password_queue)
+        except PasswordFileError as error:
+            raise Refusal(str(error)) from None
+
     def _refuse_exposure(self, users: UserStore) -> None:
         """Beyond this machine only for those who can say who they are."""
         settings = self._settings
-        refuse_exposure(settings.listeners, may_log_in=self._may_connect())
+        refuse_exposure(settings.listeners, may_log_in=self._authentication.may_log_in())
         if not settings.http_address.is_loopback and not users.all():
             raise Refusal(
                 f"--http {settings.http} can be reached from other machines and nobody can log in;"
                 " make a user with `tocsin users add NAME`"
             )
-
-    def _may_connect(self) -> bool:
-        return any(credential.revoked_at is None for credential in self._credentials.all())
-
-    async def _authenticate(self, login: Login) -> Identity | None:
-        if login.subject is not None and login.password is None:
-            own = login.username in (None, login.subject)
-            return await self._credentials.vouched(login.subject) if own else None
-        if login.username is not None:
-            return await self._credentials.authenticate(login.username, login.password or b"")
-        return ANONYMOUS if login.trusted else None
 
     def _on_connection(
         self, client: str, online: bool, reason: str, username: str | None, address: str, at: float

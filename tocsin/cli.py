@@ -254,6 +254,38 @@ def devices_add(
     typer.echo("The password is not stored and cannot be shown again.", err=True)
 
 
+@devices.command("password")
+def devices_password(
+    name: Annotated[str, typer.Argument(help="The device's id; its MQTT user name.")],
+    file: Annotated[
+        Path, typer.Option("--file", help="The password file; made if it is not there.")
+    ],
+    operator: Annotated[
+        bool,
+        typer.Option("--operator", help="Not a device: may read everything and send commands."),
+    ] = False,
+) -> None:
+    """Give a device a password of your choice, as a line of a password file.
+
+    It is asked for, or read from standard input if that is a pipe. A running server that has
+    the file as [bold]password_file[/bold] reads it again by itself.
+    """
+    from tocsin.dashboard.users.passwords import hash_password
+    from tocsin.devices.credentials import Role
+    from tocsin.devices.password_file import Entry, put_entry
+    from tocsin.devices.topics import check_device_id
+
+    try:
+        check_device_id(name)
+        if ":" in name:
+            raise ValueError(f"user name {name!r} has a colon, which ends the name in the file")
+        entry = Entry(name, hash_password(_password()), Role.OPERATOR if operator else Role.DEVICE)
+        put_entry(file, entry)
+    except (ValueError, OSError) as error:
+        raise Refusal(str(error)) from None
+    typer.echo(f"{name} can connect with this password where password_file is {file}")
+
+
 @devices.command("list")
 def devices_list(config: Config = None, data: Data = None) -> None:
     """List credentials."""
@@ -285,6 +317,13 @@ def devices_revoke(
     typer.echo(f"revoked {name}")
 
 
+def _password() -> str:
+    """Asked for on a terminal, read from what else standard input is."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\n")
+
+
 @users.command("add")
 def users_add(
     name: Annotated[str, typer.Argument(help="What they log in with.")],
@@ -294,11 +333,7 @@ def users_add(
     """Add a person. The password is asked for, or read from standard input if that is a pipe."""
     from tocsin.dashboard.users.accounts import add_user
 
-    password = (
-        str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
-        if sys.stdin.isatty()
-        else sys.stdin.readline().rstrip("\n")
-    )
+    password = _password()
     with _database(config, data) as database:
         try:
             add_user(database, name, password, time.time())

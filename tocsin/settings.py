@@ -26,9 +26,12 @@ from pydantic_settings import (
 )
 
 from tocsin.addresses import Address
+from tocsin.broker.access import PLACEHOLDERS, Action, Rule
 from tocsin.broker.listener import Listener
 from tocsin.broker.settings import Settings as BrokerSettings
+from tocsin.broker.topics import check_filter
 from tocsin.dashboard.settings import Settings as DashboardSettings
+from tocsin.devices.credentials import Role
 from tocsin.devices.profile import Profile
 from tocsin.devices.topics import TopicPattern
 from tocsin.heartbeat import HeartbeatSettings
@@ -69,6 +72,28 @@ class TopicSetting:
         return TopicPattern(self.pattern, self.id)
 
 
+@dataclass(frozen=True, config={"extra": "forbid"})
+class AccessSetting:
+    """An `[[access]]` table: a row of the access table, before the rows that are there."""
+
+    action: Action
+    topics: str
+    allow: bool = True
+    role: Role | None = None
+    user: str | None = None
+
+    def compile(self) -> Rule:
+        """Raises ValueError for a pattern that is no filter."""
+        check_filter(self.topics)
+        for level in self.topics.split("/"):
+            if re.search(r"[{}]", level) and level not in PLACEHOLDERS:
+                raise ValueError(
+                    f"access pattern {self.topics!r} has the level {level!r};"
+                    f" expected literal text or one of {', '.join(PLACEHOLDERS)}"
+                )
+        return Rule(self.role, self.action, self.topics, self.allow, self.user)
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Sections carry the name of the package that owns them."""
 
@@ -85,6 +110,9 @@ class Settings(BaseSettings):
         (), description="TOML files with [[rule]] tables"
     )
     listener: tuple[ListenerSetting, ...] = Field((), description="more MQTT listeners")
+    password_file: Path | None = Field(None, description="user names and password hashes")
+    password_queue: int = 64
+    access: tuple[AccessSetting, ...] = Field((), description="who may publish and subscribe")
     topic: tuple[TopicSetting, ...] = Field((), description="patterns that claim other topics")
     profile: tuple[Profile, ...] = Field((), description="what kinds of device there are")
     channel: tuple[Channel, ...] = Field((), description="where alerts are told")
@@ -135,6 +163,13 @@ class Settings(BaseSettings):
     @classmethod
     def _are_channels(cls, channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
         return check_names(channels)
+
+    @field_validator("access")
+    @classmethod
+    def _are_access_rows(cls, rows: tuple[AccessSetting, ...]) -> tuple[AccessSetting, ...]:
+        for row in rows:
+            row.compile()
+        return rows
 
     @field_validator("topic")
     @classmethod
@@ -271,6 +306,7 @@ CREDENTIAL_VARIABLES = {f"{PREFIX}MQTT_USERNAME", f"{PREFIX}MQTT_PASSWORD"}
 
 _TABLES = {
     "listener": ListenerSetting,
+    "access": AccessSetting,
     "topic": TopicSetting,
     "profile": Profile,
     "channel": Channel,

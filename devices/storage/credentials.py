@@ -33,6 +33,10 @@ class CredentialStore:
             return found.identity()
         return None
 
+    async def knows(self, name: str) -> bool:
+        """Whether there is a credential of this name, also one that was revoked."""
+        return await self._database.run(lambda connection: _find(connection, name)) is not None
+
     async def vouched(self, name: str) -> Identity | None:
         """Who `name` is where a certificate says that this is he.
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.broker.harness import Running, running
 from tests.broker.test_subscriptions import filters, matches, topics
 from tocsin.broker import AccessControl, Action, Login, Rule
+from tocsin.broker.access import with_rules
 from tocsin.broker.packets import Connack, Connect, ConnectCode, Puback, Publish, Will
 from tocsin.devices.credentials import ANONYMOUS, Identity, Role
 
@@ -43,27 +44,27 @@ SUBSCRIBE_TABLE: list[Row] = [
 
 @pytest.mark.parametrize(("who", "allowed", "refused"), TABLE)
 def test_publish_rows(who: Identity, allowed: list[str], refused: list[str]) -> None:
-    permit = AccessControl().permit(who)
+    permit = AccessControl().permit(who, "c1")
     assert [topic for topic in allowed if not permit.may_publish(topic)] == []
     assert [topic for topic in refused if permit.may_publish(topic)] == []
 
 
 @pytest.mark.parametrize(("who", "allowed", "refused"), SUBSCRIBE_TABLE)
 def test_subscribe_rows(who: Identity, allowed: list[str], refused: list[str]) -> None:
-    permit = AccessControl().permit(who)
+    permit = AccessControl().permit(who, "c1")
     assert [each for each in allowed if not permit.may_subscribe(each)] == []
     assert [each for each in refused if permit.may_subscribe(each)] == []
 
 
 @pytest.mark.parametrize("device", ["+", "#", "a/b", "$…", "{device}"])
 def test_a_device_id_is_never_a_wildcard(device: str) -> None:
-    permit = AccessControl().permit(Identity(Role.DEVICE, device, device))
+    permit = AccessControl().permit(Identity(Role.DEVICE, device, device), "c1")
     assert not permit.may_publish("devices/other/telemetry")
     assert not permit.may_subscribe("devices/other/commands/#")
 
 
 def test_a_device_role_without_a_device_may_nothing() -> None:
-    permit = AccessControl().permit(Identity(Role.DEVICE, "lost", None))
+    permit = AccessControl().permit(Identity(Role.DEVICE, "lost", None), "c1")
     assert not permit.may_publish("devices/lost/telemetry")
     assert not permit.may_subscribe("devices/lost/commands/#")
 
@@ -74,14 +75,16 @@ def test_a_filter_is_allowed_only_if_each_of_its_topics_is(
 ) -> None:
     # The wildcards of a pattern match $ topics too; the standard's do not at their start.
     rules = [Rule(None, Action.SUBSCRIBE, pattern, allowed=True)]
-    reading = AccessControl(rules).permit(ANONYMOUS)
-    writing = AccessControl([Rule(None, Action.PUBLISH, pattern, allowed=True)]).permit(ANONYMOUS)
+    reading = AccessControl(rules).permit(ANONYMOUS, "c1")
+    writing = AccessControl([Rule(None, Action.PUBLISH, pattern, allowed=True)]).permit(
+        ANONYMOUS, "c1"
+    )
     denying = AccessControl(
         [
             Rule(None, Action.SUBSCRIBE, pattern, allowed=False),
             Rule(None, Action.SUBSCRIBE, "#", allowed=True),
         ]
-    ).permit(ANONYMOUS)
+    ).permit(ANONYMOUS, "c1")
     for topic in probes:
         if matches(pattern, topic):
             assert writing.may_publish(topic)
@@ -94,14 +97,85 @@ def test_a_filter_is_allowed_only_if_each_of_its_topics_is(
 
 def test_remembered_topics_are_bounded() -> None:
     access = AccessControl(remembered=3)
-    first, second = access.permit(DEVICE), access.permit(OPERATOR)
+    first, second = access.permit(DEVICE, "c1"), access.permit(OPERATOR, "c1")
     for number in range(3):
         access.remember(first, b"%d" % number, str(number))
     access.remember(second, b"x", "x")
     assert (first.topics, second.topics) == ({}, {b"x": "x"})
     access.remember(second, b"y" * 300, "y" * 300)
     assert list(second.topics) == [b"x"]
-    assert access.permit(DEVICE) is first
+    assert access.permit(DEVICE, "c1") is first
+
+
+# -- rows of the settings ----------------------------------------------------------------------
+
+GATEWAY = Identity(Role.OPERATOR, "gateway")
+
+
+def test_rows_name_the_user_and_the_client() -> None:
+    access = AccessControl(
+        [
+            Rule(None, Action.PUBLISH, "users/{user}/#", allowed=True),
+            Rule(None, Action.PUBLISH, "clients/{client}/+", allowed=True),
+            Rule(None, Action.SUBSCRIBE, "clients/{client}/#", allowed=True),
+        ]
+    )
+    permit = access.permit(GATEWAY, "g-1")
+    assert permit.may_publish("users/gateway/x/y")
+    assert not permit.may_publish("users/other/x")
+    assert permit.may_publish("clients/g-1/x")
+    assert not permit.may_publish("clients/g-2/x")
+    assert permit.may_subscribe("clients/g-1/+")
+    assert not permit.may_subscribe("clients/+/x")
+    # Another client id of the same user has rights of its own.
+    assert access.permit(GATEWAY, "g-2") is not permit
+    assert access.permit(GATEWAY, "g-1") is permit
+    assert access.permit(GATEWAY, "g-2").may_publish("clients/g-2/x")
+    # Nobody is called anonymous: a row that names the user is not for who has no name.
+    assert not access.permit(ANONYMOUS, "a").may_publish("users/anonymous/x")
+    assert access.permit(ANONYMOUS, "a").may_publish("clients/a/x")
+
+
+@pytest.mark.parametrize("name", ["+", "#", "a/b", "{user}", ""])
+def test_names_are_never_wildcards(name: str) -> None:
+    access = AccessControl(
+        [
+            Rule(None, Action.PUBLISH, "u/{user}/x", allowed=True),
+            Rule(None, Action.PUBLISH, "c/{client}/x", allowed=True),
+            Rule(None, Action.SUBSCRIBE, "u/{user}/x", allowed=True),
+            Rule(None, Action.SUBSCRIBE, "c/{client}/x", allowed=True),
+        ]
+    )
+    permit = access.permit(Identity(Role.OPERATOR, name), name)
+    for kind in ("u", "c"):
+        for other in ("other", "a", "b", "a/b"):
+            assert not permit.may_publish(f"{kind}/{other}/x")
+            assert not permit.may_subscribe(f"{kind}/{other}/x")
+        assert not permit.may_subscribe(f"{kind}/+/x")
+        assert not permit.may_subscribe(f"{kind}/#")
+
+
+def test_a_row_for_one_user_is_for_that_user_alone() -> None:
+    rows = [Rule(None, Action.PUBLISH, "plant/#", allowed=True, user="boiler-1")]
+    access = AccessControl(with_rules(rows))
+    other = Identity(Role.DEVICE, "boiler-2", "boiler-2")
+    assert access.permit(DEVICE, "c").may_publish("plant/x")
+    assert not access.permit(other, "c").may_publish("plant/x")
+    assert access.permit(other, "c").may_publish("devices/boiler-2/x")
+
+
+def test_rows_come_before_the_defaults_and_behind_those_of_the_server() -> None:
+    rows = [
+        Rule(None, Action.PUBLISH, "#", allowed=True),
+        Rule(Role.OPERATOR, Action.SUBSCRIBE, "secret/#", allowed=False),
+    ]
+    access = AccessControl(with_rules(rows))
+    assert access.permit(DEVICE, "c").may_publish("any/where")
+    assert not access.permit(DEVICE, "c").may_publish("tocsin/alerts/x/y")
+    assert not access.permit(OPERATOR, "c").may_publish("$SYS/x")
+    assert not access.permit(OPERATOR, "c").may_subscribe("#")
+    assert access.permit(OPERATOR, "c").may_subscribe("plant/#")
+    assert not access.permit(DEVICE, "c").may_subscribe("plant/#")
 
 
 # -- through the broker ------------------------------------------------------------------------

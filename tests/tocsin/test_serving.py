@@ -221,3 +221,27 @@ def test_devices_come_in_with_a_certificate_and_what_is_wrong_with_one_is_said(t
     config.write_text(table.replace(str(key), str(authority.device("other")[1])))
     refusal = run(tmp_path, *SERVE, "--config", str(config)).refusal()
     assert refusal.startswith(f"MQTT cannot listen on [::1]:0: {certificate} and ")
+
+
+def test_a_password_file_lets_devices_in_and_says_what_is_wrong_with_it(tmp_path: Path):
+    made = run(
+        tmp_path, "devices", "password", "boiler-1", "--file", "pw", typed="hunter2hunter2\n"
+    )
+    assert made.out == "boiler-1 can connect with this password where password_file is pw\n"
+    (tmp_path / "tocsin.toml").write_text("password_file = 'pw'\n")
+    config = ("--config", str(tmp_path / "tocsin.toml"))
+    env = {"TOCSIN_PASSWORD_FILE": str(tmp_path / "pw")}
+    server = Server(tmp_path / "data", "--mqtt", "0.0.0.0:0", *config, env=env).start()
+    try:
+        for password, status in (("wrong", False), ("hunter2hunter2", True)):
+            command = ["mosquitto_pub", "-p", str(server.mqtt[1]), "-u", "boiler-1", "-q", "1"]
+            command += ["-P", password, "-t", "devices/boiler-1/temp_c", "-m", "21"]
+            assert (subprocess.run(command, timeout=20).returncode == 0) == status
+    finally:
+        server.kill()
+    (tmp_path / "pw").write_text("boiler-1:hunter2hunter2\n")
+    refusal = run(tmp_path, *SERVE).refusal()
+    assert refusal == (
+        "password file pw, line 1: user 'boiler-1' has no argon2 hash;"
+        " make one with `tocsin devices password`"
+    )

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.broker.access import Action, Rule
+from tocsin.devices.credentials import Role
 from tocsin.refusal import Refusal
 from tocsin.settings import Settings, load_settings, setting_defaults, setting_names
 
@@ -187,3 +189,27 @@ def test_every_name_is_a_setting_and_every_setting_has_a_name():
         for part in name.split("."):
             value = getattr(value, part)
         assert value == default + 1, name
+
+
+def test_access_tables_are_rows_before_the_defaults():
+    write("[[access]]\nrole = 'device'\naction = 'publish'\ntopics = 'plant/{user}/#'")
+    [row] = load_settings().access
+    assert row.compile() == Rule(Role.DEVICE, Action.PUBLISH, "plant/{user}/#", allowed=True)
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("action = 'read'\ntopics = '#'", "access 1.action = 'read': input should be 'publish'"),
+        ("action = 'publish'", "access 1.topics is missing"),
+        ("action = 'publish'\ntopics = 'a/#/b'", "access: filter 'a/#/b' has '#' inside"),
+        (
+            "action = 'publish'\ntopics = 'a/{usr}'",
+            "access: access pattern 'a/{usr}' has the level '{usr}';"
+            " expected literal text or one of {device}, {user}, {client}",
+        ),
+        ("action = 'publish'\ntopics = '#'\nrole = 'root'", "access 1.role = 'root': input should"),
+    ],
+)
+def test_wrong_access_tables_are_refused(toml: str, message: str):
+    assert message in refused(f"[[access]]\n{toml}")

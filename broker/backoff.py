@@ -1,0 +1,56 @@
+"""How long who fails to log in has to wait before another try is looked at."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from tocsin.broker.settings import Settings
+
+LONGEST_WAIT_S = 60.0
+"""A device whose password was put right is back within a minute."""
+
+
+@dataclass(slots=True)
+class _Failures:
+    count: int
+    last: float
+
+
+class Backoff:
+    """Owns the failures of each user name at each address, and a budget of them per address.
+
+    A name that failed `login_failures_free` times at an address waits there: 1 s, and twice as long
+    after each further failure. Other names at that address do not: a site has one address. An
+    address that tries many names has `address_login_failures` of them, refilled at one a second.
+    A try that is not looked at is no failure.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._free = settings.login_failures_free
+        self._burst = settings.address_login_failures
+        self._kept = settings.remembered_addresses
+        self._by_name: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
+        # Per address when its budget is full again.
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def wait_s(self, name: str, host: str, now: float) -> float:
+        """Seconds until a try of this name from this address is looked at; 0: now."""
+        wait_s = self._full_at.get(host, now) - now - self._burst + 1
+        failures = self._by_name.get((name, host))
+        if failures is not None and failures.count > self._free:
+            doubled_s = min(2.0 ** min(failures.count - self._free - 1, 20), LONGEST_WAIT_S)
+            wait_s = max(wait_s, failures.last + doubled_s - now)
+        return max(wait_s, 0.0)
+
+    def fail(self, name: str, host: str, now: float) -> None:
+        key = name, host
+        failures = self._by_name.pop(key, None)
+        if failures is None or now - failures.last > 10 * LONGEST_WAIT_S:
+            failures = _Failures(0, now)
+        self._by_name[key] = _Failures(failures.count + 1, now)
+        self._full_at[host] = max(self._full_at.pop(host, now), now) + 1.0
+        for kept in (self._by_name, self._full_at):
+            if len(kept) > self._kept:
+                kept.popitem(last=False)
+
+    def succeed(self, name: str, host: str) -> None:
+        self._by_name.pop((name, host), None)
