@@ -106,7 +106,9 @@ def create_app(
     )
     for router in (
         Devices(pipeline, engine.series, clock).router(),
-        Rules(lambda: pipeline.rules, engine.put_rule, engine.delete_rule).router(),
+        Rules(
+            lambda: pipeline.rules, engine.put_rule, engine.delete_rule, engine.rule_versions
+        ).router(),
         Previews(engine, clock).router(),
         Alerts(lambda: pipeline.alerts, engine.command, engine.transitions, clock).router(),
         MaintenanceWindows(

@@ -18,7 +18,7 @@ from tocsin.ingest.delivery.receipt import Delivery, Receipt
 from tocsin.ingest.outcome import Presence
 from tocsin.ingest.presence import Connection, Freshness
 from tocsin.ingest.rules.rule import Rule, Severity
-from tocsin.ingest.rules.rule_set import RuleEntry
+from tocsin.ingest.rules.rule_set import RuleEntry, RuleVersion
 from tocsin.ingest.storage.state import Transition
 from tocsin.ingest.views import DeviceView
 
@@ -216,6 +216,16 @@ class RuleView(Rule, frozen=True, kw_only=True, omit_defaults=False):
     updated_at: datetime
 
 
+class RuleVersionView(msgspec.Struct, frozen=True):
+    """What a rule became, when, and by whom. `rule` is its TOML keys; null: it was deleted."""
+
+    version: int
+    at: datetime
+    by: str
+    source: str
+    rule: Rule | None
+
+
 class Mqtt(msgspec.Struct, frozen=True):
     """Where devices connect."""
 
@@ -385,6 +395,12 @@ def view_maintenance(plan: Maintenance) -> MaintenanceView:
         end=time_of(plan.end),
         by=plan.by,
         note=plan.note,
+    )
+
+
+def view_version(version: RuleVersion) -> RuleVersionView:
+    return RuleVersionView(
+        version.version, time_of(version.at), version.by, version.source, version.rule
     )
 
 

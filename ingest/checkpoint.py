@@ -18,6 +18,7 @@ from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.companion import NOBODY, Companion
 from tocsin.ingest.delivery.outbox import Outbox
 from tocsin.ingest.pipeline import Pipeline
+from tocsin.ingest.rules.rule_set import RuleVersion
 from tocsin.ingest.storage.history.history import History, Rows
 from tocsin.ingest.storage.journal import Journal
 from tocsin.ingest.storage.snapshots import Snapshot, Snapshots
@@ -25,8 +26,8 @@ from tocsin.ingest.storage.state import StateStore
 from tocsin.ingest.unsaved import UnsavedReadings
 
 KEPT_TRANSITIONS = 10_000
-"""Outcomes with alerts that wait for state.db. Beyond it only the past of an alert has a gap: the
-alerts themselves are in snapshot and journal."""
+"""Outcomes with alerts, and versions of rules, that wait for state.db. Beyond it only the past of
+an alert or a rule has a gap: they themselves are in snapshot and journal."""
 
 
 class Checkpoints:
@@ -51,6 +52,7 @@ class Checkpoints:
         self._outbox = outbox
         self.companion: Companion = NOBODY
         self._transitions: deque[tuple[float, list[Alert]]] = deque(maxlen=KEPT_TRANSITIONS)
+        self._versions: list[RuleVersion] = []
         self._saving = asyncio.Lock()
         self._saved_rules = -1
         self._one_at_a_time = asyncio.Lock()
@@ -58,6 +60,10 @@ class Checkpoints:
     def note(self, alerts: list[Alert], at: float) -> None:
         """Remember transitions for `save_transitions`."""
         self._transitions.append((at, alerts))
+
+    def note_rules(self, versions: list[RuleVersion]) -> None:
+        """Remember what became of rules for `save_transitions`."""
+        self._versions = [*self._versions, *versions][-KEPT_TRANSITIONS:]
 
     async def save_transitions(self) -> None:
         """Write the transitions noted so far to state.db, oldest first, and the rules in force."""
@@ -69,6 +75,13 @@ class Checkpoints:
                     self._transitions[0] is noted
                 ):  # else it was dropped meanwhile, the oldest of too many
                     self._transitions.popleft()
+            if versions := self._versions:
+                self._versions = []
+                try:
+                    await self._state.record_versions(versions)
+                except BaseException:
+                    self._versions = [*versions, *self._versions][-KEPT_TRANSITIONS:]
+                    raise
             version = self._pipeline.rules.version
             if version != self._saved_rules:
                 await self._state.save_rules(self._pipeline.rules.entries())

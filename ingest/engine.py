@@ -45,7 +45,7 @@ from tocsin.ingest.facts import (
 from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
-from tocsin.ingest.rules.rule_set import API
+from tocsin.ingest.rules.rule_set import API, RuleVersion
 from tocsin.ingest.rules.validation import CheckedRule, RuleError, validate
 from tocsin.ingest.settings import EngineSettings, Settings
 from tocsin.ingest.status import EngineStatus
@@ -221,6 +221,8 @@ class Engine:
             if outcome and outcome.alerts:
                 self._checkpoints.note(outcome.alerts, outcome.at)
                 self.outbox.replay(outcome.alerts, entry.position, outcome.at)
+            if outcome and outcome.rule_versions:
+                self._checkpoints.note_rules(outcome.rule_versions)
             entries += 1
         rest = self.pipeline.settle(last_at or 0.0)
         if rest.readings and not stored:
@@ -319,6 +321,8 @@ class Engine:
             listener(outcome)
         if outcome.alerts:
             self._checkpoints.note(outcome.alerts, outcome.at)
+        if outcome.rule_versions:
+            self._checkpoints.note_rules(outcome.rule_versions)
         if outcome.alerts or outcome.presence:
             self._effects.hold(outcome, committed)
 
@@ -361,6 +365,19 @@ class Engine:
         self.check_actions([rule])
         if problem := await self._apply(RulePut(rule, by)):
             raise RuleError("name", problem)
+
+    async def load_rules(self, rules: Sequence[Rule], file: str) -> None:
+        """Make `rules` the whole set from files. Raises RuleError and changes nothing where the
+        page has a rule of one's name, or one names no channel there is."""
+        self.pipeline.rules.check_file_names(rule.name for rule in rules)
+        self.check_actions(rules)
+        if problem := await self._apply(RuleFileLoaded(list(rules), file)):
+            raise RuleError("name", problem)
+
+    async def rule_versions(self, name: str) -> list[RuleVersion]:
+        """What became of the rule of this name, the newest first."""
+        await self.save_transitions()
+        return await self.state.versions(name)
 
     def check_actions(self, rules: Sequence[Rule]) -> None:
         """Raises RuleError for the first rule with an action that is no channel."""

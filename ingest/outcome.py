@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.rules.rule_set import RuleVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +89,6 @@ class Outcome:
     new_devices: list[str] = field(default_factory=list[str])
     new_series: list[int] = field(default_factory=list[int])
     rules_changed: bool = False
+    rule_versions: list[RuleVersion] = field(default_factory=list[RuleVersion])
     problems: list[str] = field(default_factory=list[str])
     position: int | None = None

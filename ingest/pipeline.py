@@ -265,8 +265,8 @@ class Pipeline:
                 outcome.presence += self._intake.refuse(message, reason, now)
             case RulePut(rule, by):
                 self._change_rules(lambda: self.rules.put(rule, by=by, at=now), outcome)
-            case RuleDeleted(name):
-                self._change_rules(lambda: self.rules.delete(name), outcome)
+            case RuleDeleted(name, by):
+                self._change_rules(lambda: self.rules.delete(name), outcome, by)
             case RuleFileLoaded(rules, file):
                 self._change_rules(lambda: self.rules.load(rules, file=file, at=now), outcome)
             case AlertCommand():
@@ -296,7 +296,9 @@ class Pipeline:
         via = None if found is None else self.presence.view(found).via
         return None if via == device else via
 
-    def _change_rules(self, change: Callable[[], RuleChange], outcome: Outcome) -> None:
+    def _change_rules(
+        self, change: Callable[[], RuleChange], outcome: Outcome, by: str = ""
+    ) -> None:
         """Rules apply from their place in the order: a new one judges from the next reading on.
 
         A changed rule goes on where it was, unless it asks for something else than before: then
@@ -304,6 +306,7 @@ class Pipeline:
         changes nothing, here as in every replay.
         """
         before = {rule.rule.name: rule for rule in self.rules.enabled()}
+        entries = self.rules.entries()
         try:
             changed = change()
         except (KeyError, ValueError) as error:
@@ -312,6 +315,7 @@ class Pipeline:
         if not changed:
             return
         outcome.rules_changed = True
+        outcome.rule_versions += self.rules.versions(changed, entries, by=by, at=outcome.at)
         rules = self.rules.enabled()
         after = {rule.rule.name: rule for rule in rules}
         anew = [

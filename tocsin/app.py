@@ -42,6 +42,7 @@ from tocsin.ingest.storage.segment import JournalCorrupt
 from tocsin.listening import explain, refuse_exposure, request_check
 from tocsin.lock import FolderLock, Holder
 from tocsin.refusal import Refusal
+from tocsin.rule_watch import RuleWatch
 from tocsin.settings import Settings
 from tocsin.web import WebServer
 
@@ -61,6 +62,7 @@ class App:
     ) -> None:
         self._settings = settings
         self._rules = list(rules)
+        self._rule_paths = rule_files
         self._rule_files = ", ".join(file.name for file in rule_files)
         self._demo = demo
         self._undo: list[Callable[[], Awaitable[None]]] = []
@@ -135,9 +137,23 @@ class App:
         pipeline = self.engine.pipeline
         devices = range(len(pipeline.catalogue.devices))
         announcer.start(pipeline.alerts.open(), [pipeline.presence.view(d) for d in devices])
-        deliveries = Deliveries(self.engine, settings.channel, self.broker.publish, __version__)
+        deliveries = Deliveries(
+            self.engine,
+            settings.channel,
+            self.broker.publish,
+            __version__,
+            lambda reason: self._trouble("deliveries", reason),
+        )
         await self.broker.start()
         self._undo.append(self.broker.stop)
+        watch = RuleWatch(
+            self._rule_paths,
+            self._rules,
+            lambda rules: self.engine.load_rules(rules, self._rule_files),
+            lambda reason: self._trouble("rule files", reason),
+        )
+        watch.start()
+        self._undo.append(watch.stop)
         deliveries.start()
         self._undo.append(deliveries.stop)
         heartbeat = Heartbeat(
@@ -145,7 +161,7 @@ class App:
             self.broker.publish,
             self.engine.clock.now,
             __version__,
-            self._heartbeat_fared,
+            lambda reason: self._trouble("heartbeat", reason),
         )
         heartbeat.start()
         self._undo.append(heartbeat.stop)
@@ -187,11 +203,12 @@ class App:
         lock.describe(holder)
         log.info("serving", mqtt=holder.mqtt, http=holder.http, data=str(settings.data))
 
-    def _heartbeat_fared(self, reason: str | None) -> None:
+    def _trouble(self, work: str, reason: str | None) -> None:
+        """Say everywhere why background work fails, or (None) that it does not."""
         if reason is None:
-            self.engine.troubles.pop("heartbeat", None)
+            self.engine.troubles.pop(work, None)
         else:
-            self.engine.troubles["heartbeat"] = f"its url was not reached: {reason}"
+            self.engine.troubles[work] = reason
 
     def _passwords(self) -> Passwords | None:
         settings = self._settings

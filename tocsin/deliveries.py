@@ -30,8 +30,8 @@ def encode(alert: Alert, key: str) -> bytes:
 
 
 class Deliveries:
-    """Owns the dispatcher and the connections of the webhooks. Raises Refusal for a secret that
-    cannot be had."""
+    """Owns the dispatcher and the connections of the webhooks. `trouble` is told why the outbox
+    cannot be saved, None when it can. Raises Refusal for a secret that cannot be had."""
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class Deliveries:
         channels: Sequence[Channel],
         publish: Callable[..., None],
         version: str,
+        trouble: Callable[[str | None], None],
     ) -> None:
         self._engine = engine
         self._webhooks: list[Webhook] = []
@@ -54,7 +55,7 @@ class Deliveries:
             self._webhooks.append(webhook)
             senders[channel.name] = webhook.send
         self._dispatcher = Dispatcher(
-            engine.outbox, senders, engine.clock.now, self._channel_turned
+            engine.outbox, senders, engine.clock.now, self._channel_turned, trouble
         )
 
     def start(self) -> None:

@@ -8,10 +8,10 @@ from fastapi.responses import Response
 
 from tocsin.dashboard.api.exchange import Json, problem, read_body, unprocessable, user_of
 from tocsin.dashboard.openapi import answers, takes
-from tocsin.dashboard.views import RuleView, view_rule
+from tocsin.dashboard.views import RuleVersionView, RuleView, view_rule, view_version
 from tocsin.ingest.rules.loading import rule_from_table
 from tocsin.ingest.rules.rule import Rule
-from tocsin.ingest.rules.rule_set import API, RuleSet
+from tocsin.ingest.rules.rule_set import API, RuleSet, RuleVersion
 from tocsin.ingest.rules.validation import RuleError
 
 READ_ONLY = frozenset(RuleView.__struct_fields__) - frozenset(Rule.__struct_fields__)
@@ -19,15 +19,21 @@ READ_ONLY = frozenset(RuleView.__struct_fields__) - frozenset(Rule.__struct_fiel
 
 PutRule = Callable[[Rule, str], Awaitable[None]]
 DeleteRule = Callable[[str, str], Awaitable[None]]
+Versions = Callable[[str], Awaitable[list[RuleVersion]]]
 
 
 class Rules:
     """`rules` gives the set in force; `put_rule` and `delete_rule` are done when on disk."""
 
     def __init__(
-        self, rules: Callable[[], RuleSet], put_rule: PutRule, delete_rule: DeleteRule
+        self,
+        rules: Callable[[], RuleSet],
+        put_rule: PutRule,
+        delete_rule: DeleteRule,
+        versions: Versions,
     ) -> None:
         self._rules = rules
+        self._versions = versions
         self._put_rule = put_rule
         self._delete_rule = delete_rule
 
@@ -36,6 +42,13 @@ class Rules:
 
     async def get_rule(self, name: str) -> Response:
         return Json(self._view(name))
+
+    async def list_versions(self, name: str) -> Response:
+        """What became of a rule, the newest first: who changed it, when, to what."""
+        found = await self._versions(name)
+        if not found and self._rules().get(name) is None:
+            raise _unknown(name)
+        return Json([view_version(version) for version in found])
 
     async def create_rule(self, request: Request) -> Response:
         """A new rule; a name that exists is refused, from wherever that rule comes."""
@@ -95,6 +108,9 @@ class Rules:
             openapi_extra=takes(Rule),
         )(self.create_rule)
         router.get("/{name}", responses=answers(RuleView, 404))(self.get_rule)
+        router.get("/{name}/versions", responses=answers(list[RuleVersionView], 404))(
+            self.list_versions
+        )
         router.put("/{name}", responses=one, openapi_extra=takes(Rule))(self.put_rule)
         router.delete(
             "/{name}", status_code=204, responses=answers(None, 404, 409, 503, status=204)

@@ -22,7 +22,8 @@ class Dispatcher:
     """State: the task that decides, and one for each attempt that runs.
 
     `health(channel, reason)` is told when a channel begins to fail, with the reason, and with None
-    at its first success after that, or after the start.
+    at its first success after that, or after the start. `trouble(reason)` is told why state.db
+    cannot be written, and with None when it can again.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Dispatcher:
         senders: Mapping[str, Send],
         clock: Callable[[], float],
         health: Health,
+        trouble: Callable[[str | None], None],
     ) -> None:
         self._outbox = outbox
         self._senders = senders
@@ -40,8 +42,8 @@ class Dispatcher:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._attempts: set[asyncio.Task[None]] = set()
-        self.trouble: str | None = None
-        """Why state.db could not be written at the last try."""
+        self._trouble = trouble
+        self._failed: str | None = None  # why the last save did
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="deliveries")
@@ -74,11 +76,14 @@ class Dispatcher:
         try:
             await self._outbox.save()
         except Exception as error:
-            if self.trouble != repr(error):
-                log.warning("the outbox cannot be saved; deliveries go on", error=repr(error))
-            self.trouble = repr(error)
+            if self._failed != repr(error):
+                self._failed = repr(error)
+                log.warning("the outbox cannot be saved; deliveries go on", error=self._failed)
+                self._trouble(self._failed)
             return False
-        self.trouble = None
+        if self._failed:
+            self._failed = None
+            self._trouble(None)
         return True
 
     def _send_due(self) -> None:

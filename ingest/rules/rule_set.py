@@ -25,6 +25,17 @@ class RuleEntry(msgspec.Struct, frozen=True):
     updated_at: float
 
 
+class RuleVersion(msgspec.Struct, frozen=True):
+    """What a rule became at engine time `at`, by whom; `rule` None: it was deleted."""
+
+    name: str
+    version: int
+    at: float
+    by: str
+    source: str
+    rule: Rule | None
+
+
 @dataclass(frozen=True, slots=True)
 class RuleChange:
     """Names of rules by what became of them; a rule equal to the one before is in none."""
@@ -134,6 +145,21 @@ class RuleSet:
     def enabled(self) -> list[CheckedRule]:
         """The rules to judge by, by name."""
         return [rule for _, rule in sorted(self._checked.items()) if rule.rule.enabled]
+
+    def versions(
+        self, change: RuleChange, before: Sequence[RuleEntry], *, by: str, at: float
+    ) -> list[RuleVersion]:
+        """What `change` made of rules, whose entries before it were `before`."""
+        found: list[RuleVersion] = []
+        for name in (*change.added, *change.changed):
+            new = self._entries[name]
+            found.append(RuleVersion(name, new.version, at, new.updated_by, new.source, new.rule))
+        for old in before:
+            name = old.rule.name
+            if name in change.removed:
+                who = by or old.source
+                found.append(RuleVersion(name, old.version + 1, at, who, old.source, None))
+        return found
 
     def snapshot(self) -> bytes:
         return msgspec.msgpack.encode(_Snapshot(FORMAT, self.version, self.entries()))

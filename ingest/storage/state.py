@@ -8,7 +8,7 @@ import msgspec
 
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.alert import Alert, State
-from tocsin.ingest.rules.rule_set import RuleEntry
+from tocsin.ingest.rules.rule_set import RuleEntry, RuleVersion
 
 MIGRATIONS = (
     """
@@ -37,6 +37,15 @@ MIGRATIONS = (
         PRIMARY KEY (alert, revision)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE ingest_rule_versions (
+        name TEXT NOT NULL,
+        at REAL NOT NULL,
+        version INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (name, at, version)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 
@@ -46,6 +55,8 @@ class StateSettings:
 
     closed_alerts: int = 10_000
     """Cleared alerts kept with their transitions; the oldest go first. Open ones always stay."""
+    versions_per_rule: int = 200
+    """Past forms of a rule that are kept; the oldest go first."""
     transitions_per_alert: int = 200
     """The newest are kept: a comment storm on one alert must not fill the disk."""
 
@@ -67,6 +78,7 @@ class StateStore:
         self._settings = settings or StateSettings()
         self._encode = msgspec.msgpack.Encoder().encode
         self._rule = msgspec.msgpack.Decoder(RuleEntry).decode
+        self._version = msgspec.msgpack.Decoder(RuleVersion).decode
         self._alert = msgspec.msgpack.Decoder(Alert).decode
         database.migrate("ingest", MIGRATIONS)
 
@@ -86,6 +98,39 @@ class StateStore:
         def select(connection: sqlite3.Connection) -> list[RuleEntry]:
             rows = connection.execute("SELECT body FROM ingest_rules ORDER BY name")
             return [self._rule(body) for (body,) in rows]
+
+        return await self._database.run(select)
+
+    async def record_versions(self, versions: Sequence[RuleVersion]) -> None:
+        """Stores what became of rules."""
+        rows = [(each.name, each.at, each.version, self._encode(each)) for each in versions]
+
+        def store(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT OR IGNORE INTO ingest_rule_versions VALUES (?, ?, ?, ?)", rows
+            )
+            connection.executemany(
+                "DELETE FROM ingest_rule_versions WHERE name = ?1 AND (at, version) IN (SELECT at,"
+                " version FROM ingest_rule_versions WHERE name = ?1 ORDER BY at DESC, version DESC"
+                " LIMIT -1 OFFSET ?2)",
+                [
+                    (name, self._settings.versions_per_rule)
+                    for name in {each.name for each in versions}
+                ],
+            )
+
+        await self._database.run(store)
+
+    async def versions(self, rule_name: str) -> list[RuleVersion]:
+        """What became of the rule of this name, the newest first."""
+
+        def select(connection: sqlite3.Connection) -> list[RuleVersion]:
+            rows = connection.execute(
+                "SELECT body FROM ingest_rule_versions WHERE name = ?"
+                " ORDER BY at DESC, version DESC",
+                (rule_name,),
+            )
+            return [self._version(body) for (body,) in rows]
 
         return await self._database.run(select)
 

@@ -69,3 +69,17 @@ async def test_maintenance_is_planned_listed_and_cancelled(site: Site):
         {"devices": "*", "end": rfc3339(end), "note": "x" * 1001},
     ):
         assert (await site.send("POST", "/api/maintenance", wrong)).status_code == 422, wrong
+
+
+async def test_versions_of_a_rule_say_who_changed_what(site: Site):
+    await site.engine.put_rule(HOT, "ann")
+    await site.engine.put_rule(replace(HOT, when="temp_c > 90"), "bob")
+    await site.engine.delete_rule("hot", "cyd")
+    gone, second, first = await site.get("/api/rules/hot/versions")
+    assert [(v["version"], v["by"]) for v in (first, second, gone)] == [
+        (1, "ann"),
+        (2, "bob"),
+        (3, "cyd"),
+    ]
+    assert (second["rule"]["when"], gone["rule"]) == ("temp_c > 90", None)
+    assert (await site.client.get("/api/rules/nonesuch/versions")).status_code == 404

@@ -21,6 +21,7 @@ CONTRACT = """
     POST   /api/rules
     POST   /api/rules/preview
     GET    /api/rules/{name}
+    GET    /api/rules/{name}/versions
     PUT    /api/rules/{name}
     DELETE /api/rules/{name}
     GET    /api/alerts

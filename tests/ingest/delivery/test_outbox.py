@@ -129,7 +129,8 @@ async def test_a_disk_that_cannot_be_written_does_not_keep_an_alarm_from_being_t
             assert reason is None
             confirmed.set()
 
-        dispatcher = Dispatcher(outbox, {"ops": webhook.send}, lambda: 1.0, health)
+        troubles: list[str | None] = []
+        dispatcher = Dispatcher(outbox, {"ops": webhook.send}, lambda: 1.0, health, troubles.append)
         dispatcher.start()
         try:
             outbox.take([rang("a")], 1, 1.0)
@@ -138,7 +139,8 @@ async def test_a_disk_that_cannot_be_written_does_not_keep_an_alarm_from_being_t
             async with asyncio.timeout(10):
                 await confirmed.wait()
             assert receiver.keys == ["a-1"]
-            assert dispatcher.trouble is not None
+            assert len(troubles) == 1
+            assert "no such table" in str(troubles[0])
             assert outbox.has_unsaved, "what is not saved is kept for a better time"
         finally:
             await dispatcher.stop()

@@ -13,6 +13,7 @@ import { complain, say } from "../shell/notices";
 import { go, paths } from "../shell/route";
 import { ApiError, api, type FieldError } from "../wire/api";
 import { millis, type Rule, type RuleText, SEVERITIES } from "../wire/contract";
+import "./rule-versions";
 import { columnOf, isEditable, pointer, readForm, sourceOf } from "./draft";
 
 const FUNCTIONS = [
@@ -106,6 +107,7 @@ export class RuleForm extends Live {
             </footer>`
         }
       </form>
+      ${stored ? html`<rule-versions .rule=${stored.name} data-rule=${stored.name}></rule-versions>` : nothing}
       ${stored && !isLocked ? this.#deletion(stored) : nothing}
     </section>`;
   }

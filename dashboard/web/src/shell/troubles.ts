@@ -40,7 +40,20 @@ const WORK: Record<string, [title: string, text: string]> = {
     "The record of alarms is not being written",
     "Alarms ring; what happened to them is kept in the journal.",
   ],
+  deliveries: [
+    "Receipts are not being written",
+    "Alarms are told all the same; after a restart some may be told twice.",
+  ],
   "history maintenance": ["Old history is not being tidied up", "It takes more and more of the disk."],
+};
+
+/** By kind of work that no disk keeps from being done: what it means, and what to do. */
+const OTHER: Record<string, [title: string, text: string]> = {
+  "rule files": [
+    "The rule files are not in force",
+    "The rules before them go on to be. Mend the file; it is read again by itself.",
+  ],
+  heartbeat: ["The heartbeat does not reach its watchdog", "Whoever watches Tocsin may believe that it is gone."],
 };
 
 /** Batches that could not be judged which the reader has seen. */
@@ -88,6 +101,11 @@ export function troublesOf(status: Status): Trouble[] {
   // A disk that takes no journal takes nothing else: that is the same trouble.
   if (journal.state !== "failing")
     for (const { work, error } of troubles) {
+      const other = OTHER[work];
+      if (other) {
+        found.push({ id: work, tone: "warn", title: `${other[0]}: ${error}.`, text: other[1] });
+        continue;
+      }
       const [title, text] = WORK[work] ?? [`${work} fails`, "It is tried again."];
       const { fault, remedy } = inWords(error);
       const lost =

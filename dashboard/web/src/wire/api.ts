@@ -5,6 +5,7 @@ import type {
   Me,
   Rule,
   RuleText,
+  RuleVersion,
   SeriesAnswer,
   Transition,
   UnclaimedTopic,
@@ -105,6 +106,7 @@ export const api = {
   addRule: (rule: Partial<RuleText>) => request<Rule>("POST", "/api/rules", rule),
   changeRule: (name: string, rule: Partial<RuleText>) => request<Rule>("PUT", `/api/rules/${part(name)}`, rule),
   deleteRule: (name: string) => request<null>("DELETE", `/api/rules/${part(name)}`),
+  versions: (rule: string) => request<RuleVersion[]>("GET", `/api/rules/${part(rule)}/versions`),
   alert: (id: string, action: AlertAction, body: { note?: string; until?: string }) =>
     request<Alert>("POST", `/api/alerts/${part(id)}/${action}`, body),
   view: (stream: string, devices: "*" | string[]) =>

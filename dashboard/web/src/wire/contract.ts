@@ -156,6 +156,15 @@ export interface Rule extends RuleText {
   updated_at?: string | null;
 }
 
+/** What a rule became, and by whom; no `rule`: it was deleted. */
+export interface RuleVersion {
+  version: number;
+  at: string;
+  by: string;
+  source: string;
+  rule: Partial<RuleText> | null;
+}
+
 /** `[device, metric, event time in ms, newest value, min, max, count]`: one series in one frame. */
 export type Reading = [string, string, number, Value, number | null, number | null, number];
 
