@@ -11,26 +11,31 @@ import msgspec
 from tocsin.ingest.outcome import Outcome
 
 Tell = Callable[[Outcome], None]
+Overdue = Callable[[Outcome, asyncio.Future[Any]], None]
 
 
 class Effects:
     """Holds outcomes back until the batch that caused them is committed, and tells them in order.
 
     A full disk must not silence an alarm: an outcome whose commit fails, or takes longer than
-    `patience_s`, is told all the same, its alerts marked `durable=False`. State: what waits,
-    oldest first; bounded by what the broker lets in before a commit.
+    `patience_s`, is told all the same, its alerts marked `durable=False`, and `overdue` learns of
+    it. State: what waits, oldest first; bounded by what the broker lets in before a commit.
     """
 
-    def __init__(self, tell: Tell, patience_s: float) -> None:
+    def __init__(self, tell: Tell, patience_s: float, overdue: Overdue | None = None) -> None:
         self._tell = tell
+        self._overdue = overdue
         self._patience_s = patience_s
-        self._waiting: deque[tuple[Outcome, asyncio.Future[Any], float]] = deque()
+        self._waiting: deque[tuple[Outcome, asyncio.Future[Any], float, bool]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def hold(self, outcome: Outcome, committed: asyncio.Future[Any]) -> None:
-        """Tell `outcome` when `committed` is done, after everything held before it."""
+    def hold(
+        self, outcome: Outcome, committed: asyncio.Future[Any], *, as_it_is: bool = False
+    ) -> None:
+        """Tell `outcome` when `committed` is done, after everything held before it. What is told
+        `as_it_is` says itself what is durable."""
         loop = asyncio.get_running_loop()
-        self._waiting.append((outcome, committed, loop.time() + self._patience_s))
+        self._waiting.append((outcome, committed, loop.time() + self._patience_s, as_it_is))
         if committed.done():
             self._release()
         else:
@@ -51,11 +56,13 @@ class Effects:
         self._wake_at_deadline(loop)
 
     def _tell_next(self) -> None:
-        outcome, committed, _ = self._waiting.popleft()
+        outcome, committed, _, as_it_is = self._waiting.popleft()
         durable = committed.done() and not committed.cancelled() and committed.exception() is None
         if durable:
             outcome = replace(outcome, position=committed.result())
-        else:
+        elif not as_it_is:
+            if self._overdue is not None:
+                self._overdue(outcome, committed)
             alerts = [msgspec.structs.replace(alert, durable=False) for alert in outcome.alerts]
             outcome = replace(outcome, alerts=alerts)
         self._tell(outcome)

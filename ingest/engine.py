@@ -30,9 +30,11 @@ from tocsin.ingest.clock import EngineClock
 from tocsin.ingest.companion import Companion
 from tocsin.ingest.delivery.channel import Channel
 from tocsin.ingest.delivery.outbox import Outbox
+from tocsin.ingest.durability import Durability
 from tocsin.ingest.effects import Effects
 from tocsin.ingest.facts import (
     AlertCommand,
+    AlertsMarked,
     Fact,
     MaintenanceCancelled,
     MaintenancePlanned,
@@ -122,7 +124,10 @@ class Engine:
             self.state,
             self.outbox,
         )
-        self._effects = Effects(self._tell_committed, self._settings.patience_s)
+        self._durability = Durability(lambda: self.pipeline.alerts, self._mark)
+        self._effects = Effects(
+            self._tell_committed, self._settings.patience_s, self._durability.overdue
+        )
         self._newest: asyncio.Future[int] | None = None
         # True while the state is ahead of the journal: something that was judged was refused there.
         self._ahead = False
@@ -133,6 +138,8 @@ class Engine:
         self._gathered_at = self._last_batch_at = float("-inf")
         self.on_outcome: list[Listener] = []
         self.on_committed: list[Listener] = []
+        # The newest alert of each alarm that the replay at the start saw change.
+        self._replayed: dict[tuple[str, str], Alert] = {}
         self._failures = 0
         self._failure_logged_at = float("-inf")
         self.troubles: dict[str, str] = {}
@@ -160,6 +167,7 @@ class Engine:
         self.check_actions(file_rules)
         if file_rules or any(e.source != API for e in self.pipeline.rules.entries()):
             self.record(RuleFileLoaded(list(file_rules), file))
+        self._durability.start()
         self._tasks = [
             asyncio.create_task(self._checkpoint_now_and_then(), name="checkpoints"),
             asyncio.create_task(self._save_transitions_now_and_then(), name="transitions"),
@@ -185,6 +193,7 @@ class Engine:
         await self._journal.close()
         # What the journal committed last answers before the effects that still wait go out.
         await asyncio.sleep(0)
+        self._durability.close()
         self._effects.close()
         await self._try("the outbox", self.outbox.save())
         await self.workers.close()
@@ -221,6 +230,7 @@ class Engine:
             if outcome and outcome.alerts:
                 self._checkpoints.note(outcome.alerts, outcome.at)
                 self.outbox.replay(outcome.alerts, entry.position, outcome.at)
+                self._replayed |= {(each.rule, each.subject): each for each in outcome.alerts}
             if outcome and outcome.rule_versions:
                 self._checkpoints.note_rules(outcome.rule_versions)
             entries += 1
@@ -273,14 +283,18 @@ class Engine:
         self._take_gathered()
         return self.clock.now()
 
+    def _mark(self, alerts: Sequence[str], durable: bool) -> None:
+        """Journal and apply that alerts are on disk, or are not yet."""
+        self._take([AlertsMarked(list(alerts), durable)], self._now(), as_it_is=True)
+
     def _take(
-        self, records: Sequence[Record], at: float
+        self, records: Sequence[Record], at: float, *, as_it_is: bool = False
     ) -> "tuple[Outcome | None, asyncio.Future[int]]":
         self._newest = committed = self._journal.append(records, at)
         committed.add_done_callback(self._answered)
         outcome = self._feed(records, at)
         if outcome:
-            self._tell(outcome, committed)
+            self._tell(outcome, committed, as_it_is=as_it_is)
         self._set_alarm_clock()
         return outcome, committed
 
@@ -314,7 +328,9 @@ class Engine:
             self._failure_logged_at = at
             log.error("a fault of the pipeline", cost=cost, exc_info=error)
 
-    def _tell(self, outcome: Outcome, committed: "asyncio.Future[int]") -> None:
+    def _tell(
+        self, outcome: Outcome, committed: "asyncio.Future[int]", *, as_it_is: bool = False
+    ) -> None:
         if outcome.readings is not None:
             self.unsaved.add(outcome.readings)
         for listener in self.on_outcome:
@@ -324,7 +340,7 @@ class Engine:
         if outcome.rule_versions:
             self._checkpoints.note_rules(outcome.rule_versions)
         if outcome.alerts or outcome.presence:
-            self._effects.hold(outcome, committed)
+            self._effects.hold(outcome, committed, as_it_is=as_it_is)
 
     def settle(self) -> None:
         """Tell the readings that wait: before somebody looks at what listeners have of them."""
@@ -419,6 +435,16 @@ class Engine:
         """End a maintenance window now. Raises KeyError for one that is unknown, or over."""
         if await self._apply(MaintenanceCancelled(window_id, by)):
             raise KeyError(window_id)
+
+    def alarms(self) -> list[Alert]:
+        """The newest alert of each alarm (rule and subject), open, recent or changed in the replay
+        at the start: what the world may have been told otherwise before.
+        """
+        book = self.pipeline.alerts
+        newest = {(each.rule, each.subject): each for each in reversed(book.recent())}
+        newest |= {alarm: book.get(each.id) or each for alarm, each in self._replayed.items()}
+        newest |= {(each.rule, each.subject): each for each in book.open()}
+        return list(newest.values())
 
     async def transitions(self, alert_id: str) -> list[Transition]:
         """What an alert went through, oldest first; empty where it is not known (any more)."""
@@ -519,11 +545,13 @@ class Engine:
     async def checkpoint(self) -> None:
         """Bring memory to disk. Raises what a disk or a worker raises; the next one retries."""
         ahead, self._ahead = self._ahead, False
+        not_durable = self._durability.before_checkpoint()
         try:
             await self._checkpoints.take(self._newest_commit, self.clock.now, self.settle)
         except BaseException:
             self._ahead |= ahead
             raise
+        self._durability.after_checkpoint(not_durable)
 
     async def save_transitions(self) -> None:
         """Write what alerts went through to state.db now."""

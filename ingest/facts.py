@@ -88,6 +88,13 @@ class AlertCommand(msgspec.Struct, frozen=True, array_like=True, tag="cmd"):
     until: float | None = None
 
 
+class AlertsMarked(msgspec.Struct, frozen=True, array_like=True, tag="durable"):
+    """Alerts were told ahead of the disk (`durable` false), or are on it after all."""
+
+    alerts: list[str]
+    durable: bool
+
+
 class MaintenancePlanned(msgspec.Struct, frozen=True, array_like=True, tag="plan"):
     """A person planned a maintenance window."""
 
@@ -117,6 +124,7 @@ Fact = (
     | RuleDeleted
     | RuleFileLoaded
     | AlertCommand
+    | AlertsMarked
     | MaintenancePlanned
     | MaintenanceCancelled
     | ChannelTurned

@@ -29,6 +29,7 @@ from tocsin.ingest.columns import Batch, Intake
 from tocsin.ingest.delivery.self_alarm import CHANNEL_FAILS, subject_of
 from tocsin.ingest.facts import (
     AlertCommand,
+    AlertsMarked,
     ChannelTurned,
     Connected,
     Disconnected,
@@ -271,6 +272,8 @@ class Pipeline:
                 self._change_rules(lambda: self.rules.load(rules, file=file, at=now), outcome)
             case AlertCommand():
                 self._change_alerts(lambda: self.alerts.command(fact, now), outcome)
+            case AlertsMarked(alerts, durable):
+                outcome.alerts += self.alerts.mark(alerts, durable, now)
             case ChannelTurned(channel, reason):
                 subject, why = subject_of(channel), {"reason": reason or "it works again"}
                 outcome.alerts += self.alerts.signal(

@@ -24,8 +24,10 @@ class Announcer:
     def start(self, alerts: list[Alert], presence: list[Presence]) -> None:
         """Say how things stand.
 
-        A session that was there before hears of open alerts again, perhaps for the second time;
-        of presence only what changes.
+        `alerts` are also those that are over: what ended just before the server did may still
+        stand as open in a retained message, or with whoever heard the last one. A session that was
+        there before hears of them again, perhaps for the second time; of presence only what
+        changes.
         """
         for alert in alerts:
             self._announce_alert(alert)

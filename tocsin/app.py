@@ -136,7 +136,7 @@ class App:
         self.engine.on_committed.append(announcer.announce)
         pipeline = self.engine.pipeline
         devices = range(len(pipeline.catalogue.devices))
-        announcer.start(pipeline.alerts.open(), [pipeline.presence.view(d) for d in devices])
+        announcer.start(self.engine.alarms(), [pipeline.presence.view(d) for d in devices])
         deliveries = Deliveries(
             self.engine,
             settings.channel,

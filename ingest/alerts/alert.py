@@ -49,6 +49,10 @@ class Cause(msgspec.Struct, frozen=True):
     evidence: Evidence = NO_EVIDENCE
 
 
+STORED, NOT_STORED = "stored", "not stored yet"
+"""Events of a cause: the alert is on disk, or was told ahead of it. Nothing else has changed."""
+
+
 class Comment(msgspec.Struct, frozen=True):
     """What a person did to an alert, or `tocsin` for them, and the note they left."""
 

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from tocsin.ingest.alerts.alert import (
     NO_EVIDENCE,
+    NOT_STORED,
+    STORED,
     Alert,
     Cause,
     Comment,
@@ -175,6 +177,22 @@ class AlertBook:
                 )
             return changes
         return [self._mute(episode, Muting(command.action), command.until, cause)]
+
+    def mark(self, alerts: Iterable[str], durable: bool, now: float) -> list[Alert]:
+        """Whether what alerts, open or recent, say is on disk. Others are passed over."""
+        cause = Cause(now, SERVER, STORED if durable else NOT_STORED)
+        marked: list[Alert] = []
+        for each in alerts:
+            alert, episode = self.get(each), self._open.get(each)
+            if alert is None or alert.durable is durable:
+                continue
+            alert = changed(alert, cause, durable=durable)
+            if episode is not None:
+                episode.alert = alert
+            else:
+                self._recent[each] = alert
+            marked.append(alert)
+        return marked
 
     def plan(self, plan: Maintenance, now: float) -> list[Alert]:
         """A maintenance window, from now on or later. Raises ValueError for what cannot be."""

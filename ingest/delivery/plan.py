@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from tocsin.ingest.alerts.alert import Alert, State, Suppression
+from tocsin.ingest.alerts.alert import NOT_STORED, STORED, Alert, State, Suppression
 from tocsin.ingest.alerts.lifecycle import Event, Muting
 from tocsin.ingest.delivery.channel import Channel
 from tocsin.ingest.delivery.receipt import Delivery
@@ -43,6 +43,8 @@ def plan(
     unknown: UnknownChannels,
 ) -> list[Delivery]:
     """The deliveries of an alert's newest transition, one for each channel that is told."""
+    if alert.cause is not None and alert.cause.event in (STORED, NOT_STORED):
+        return []
     if alert.rule == CHANNEL_FAILS.name:
         # Of a channel that fails the others are told.
         failing = channel_of(alert.subject)

@@ -108,3 +108,12 @@ def test_a_channel_that_is_not_there_is_counted() -> None:
     story = Story()
     assert story.turn(True, Rule(name="r", when="t > 1", actions=("nobody",))) == []
     assert (story.unknown.total, story.unknown.names) == (1, {"nobody": "r"})
+
+
+def test_that_an_alert_is_on_disk_after_all_is_told_to_nobody() -> None:
+    story = Story()
+    story.turn(True)
+    (alert,) = story.book.open()
+    for durable in (False, True):
+        (marked,) = story.book.mark([alert.id], durable, story.now)
+        assert plan(marked, CHANNELS, story.book.open, story.now, story.unknown) == []
