@@ -90,6 +90,11 @@ def pass_on(done: "asyncio.Future[int]", waiting: "asyncio.Future[int]") -> None
     done.add_done_callback(settle)
 
 
+def _lingers(records: Sequence[Record]) -> bool:
+    """Whether nobody waits for these to be on disk."""
+    return bool(records) and all(isinstance(r, Message) and r.qos == 0 for r in records)
+
+
 class Engine:
     """State: the pipeline, the journal's newest commit, the wake-up armed, background tasks."""
 
@@ -290,7 +295,7 @@ class Engine:
     def _take(
         self, records: Sequence[Record], at: float, *, as_it_is: bool = False
     ) -> "tuple[Outcome | None, asyncio.Future[int]]":
-        self._newest = committed = self._journal.append(records, at)
+        self._newest = committed = self._journal.append(records, at, lingers=_lingers(records))
         committed.add_done_callback(self._answered)
         outcome = self._feed(records, at)
         if outcome:
@@ -340,6 +345,7 @@ class Engine:
         if outcome.rule_versions:
             self._checkpoints.note_rules(outcome.rule_versions)
         if outcome.alerts or outcome.presence:
+            self._journal.hurry()
             self._effects.hold(outcome, committed, as_it_is=as_it_is)
 
     def settle(self) -> None:

@@ -35,6 +35,11 @@ class JournalSettings:
     """Entries that waited this long while writing fails are refused: devices send them again."""
     retry_s: float = 0.5
     """Pause between attempts while writing fails."""
+    linger_s: float = 0.05
+    """How long entries that nobody waits for gather before they are written: messages of QoS 0 that
+    turn nothing. What somebody waits for takes them along. A crash loses them, as QoS 0 may be."""
+    linger_bytes: int = 1 << 20
+    """So many bytes of them do not wait any longer."""
     behind_s: float = 1.0
     """A commit that runs this long makes the state `behind`."""
 
@@ -63,6 +68,9 @@ class GroupCommit:
         self._inbox: SimpleQueue[_Waiting | _Trim | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._lingering: list[_Waiting] = []
+        self._lingering_bytes = 0
+        self._linger: asyncio.TimerHandle | None = None
         # Owned by the event loop; `times_s` of the last 1,000 commits.
         self.pending_bytes = self.commits = self.appends = self.refused = 0
         self.times_s: deque[float] = deque(maxlen=1000)
@@ -71,9 +79,9 @@ class GroupCommit:
         self.commit_began: float | None = None
         self._ended = self._closed = False
 
-    def put(self, at: float, body: bytes) -> asyncio.Future[int]:
+    def put(self, at: float, body: bytes, *, lingers: bool = False) -> asyncio.Future[int]:
         """Queues one entry. Its future gets the position once it is on disk, or JournalUnavailable
-        when it is not stored and never will be."""
+        when it is not stored and never will be. One that `lingers` need not be written soon."""
         loop = self._loop or self._start()
         future: asyncio.Future[int] = loop.create_future()
         pending, settings = self.pending_bytes, self._settings
@@ -91,8 +99,28 @@ class GroupCommit:
             future.set_exception(JournalUnavailable(reason))
             return future
         self.pending_bytes = pending + len(body)
-        self._inbox.put(_Waiting(at, body, future, time.monotonic()))
+        waiting = _Waiting(at, body, future, time.monotonic())
+        if lingers:
+            self._lingering.append(waiting)
+            self._lingering_bytes += len(body)
+            if self._lingering_bytes >= self._settings.linger_bytes:
+                self.hurry()
+            elif self._linger is None:
+                self._linger = loop.call_later(self._settings.linger_s, self.hurry)
+        else:
+            self.hurry()
+            self._inbox.put(waiting)
         return future
+
+    def hurry(self) -> None:
+        """Have written soon what lingers."""
+        if self._linger:
+            self._linger.cancel()
+            self._linger = None
+        for waiting in self._lingering:
+            self._inbox.put(waiting)
+        self._lingering.clear()
+        self._lingering_bytes = 0
 
     def trim(self, through: int) -> None:
         """Trims after the commit that runs: deleting 64 MiB takes too long for the event loop."""
@@ -106,6 +134,7 @@ class GroupCommit:
         if self._closed:
             return
         self._closed = self._ended = True
+        self.hurry()
         if self._thread is not None:
             # Nothing is queued behind None: the thread ends when all before it is answered.
             self._inbox.put(None)
@@ -115,6 +144,7 @@ class GroupCommit:
     def drain(self) -> list[_Waiting]:
         """What the thread, which has ended, has not taken from the queue. On the event loop, as
         `put`, so that nothing comes in between: what comes later finds that it has ended."""
+        self.hurry()
         waiting: list[_Waiting] = []
         with contextlib.suppress(Empty):
             while True:

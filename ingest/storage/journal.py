@@ -95,13 +95,20 @@ class Journal:
         """The time of the newest record on disk, None in a new journal."""
         return self._writer.last_at
 
-    def append(self, records: Sequence[Record], at: float) -> asyncio.Future[int]:
-        """Queues `records` as one entry; the future gets its position once it is on disk.
+    def append(
+        self, records: Sequence[Record], at: float, *, lingers: bool = False
+    ) -> asyncio.Future[int]:
+        """Queues `records` as one entry; the future gets its position once it is on disk: soon, or
+        for one that `lingers` when somebody waits for a later one, at the latest in `linger_s`.
 
         Call it on the event loop. The future raises JournalUnavailable when the entry is not
         stored and never will be. Entries are stored in the order of the calls.
         """
-        return self._queue.put(at, self._encode(records))
+        return self._queue.put(at, self._encode(records), lingers=lingers)
+
+    def hurry(self) -> None:
+        """Have on disk soon what lingers."""
+        self._queue.hurry()
 
     def replay(self, after: int) -> Iterator[Entry]:
         """The entries behind position `after`, in order, through the newest at the call.

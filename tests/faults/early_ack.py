@@ -16,8 +16,10 @@ _append = Journal.append
 _sync = DiskFiles.fdatasync
 
 
-def append(self: Journal, records: Sequence[Record], at: float) -> "asyncio.Future[int]":
-    _append(self, records, at)
+def append(
+    self: Journal, records: Sequence[Record], at: float, *, lingers: bool = False
+) -> "asyncio.Future[int]":
+    _append(self, records, at, lingers=lingers)
     early: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     early.set_result(self.last_position + 1)
     return early

@@ -208,6 +208,34 @@ async def test_what_arrives_during_a_commit_is_the_next_commit(tmp_path: Path) -
     await journal.close()
 
 
+async def test_what_lingers_is_one_commit_and_goes_along_with_what_does_not(
+    tmp_path: Path,
+) -> None:
+    journal = Journal.open(tmp_path, JournalSettings(linger_s=3600.0))
+    lingering = [journal.append([message(n)], 1.0, lingers=True) for n in range(3)]
+    assert await journal.append([message(3)], 2.0) == 4
+    assert [each.result() for each in lingering] == [1, 2, 3]
+    assert journal.stats().commits == 1
+    last = journal.append([message(4)], 3.0, lingers=True)
+    journal.hurry()
+    assert await last == 5
+    left = journal.append([message(5)], 4.0, lingers=True)
+    await journal.close()
+    assert await left == 6
+    assert [records for _, _, records in replayed(tmp_path)] == [[message(n)] for n in range(6)]
+
+
+async def test_what_lingers_is_written_when_its_time_is_over_or_it_is_much(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "soon", JournalSettings(linger_s=0.01))
+    assert await journal.append([message(1)], 1.0, lingers=True) == 1
+    await journal.close()
+    settings = JournalSettings(linger_s=3600.0, linger_bytes=2000)
+    journal = Journal.open(tmp_path / "much", settings)
+    few = [journal.append([message(n, 1200)], 1.0, lingers=True) for n in range(2)]
+    assert await asyncio.gather(*few) == [1, 2]
+    await journal.close()
+
+
 async def test_a_slow_disk_is_behind_and_its_queue_is_bounded(tmp_path: Path) -> None:
     disk = BlockingDisk()
     journal = Journal.open(tmp_path, JournalSettings(pending_bytes=1_000, behind_s=0.0), disk)
