@@ -507,6 +507,7 @@ class Engine:
             if on_progress is not None:
                 on_progress(msgspec.msgpack.decode(progress, type=Progress))
 
+        self.settle()
         # As in `series`: files and what is not in them, in one turn of the loop.
         with self.history.raw_files(scope.since, scope.end) as files:
             request, columns = request_of(

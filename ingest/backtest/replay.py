@@ -25,7 +25,7 @@ from tocsin.ingest.order import newest_before, occurrence
 from tocsin.ingest.rules.validation import CheckedRule
 from tocsin.ingest.settings import Caps, Settings
 
-BATCH = 8192
+BATCH = 4096
 """Readings judged at once. Of a device with a reading that may turn a rule, the judge looks at all
 rows of the batch one after the other, so more is not faster."""
 

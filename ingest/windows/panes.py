@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules.calm import Anchor
+from tocsin.ingest.windows.run import Run, added_up
 from tocsin.ingest.windows.spec import WindowSpec
 
 Ids = NDArray[np.int32]
@@ -30,6 +31,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _NONE = -(2**62)  # no pane: older than any
+_SHORT_RUN = 24  # readings of one series up to which it is faster to take them one by one
 
 # Name, what joins two parts of a window, and the empty part.
 _JOINS: tuple[tuple[str, np.ufunc, float], ...] = (
@@ -220,6 +222,63 @@ class Panes:
             if time <= of["first_time"].item(slot):
                 of["first_time"][slot] = time
                 of["first"][slot] = value
+
+    def update_run(self, series: int, time: Floats, value: Floats) -> None:
+        """As `update_one`, for readings of one series, in order of arrival.
+
+        Where each is newer than all before it, which is the rule, whole arrays at once.
+        """
+        slots = self._slot_of.values
+        slot = slots.item(series) if series < len(slots) else -1
+        if slot < 0:
+            slot = int(self._admit(np.array([series], np.int32))[0])
+        of = self._slot
+        pane = np.floor(time / self.spec.slide_s).astype(np.int64)
+        if (
+            len(time) < _SHORT_RUN
+            or time.item(0) <= of["last_time"].item(slot)
+            or (time[1:] <= time[:-1]).any()
+        ):
+            for each in zip(time.tolist(), value.tolist(), strict=True):
+                self.update_one(series, *each)
+            return
+        begin = 0
+        while begin < len(time):
+            if pane.item(begin) - of["base"].item(slot) > self._width:
+                self._turn_over(np.array([slot]), pane[begin : begin + 1])
+            last_pane = of["base"].item(slot) + self._width
+            end = int(np.searchsorted(pane, np.int64(last_pane), side="right"))
+            self._run_into_back(slot, pane[begin:end], time[begin:end], value[begin:end])
+            begin = end
+
+    def _run_into_back(self, slot: int, pane: Integers, time: Floats, value: Floats) -> None:
+        """Readings newer than all before, in panes of the back."""
+        of, cell = self._slot, self._cell
+        base = slot * self._width
+        first = base + pane.item(0) % self._width
+        goes_on = cell["stamp"].item(first) == pane.item(0)
+        before = {name: cell[name].item(first) for name, _, _ in _JOINS} if goes_on else {}
+        run = Run.of(pane, value, before.get("sum"))
+        place = base + run.pane % self._width
+        cell["stamp"][place] = run.pane
+        cell["count"][place] = run.count
+        cell["sum"][place], cell["min"][place], cell["max"][place] = run.sum, run.min, run.max
+        if goes_on:
+            cell["count"][first] += before["count"]
+            cell["min"][first] = min(before["min"], run.min.item(0))
+            cell["max"][first] = max(before["max"], run.max.item(0))
+        of["newest"][slot] = pane[-1]
+        of["last_time"][slot], of["last"][slot] = time[-1], value[-1]
+        of["count"][slot] += float(len(pane))
+        of["sum"][slot] = added_up(of["sum"].item(slot), value)
+        of["min"][slot] = min(of["min"].item(slot), run.min.min().item())
+        of["max"][slot] = max(of["max"].item(slot), run.max.max().item())
+        if self.ends:
+            new = slice(1, None) if goes_on else slice(None)
+            cell["first_time"][place[new]] = time[run.start[new]]
+            cell["first"][place[new]] = value[run.start[new]]
+            if time.item(0) <= of["first_time"].item(slot):
+                of["first_time"][slot], of["first"][slot] = time[0], value[0]
 
     def query_one(self, function: str, series: int) -> float:
         """As `query`, for one series."""

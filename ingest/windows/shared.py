@@ -123,11 +123,14 @@ class SharedWindows:
                 for panes in every:
                     panes.update(series[some], time[some], value[some])
             rest = here[nth >= large]
-            for one in zip(
-                series[rest].tolist(), time[rest].tolist(), value[rest].tolist(), strict=True
-            ):
+            if not len(rest):
+                continue
+            # Some series have many more readings than the others: each by itself.
+            by_series = rest[np.argsort(series[rest], kind="stable")]
+            starts = np.flatnonzero(np.diff(series[by_series], prepend=-1))
+            for some in np.split(by_series, starts[1:]):
                 for panes in every:
-                    panes.update_one(*one)
+                    panes.update_run(series.item(some.item(0)), time[some], value[some])
 
     # -- answers
 

@@ -12,6 +12,7 @@ from tests.ingest.scripts import (
     Events,
     Played,
     feed,
+    finish,
     message,
     new_pipeline,
     readings,
@@ -103,6 +104,7 @@ def test_stored_readings_ring_as_they_did(
         feed(pipeline, records, at, events)
     end = steps[-1][0] + 100.0
     feed(pipeline, [], end, events)
+    finish(pipeline, end, events)
     order = list(range(len(events.readings)))
     random.shuffle(order)
     readings = stored(events, order)
@@ -127,6 +129,7 @@ def test_from_its_start_on_a_backtest_is_what_a_new_rule_does(
         feed(pipeline, records, at - START + start, events)
     end = start + 10_000.0
     feed(pipeline, [], end, events)
+    finish(pipeline, end, events)
     rang = [alert for alert in events.alerts if alert.rule == "one"]
     found = replayed(table_of(pipeline), stored(events), [rule], start, end)
     assert found == rang
@@ -139,6 +142,7 @@ def test_what_is_older_than_arrival_times_is_judged_at_its_event_times() -> None
     feed(pipeline, [RulePut(rule, "ann")], START, events)
     for n, row in enumerate(({"t": 60, "p": 10}, {"t": 10, "p": 60}, {"t": 60, "p": 60})):
         feed(pipeline, [message("a", row | {"ts": START + n})], START + n, events)
+    finish(pipeline, START + 10, events)
     whole = stored(events)
     old = StoredReadings(
         whole.series, whole.time, whole.value, whole.late, whole.time, np.full(6, -1, np.int32)

@@ -135,6 +135,28 @@ def test_one_by_one_is_the_same_to_the_last_bit(
         assert str(vector) == str(scalar), function
 
 
+@given(st.sampled_from(SPECS), st.booleans(), st.data())
+@settings(deadline=None)
+def test_a_run_is_the_same_to_the_last_bit(
+    spec: WindowSpec, ends: bool, data: st.DataObject
+) -> None:
+    """Readings of one series, many at once; some runs go back in time or stand still."""
+    together, alone = Panes(spec, ends=ends), Panes(spec, ends=ends)
+    functions = FUNCTIONS if ends else sorted(BASIC)
+    now = 0.0
+    for _ in range(data.draw(st.integers(1, 6))):
+        count = data.draw(st.integers(1, 150))
+        steps = data.draw(st.sampled_from([(0.05, 0.1), (1.0, 1.5), (0.3, 40.0), (-3.0, 2.0)]))
+        rng = Random(data.draw(st.integers(0, 99)))
+        run = [(now := now + rng.choice(steps), rng.uniform(-5, 5) / 3) for _ in range(count)]
+        together.update_run(3, np.array([t for t, _ in run]), np.array([v for _, v in run]))
+        for time, value in run:
+            alone.update_one(3, time, value)
+        for function in functions:
+            found, expected = together.query_one(function, 3), alone.query_one(function, 3)
+            assert str(found) == str(expected), function
+
+
 @given(st.sampled_from(SPECS), readings, readings)
 @settings(deadline=None)
 def test_a_snapshot_goes_on_like_the_original(
