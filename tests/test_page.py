@@ -127,6 +127,21 @@ def test_a_click_writes_a_metric_as_the_rule_language_has_it(page: Page, server:
     expect(page.get_by_test_id("rule-table")).to_contain_text("`flow-rate` > 5 and `and` == 1")
 
 
+def test_on_a_phone_nothing_shows_through_the_banner(page: Page, server: Server):
+    page.set_viewport_size({"width": 390, "height": 500})
+    page.goto(server.http + "/rules/+new")
+    page.get_by_test_id("save-rule").scroll_into_view_if_needed()
+    filled = """() => {
+        const { display, backgroundColor } = getComputedStyle(document.querySelector("page-banner"))
+        return display === "block" && !backgroundColor.startsWith("rgba")
+    }"""
+    assert page.evaluate(filled)
+    save, nav = (page.get_by_test_id(each).bounding_box() for each in ("save-rule", "nav-rules"))
+    assert save
+    assert nav
+    assert save["y"] + save["height"] <= nav["y"], "the navigation lies over the button"
+
+
 def test_by_keyboard_alone_an_alert_is_opened_and_left(page: Page, server: Server):
     add_rule(page, server, "hot", "temp_c > 80")
     publish(server, "my-first", temp_c=95)

@@ -79,7 +79,7 @@ export class PageBanner extends Live {
     const [metric] = metricsIn(plant.rules.get(rule)?.when ?? "");
     const at = device === null ? undefined : plant.fleet.get(device);
     const series = metric === undefined ? undefined : at?.series.get(metric);
-    if (!at || !series) return nothing;
+    if (!at || !series || stream.link.value !== "live") return nothing;
     at.revision.value;
     return html`<span class="present" data-testid="worst-now">now <b>${series.text}</b><span class="unit">${series.unit}</span>
       <i>${series.isNumeric ? trendArrow(trendOf(series.trail)) : nothing}</i></span>`;
