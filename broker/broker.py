@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from time import monotonic
 
@@ -29,6 +30,7 @@ from tocsin.broker.settings import Settings
 from tocsin.broker.stream import Hold, Outbox
 from tocsin.broker.surroundings import Surroundings
 from tocsin.broker.system import SystemTopics
+from tocsin.broker.throttled import make_connection
 from tocsin.broker.topics import check_topic
 from tocsin.broker.websocket.handshake import CheckRequest, check_origin_only
 from tocsin.broker.websocket.socket import WebSocket
@@ -192,9 +194,7 @@ class Broker:
 
         It begins with that request, as if it had just come. `listener` says whom it lets in.
         """
-        return WebSocket(
-            self._around, Caller(listener), lambda caller: Connection(self._around, caller)
-        )
+        return WebSocket(self._around, Caller(listener), partial(make_connection, self._around))
 
     def publish(
         self,
@@ -321,6 +321,7 @@ class Broker:
             uncommitted_bytes=intake.uncommitted,
             pauses=intake.pauses,
             paused=intake.paused,
+            throttled=self._around.throttled,
         )
 
     def report(self, *, clients: int = 1_000) -> Report:
@@ -372,4 +373,5 @@ def _client_report(client: Client) -> ClientReport:
         dropped=dict(client.dropped or {}),
         level=client.level,
         session_expiry_s=client.session_expiry_s,
+        throttled=connection.throttled if connection else 0,
     )

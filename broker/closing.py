@@ -97,6 +97,14 @@ class Closing(Subscriber):
                 lambda: self.close(why, Reason.QUOTA_EXCEEDED, cut=True)
             )
 
+    def unread(self) -> None:
+        """Messages wait for room, answers do not: who asks and never reads is disconnected."""
+        if not self._overrun and not self.closed:
+            self._overrun = True
+            limit = 2 * self._around.settings.write_buffer_bytes
+            why = f"slow subscriber: it does not read its answers; expected at most {limit} bytes"
+            asyncio.get_running_loop().call_soon(lambda: self.close(why, cut=True))
+
     def not_stored(self) -> None:
         """What the client waits for an ack of could not be stored."""
         self.close(NOT_STORED, Reason.IMPLEMENTATION_SPECIFIC_ERROR)

@@ -55,6 +55,9 @@ class Connection(Closing):
         "will",
     )
 
+    throttled = 0
+    """Times that reading paused, because the client sent faster than it may: see `Throttled`."""
+
     def __init__(self, around: Surroundings, caller: Caller) -> None:
         super().__init__(around)
         self.caller = caller

@@ -3,11 +3,12 @@
 import asyncio
 import errno
 from collections.abc import Sequence
+from functools import partial
 
-from tocsin.broker.connection import Connection
 from tocsin.broker.listener import Caller, Listener
 from tocsin.broker.secure_server import BACKLOG, SecureServer
 from tocsin.broker.surroundings import Surroundings
+from tocsin.broker.throttled import make_connection
 from tocsin.broker.tls import CertificateError, Certificates
 from tocsin.broker.websocket.socket import WebSocket
 
@@ -63,11 +64,9 @@ class Listeners:
 async def _open(listener: Listener, around: Surroundings) -> asyncio.Server | SecureServer:
     """Raises OSError and CertificateError."""
 
-    def connection(caller: Caller) -> Connection:
-        return Connection(around, caller)
-
     def accept(caller: Caller) -> asyncio.Protocol:
-        return WebSocket(around, caller, connection) if listener.websocket else connection(caller)
+        inner = partial(make_connection, around)
+        return WebSocket(around, caller, inner) if listener.websocket else inner(caller)
 
     if listener.tls is None:
         return await asyncio.get_running_loop().create_server(

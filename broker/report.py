@@ -38,6 +38,8 @@ class ClientReport:
     """Protocol level of its last connection: 3 (MQTT 3.1), 4 (3.1.1) or 5."""
     session_expiry_s: float
     """How long its session waits for it."""
+    throttled: int
+    """Times that reading from its connection paused, because it sent faster than it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class Totals:
     """Times that reading was paused because the sink was behind."""
     paused: bool
     """Reading is paused now."""
+    throttled: int
+    """Times that reading from a client paused, because it sent faster than it may."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from tocsin.broker.outbound import FIRST_LOOSE_ID
 KIB = 1024
 MIB = 1024 * 1024
 
+MAY_BE_ZERO = frozenset({"client_messages_per_s", "client_bytes_per_s"})
+"""Limits that are none at 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -82,6 +85,14 @@ class Settings:
     """A session whose client stays away longer than this ends (seconds). A week survives a
     maintenance shutdown; MQTT 3.1.1 itself names no end."""
 
+    client_messages_per_s: float = 0.0
+    """PUBLISH packets of one client (a second; 0: no limit). Beyond a second's worth at once its
+    socket is not read until it has fallen back; nothing is dropped. No limit: the others are
+    served in turns anyway, and what one may send is for the site to say."""
+
+    client_bytes_per_s: float = 0.0
+    """The same for bytes of any packets."""
+
     in_flight: int = 100
     """QoS 1 and 2 messages sent to one client and not yet acknowledged (count). 100 fill a link of
     50 ms round trip with 2,000 messages a second and are quickly sent again after a reconnect."""
@@ -108,7 +119,8 @@ class Settings:
 
     write_buffer_bytes: int = 1 * MIB
     """Bytes waiting in one client's socket. Beyond it QoS 0 is dropped and QoS 1 and 2 wait in the
-    queue. Three packets of full size, or about 10,000 small readings."""
+    queue; a client that leaves twice as much of its answers unread is disconnected. Three packets
+    of full size, or about 10,000 small readings."""
 
     retained_messages: int = 100_000
     """Retained messages of clients (count); one more on a new topic is delivered but not kept.
@@ -153,7 +165,9 @@ class Settings:
     def __post_init__(self) -> None:
         for spec in fields(self):
             value = getattr(self, spec.name)
-            if spec.name != "listeners" and value <= 0:
+            if spec.name in MAY_BE_ZERO and value < 0:
+                raise ValueError(f"{spec.name} is {value}; expected 0 or more")
+            if spec.name not in MAY_BE_ZERO and spec.name != "listeners" and value <= 0:
                 raise ValueError(f"{spec.name} is {value}; expected more than 0")
         if self.write_buffer_bytes < self.packet_bytes:
             raise ValueError(

@@ -19,6 +19,8 @@ class Hold(IntFlag):
     """It had its share of this loop turn."""
     STOP = 8
     """The server stops: what comes now would not be acked."""
+    RATE = 16
+    """Its client sent faster than it may."""
 
 
 def peer_of(transport: asyncio.BaseTransport) -> tuple[str, str]:
@@ -154,12 +156,17 @@ class Stream(asyncio.Protocol):
         if self.stalled and self._room > 0:
             self.stalled = False
             self.continue_sending()
+        elif self._room < -self._limit:
+            self.unread()
 
     def resume_writing(self) -> None:
         self.flush()
 
     def continue_sending(self) -> None:
         """There is room again after `stalled` was set."""
+
+    def unread(self) -> None:
+        """What had to be sent fills the write buffer twice: the peer reads no answers."""
 
     # -- reading -----------------------------------------------------------------------
 

@@ -57,3 +57,5 @@ class Surroundings:
     )
     """Handshakes under way, of TLS and WebSocket: sockets that are not yet a connection."""
     bytes_received: int = 0
+    throttled: int = 0
+    """Times that a client sent faster than it may."""

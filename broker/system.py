@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from tocsin.broker.load import MINUTES, Load
 from tocsin.broker.report import Totals
 from tocsin.broker.router import Router
 from tocsin.devices.message import Message
@@ -18,6 +19,8 @@ class SystemTopics:
         self._totals = totals
         self._started_at = started_at
         self._published: dict[str, bytes] = {}
+        self._load = Load(tuple(LOADS))
+        self._most = 0
         self._refreshed_at = float("-inf")
 
     def publish(self, now: float) -> None:
@@ -43,12 +46,25 @@ class SystemTopics:
 
     def _values(self, now: float) -> Mapping[str, str]:
         totals = self._totals()
+        self._most = max(self._most, totals.connected)
+        load = self._load.feed(
+            now,
+            (
+                totals.bytes_received,
+                totals.bytes_sent,
+                totals.connections_total,
+                totals.messages_dropped,
+                totals.messages_received,
+                totals.messages_sent,
+            ),
+        )
         away = totals.sessions - totals.connected
         figures = (
             f"tocsin {self._version}",
             f"{now - self._started_at:.0f} seconds",
             totals.connected,
             away,
+            self._most,
             totals.sessions,
             totals.messages_received,
             totals.messages_sent,
@@ -57,15 +73,26 @@ class SystemTopics:
             totals.bytes_sent,
             totals.subscriptions,
             totals.retained,
+            *(f"{average:.2f}" for average in load.values()),
         )
         return dict(zip(SYSTEM_TOPICS, map(str, figures), strict=True))
 
+
+LOADS = {
+    "bytes/received": "bytes from clients",
+    "bytes/sent": "bytes to clients",
+    "connections": "accepted CONNECTs",
+    "publish/dropped": "messages dropped or refused",
+    "publish/received": "PUBLISH packets from clients",
+    "publish/sent": "PUBLISH packets to clients",
+}
 
 SYSTEM_TOPICS: Mapping[str, str] = {
     "$SYS/broker/version": "name and version of the server",
     "$SYS/broker/uptime": "seconds since the broker started",
     "$SYS/broker/clients/connected": "clients connected now",
     "$SYS/broker/clients/disconnected": "clients that are away and have a session",
+    "$SYS/broker/clients/maximum": "most clients connected at a time, as far as it was looked at",
     "$SYS/broker/clients/total": "clients connected, and away with a session",
     "$SYS/broker/publish/messages/received": "PUBLISH packets from clients",
     "$SYS/broker/publish/messages/sent": "PUBLISH packets to clients",
@@ -74,5 +101,10 @@ SYSTEM_TOPICS: Mapping[str, str] = {
     "$SYS/broker/bytes/sent": "bytes to clients",
     "$SYS/broker/subscriptions/count": "subscriptions of all sessions",
     "$SYS/broker/retained messages/count": "retained messages",
+    **{
+        f"$SYS/broker/load/{name}/{minutes}min": f"{meaning} a minute, over {minutes} min"
+        for name, meaning in LOADS.items()
+        for minutes in MINUTES
+    },
 }
 """Topic → meaning, in the order of the figures."""

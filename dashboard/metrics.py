@@ -175,6 +175,14 @@ def _broker(report: Mapping[str, Any]) -> Iterator[Metric]:
     yield _gauge(
         "tocsin_broker_uncommitted_bytes", "Waiting for the disk.", totals["uncommitted_bytes"]
     )
+    yield _gauge("tocsin_broker_retained_bytes", "Retained messages.", totals["retained_bytes"])
+    yield _gauge("tocsin_broker_sockets", "Open MQTT sockets.", totals["connections"])
+    yield _labelled(
+        "tocsin_broker_limit",
+        "Limits of the broker.",
+        ("limit",),
+        {(name,): value for name, value in report["limits"].items()},
+    )
     yield _counter("tocsin_broker_pauses", "Pauses in reading.", totals["pauses"])
     for name, help_text in (
         ("messages_received", "PUBLISH packets from clients."),
@@ -183,6 +191,8 @@ def _broker(report: Mapping[str, Any]) -> Iterator[Metric]:
         ("bytes_sent", "To MQTT clients."),
         ("messages_dropped", "MQTT messages not passed on."),
         ("messages_not_stored", "MQTT messages whose batch was not stored."),
+        ("not_retained", "MQTT messages not retained for want of room."),
+        ("throttled", "Pauses in reading from clients that were too fast."),
     ):
         yield _counter(f"tocsin_broker_{name}", help_text, totals[name])
     refusals = CounterMetricFamily(
@@ -202,7 +212,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 
 def _labelled(
-    name: str, text: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], int]
+    name: str, text: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float]
 ) -> Metric:
     family = GaugeMetricFamily(name, text, labels=labels)
     for label_values, value in sorted(values.items()):

@@ -51,6 +51,8 @@ SET_BY = {"broker.listeners": "mqtt", "ingest.profiles": "profile"}
 # Every other number is more than 0: a pause of 0 s would be a loop, a limit of 0 a refusal of all.
 MAY_BE_ZERO = frozenset(
     {
+        "broker.client_bytes_per_s",
+        "broker.client_messages_per_s",
         "dashboard.login_failures_free",
         "engine.pace_s",
         "ingest.future_tolerance_s",

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.broker.harness import WITHIN_S, Peer, Running, local, running
 from tocsin.broker import Settings
 from tocsin.broker.codec import encode
 from tocsin.broker.packets import (
+    LEVEL_5,
     Connect,
     Disconnect,
     Pingreq,
@@ -212,6 +214,67 @@ async def test_unreleased_qos_2_messages_are_bounded() -> None:
         await peer.send(Publish("t", b"v", 2, packet_id=3))
         await peer.closed()
         assert (await broker.ended("c")).startswith("too many unreleased messages: ")
+
+
+async def test_who_publishes_too_fast_waits_and_loses_nothing() -> None:
+    async with running(local(client_messages_per_s=100.0)) as broker:
+        async with broker.client("fast") as fast, broker.client("other") as other:
+            await fast.subscribe("t")
+            began = time.monotonic()
+            await fast.send(*(Publish("t", b"%d" % number) for number in range(250)))
+            for number in range(250):
+                assert (await fast.expect(Publish)).payload == b"%d" % number
+            # A second's worth at once, and 150 more: it is read again when they are paid for.
+            await fast.send(Pingreq())
+            await other.round_trip()
+            assert time.monotonic() - began < 1.4
+            await fast.expect(Pingresp)
+            assert time.monotonic() - began > 1.4
+            reports = {each.id: each for each in broker.broker.report().clients}
+            assert (reports["fast"].throttled, reports["other"].throttled) == (1, 0)
+            assert broker.broker.totals().throttled == 1
+            assert not reports["fast"].dropped
+
+
+async def test_who_sends_too_many_bytes_waits_too() -> None:
+    async with running(local(client_bytes_per_s=100_000.0)) as broker, broker.client("c") as peer:
+        began = time.monotonic()
+        await peer.send(Publish("t", b"x" * 140_000, 1, packet_id=1))
+        await peer.expect(Puback)
+        await peer.round_trip()
+        assert time.monotonic() - began > 0.35
+        assert broker.broker.report().clients[0].throttled == 1
+
+
+async def test_a_flood_under_a_limit_keeps_its_order() -> None:
+    # More than one feed gives: what has come waits for the budget and for its turn.
+    async with running(local(client_messages_per_s=5_000.0)) as broker:
+        async with broker.client("many") as many:
+            numbers = [b"%d" % number for number in range(6_000)]
+            await many.send(*(Publish("t", each) for each in numbers), Disconnect())
+            await many.closed()
+        assert await broker.ended("many") == "clean"
+        assert broker.sink.payloads == numbers
+
+
+async def test_who_never_reads_its_answers_is_disconnected() -> None:
+    async with running(local(packet_bytes=20_000, write_buffer_bytes=20_000)) as broker:
+        peer = await narrow(broker)
+        await peer.connect(Connect("deaf", level=LEVEL_5))
+        asking = asyncio.create_task(ask_for_ever(peer))
+        assert await broker.ended("deaf") == (
+            "slow subscriber: it does not read its answers; expected at most 40000 bytes"
+        )
+        with pytest.raises(ConnectionError):
+            await asking
+        await peer.leave()
+
+
+async def ask_for_ever(peer: Peer) -> None:
+    """Each of these is answered with 270 bytes: why it is refused."""
+    filters = (("$share/", 0),) * 5
+    while True:
+        await peer.send(*[Subscribe(1, filters)] * 100)
 
 
 async def test_many_packets_at_once_are_taken_in_turns_with_others(broker: Running) -> None:
