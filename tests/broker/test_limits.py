@@ -225,10 +225,10 @@ async def test_who_publishes_too_fast_waits_and_loses_nothing() -> None:
             for number in range(250):
                 assert (await fast.expect(Publish)).payload == b"%d" % number
             # A second's worth at once, and 150 more: it is read again when they are paid for.
-            await fast.send(Pingreq())
+            waiting = asyncio.create_task(fast.round_trip())
             await other.round_trip()
-            assert time.monotonic() - began < 1.4
-            await fast.expect(Pingresp)
+            assert not waiting.done()
+            await waiting
             assert time.monotonic() - began > 1.4
             reports = {each.id: each for each in broker.broker.report().clients}
             assert (reports["fast"].throttled, reports["other"].throttled) == (1, 0)
@@ -243,7 +243,7 @@ async def test_who_sends_too_many_bytes_waits_too() -> None:
         await peer.expect(Puback)
         await peer.round_trip()
         assert time.monotonic() - began > 0.35
-        assert broker.broker.report().clients[0].throttled == 1
+        assert broker.broker.report().clients[0].throttled >= 1
 
 
 async def test_a_flood_under_a_limit_keeps_its_order() -> None:
