@@ -226,6 +226,33 @@ def rules_check(
     typer.echo("1 rule, valid" if len(found) == 1 else f"{len(found)} rules, all valid")
 
 
+@rules.command("backtest")
+def rules_backtest(
+    files: Annotated[list[Path], typer.Argument(help="TOML files of [[rule]] tables.")],
+    start: Annotated[
+        str, typer.Option("--from", metavar="TIME", help="A time, or how long ago.")
+    ] = "24h",
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="The same [default: now].")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Say how often rules would have rung, over the readings in the data folder.
+
+    As if they had been put in force at [bold]--from[/bold]. Nothing is changed and nobody is told.
+    Works beside a running server; what that has not written to history yet, about a minute, is
+    not judged.
+    """
+    from tocsin.backtesting import run_backtest
+    from tocsin.rule_files import read_rules
+    from tocsin.settings import load_settings
+
+    settings = load_settings(config, data=data)
+    run_backtest(settings, read_rules(files), start, end, as_json=as_json)
+
+
 @devices.command("add")
 def devices_add(
     name: Annotated[str, typer.Argument(help="The device's id; its MQTT user name.")],

@@ -116,6 +116,7 @@ class Arrivals:
     def _fetch(
         self, select: str, joined: str, behind: str, since_us: int, end_us: int, **values: int
     ) -> dict[str, NDArray[Any]]:
+        """Raises OSError, also for a file that is not there any more."""
         query = (
             f"{select} FROM (SELECT *, value IS NULL AS is_text FROM ({self._rows}))"  # noqa: S608 - quoted
             f" JOIN series_of_interest USING (device, metric, is_text) {joined}"
@@ -123,8 +124,11 @@ class Arrivals:
             f"{self._few} {behind}"
         )
         # A result is columns of numpy, or of pandas for types that are not asked for here.
-        result: Any = self._cursor.execute(query, {"since": since_us, "end": end_us, **values})
-        return result.fetchnumpy()
+        try:
+            result: Any = self._cursor.execute(query, {"since": since_us, "end": end_us, **values})
+            return result.fetchnumpy()
+        except duckdb.IOException as error:
+            raise OSError(f"raw rows cannot be read: {error}") from error
 
 
 def _quoted(name: str) -> str:
