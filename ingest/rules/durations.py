@@ -19,11 +19,3 @@ def parse_duration(text: str) -> float:
             f"{text[:32]!r} is not a duration; expected a number and s, m, h or d, as in '5m'"
         )
     return float(found[1]) * _UNIT_S[found[2]]
-
-
-def format_duration(seconds: float) -> str:
-    """The shortest text that `parse_duration` reads as `seconds`, to the millisecond."""
-    for unit in ("d", "h", "m"):
-        if seconds and seconds % _UNIT_S[unit] == 0:
-            return f"{int(seconds // _UNIT_S[unit])}{unit}"
-    return f"{round(seconds, 3):f}".rstrip("0").rstrip(".") + "s"
