@@ -139,20 +139,6 @@ def rule_from_table(table: Mapping[str, object]) -> tuple[Rule | None, list[Rule
     return (None if errors else rule), errors
 
 
-def to_toml(rule: Rule) -> str:
-    """The `[[rule]]` table of `rule`, keys at their defaults left out."""
-    lines = ["[[rule]]"]
-    for key in _KEYS:
-        value = cast("str | bool | tuple[str, ...] | None", getattr(rule, key))
-        if value is None or (key not in ("name", "when") and value == _DEFAULTS[key]):
-            continue
-        lines.append(f"{key} = {_toml(value)}")
-    return "\n".join(lines) + "\n"
-
-
-_DEFAULTS = {key: cast("object", getattr(Rule(name="", when=""), key)) for key in _KEYS}
-
-
 def _fits(key: str, value: object) -> bool:
     match key:
         case "enabled" | "latch":
@@ -174,16 +160,3 @@ def _written(value: object) -> str:
     except (TypeError, ValueError, RecursionError):
         text = str(type(value).__name__)
     return text if len(text) <= 48 else text[:47] + "…"
-
-
-def _toml(value: str | bool | tuple[str, ...]) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return f"[{', '.join(_toml(each) for each in value)}]"
-    if "'" in value and '"' not in value and "\\" not in value and value.isprintable():
-        return f'"{value}"'
-    if "'" not in value and value.isprintable():
-        return f"'{value}'" if '"' in value or "\\" in value else f'"{value}"'
-    # JSON's escapes are TOML's, but for the delete character, which JSON leaves as it is.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,17 +1,12 @@
-import tomllib
 from pathlib import Path
 
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tocsin.ingest.rules.loading import (
     RuleFileError,
     load_rules,
     read_rules,
     rule_from_table,
-    to_toml,
 )
 from tocsin.ingest.rules.rule import Rule, Severity
 
@@ -103,27 +98,3 @@ def test_null_is_no_clear_condition() -> None:
     rule, errors = rule_from_table({"name": "a", "when": "t > 1", "clear": None})
     assert rule == Rule(name="a", when="t > 1")
     assert errors == []
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-
-
-@given(
-    st.builds(
-        Rule,
-        name=texts,
-        when=texts,
-        devices=texts,
-        clear=st.none() | texts,
-        on_delay=texts,
-        latch=st.booleans(),
-        re_alarm=texts,
-        inhibited_by=st.lists(texts, max_size=3).map(tuple),
-        severity=st.sampled_from(Severity),
-        message=texts,
-        enabled=st.booleans(),
-    )
-)
-def test_a_rule_written_as_toml_reads_as_itself(rule: Rule) -> None:
-    (table,) = tomllib.loads(to_toml(rule))["rule"]
-    assert msgspec.convert(table, Rule) == rule
