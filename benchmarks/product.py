@@ -115,6 +115,44 @@ def sizes() -> list[tuple[Workload, dict[str, Build]]]:
     ]
 
 
+def by_load() -> list[tuple[Workload, dict[str, Build]]]:
+    """What a message costs when few come, and when many do."""
+    return [
+        (
+            Workload(
+                f"cost-{rate}",
+                f"{rate:,} a second",
+                {"connections": 1000, "rate": float(rate), "seconds": SECONDS, "qos": 0},
+                viewers=1,
+                group="cost by load: 1,000 devices, QoS 0, one viewer",
+                size=rate,
+            ),
+            with_consumer(0),
+        )
+        for rate in (1_000, 4_000, 8_000, 12_000)
+    ]
+
+
+def together() -> list[tuple[Workload, dict[str, Build]]]:
+    """Tocsin alone, with devices, rules and viewers growing together."""
+    return [
+        (
+            Workload(
+                f"together-{step}",
+                f"{devices:,} devices, {rules} rules, {viewers} viewers",
+                {"connections": devices, "qos": 1, "rate": devices * 0.5, "seconds": SECONDS},
+                viewers=viewers,
+                group="growth in devices × rules × viewers: each device every 2 s, QoS 1",
+                size=step,
+            ),
+            {"tocsin": partial(Tocsin, rules)},
+        )
+        for step, (devices, rules, viewers) in enumerate(
+            ((1_000, 10, 1), (2_000, 20, 2), (4_000, 40, 4), (8_000, 80, 8)), start=1
+        )
+    ]
+
+
 def ladder() -> list[Workload]:
     """Ever more messages a second, under the conditions of the claim."""
     return [

@@ -65,7 +65,9 @@ def plan(quick: bool, rounds: int | None) -> list[Step]:
         for qos, workload in enumerate(product.saturation())
     ]
     steps.append(Step(product.storm(), product.with_consumer(1)))
+    steps += [Step(workload, builds) for workload, builds in product.by_load()]
     steps += [Step(workload, builds) for workload, builds in product.sizes()]
+    steps += [Step(workload, builds) for workload, builds in product.together()]
     steps += [Step(workload, broker.RELAYS) for workload in broker.large()]
     steps += [Step(workload, broker.BROKERS) for workload in broker.details()]
     return steps

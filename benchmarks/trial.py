@@ -39,7 +39,7 @@ class Workload:
     slow_viewers: int = 0
     slow_subscribers: int = 0
     queries: bool = False
-    """Whether series are asked for all the time."""
+    """Whether charts and backtests are asked for all the time."""
     figure: str = "cpu_us"
     """The figure that is compared: `cpu_us` or `rate`."""
     group: str = ""
