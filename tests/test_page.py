@@ -112,6 +112,22 @@ def test_a_wrong_rule_says_where_and_why(page: Page, server: Server):
     expect(page.get_by_test_id("rule-table")).to_contain_text("wrong")
 
 
+def test_the_form_says_how_often_a_rule_would_have_rung(page: Page, server: Server):
+    for temp_c in (20, 90, 20, 95, 70):
+        publish(server, "boiler-1", temp_c=temp_c)
+    page.goto(server.http + "/rules")
+    page.get_by_test_id("add-rule").click()
+    condition = page.get_by_test_id("rule-when")
+    condition.press_sequentially("temp_c > 80")
+    preview = page.get_by_test_id("preview")
+    expect(preview).to_contain_text("would have rung twice on 1 of 1 device", timeout=20_000)
+    expect(preview.locator("rect.ringing")).to_have_count(2)
+    condition.fill("temp_c > 99")
+    expect(preview).to_contain_text("would never have rung", timeout=20_000)
+    condition.fill("temp_x > 99")
+    expect(page.get_by_test_id("preview-problem")).to_contain_text("did you mean temp_c?")
+
+
 def test_a_click_writes_a_metric_as_the_rule_language_has_it(page: Page, server: Server):
     publish(server, "odd", **{"flow-rate": 7, "and": 1})
     page.goto(server.http + "/rules")

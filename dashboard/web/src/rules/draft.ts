@@ -46,7 +46,7 @@ function names(text: string): string[] {
 }
 
 /** The keys of a rule that its author writes, without what the server adds. */
-export function textOf(rule: Rule): RuleText {
+export function textOf(rule: Rule | RuleText): RuleText {
   const whole = { ...EMPTY, ...rule };
   return Object.fromEntries(
     Object.keys(EMPTY).map((key) => [key, whole[key as keyof RuleText]]),

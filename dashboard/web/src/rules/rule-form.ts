@@ -13,8 +13,9 @@ import { complain, say } from "../shell/notices";
 import { go, paths } from "../shell/route";
 import { ApiError, api, type FieldError } from "../wire/api";
 import { millis, type Rule, type RuleText, SEVERITIES } from "../wire/contract";
+import "./rule-preview";
 import "./rule-versions";
-import { columnOf, isEditable, pointer, readForm, sourceOf } from "./draft";
+import { columnOf, isEditable, pointer, readForm, sourceOf, textOf } from "./draft";
 
 const FUNCTIONS = [
   "avg(metric, '5m')",
@@ -36,6 +37,8 @@ export class RuleForm extends Live {
   readonly #other = signal("");
   readonly #devices = signal("*");
   readonly #saving = signal(false);
+  /** What the form says, once somebody has written in it. */
+  readonly #draft = signal<RuleText | null>(null);
   readonly #matched = computed(() =>
     plant.fleet.ids.value.filter((id) => matches(this.#devices.value, id)).sort(byName),
   );
@@ -46,6 +49,7 @@ export class RuleForm extends Live {
       this.#errors.value = [];
       this.#other.value = "";
       this.#devices.value = this.rule.devices;
+      this.#draft.value = null;
     }
   }
 
@@ -81,6 +85,7 @@ export class RuleForm extends Live {
             <textarea name="when" class="code" rows="2" .value=${rule.when} spellcheck="false" placeholder="temp_c > 80 and avg(temp_c, '5m') > 70" aria-describedby="error-when" data-testid="rule-when"></textarea>
             ${this.#errorsOf("when")}</label>
           ${isLocked ? nothing : this.#words()}
+          <rule-preview .rule=${this.#draft.value ?? textOf(rule)}></rule-preview>
           <label class="field"><span>Clears when <small>(else when the condition is no longer true)</small></span>
             <input name="clear" class="code" .value=${rule.clear ?? ""} spellcheck="false" autocomplete="off" placeholder="temp_c < 75" aria-describedby="error-clear">${this.#errorsOf("clear")}</label>
           <div class="pair">
@@ -145,6 +150,7 @@ export class RuleForm extends Live {
     const at = toReplace ? field.value.indexOf(toReplace, selectionStart) : -1;
     if (toReplace && at >= 0) field.setSelectionRange(at, at + toReplace.length);
     field.focus();
+    field.dispatchEvent(new InputEvent("input", { bubbles: true }));
   }
 
   #errorsOf(field: string) {
@@ -211,7 +217,9 @@ export class RuleForm extends Live {
   }
 
   readonly #touch = (event: Event): void => {
-    (event.currentTarget as HTMLFormElement).toggleAttribute("data-touched", true);
+    const form = event.currentTarget as HTMLFormElement;
+    form.toggleAttribute("data-touched", true);
+    this.#draft.value = readForm(new FormData(form));
   };
 
   readonly #saveByKey = (event: KeyboardEvent): void => {

@@ -3,6 +3,7 @@ import type {
   Channel,
   Delivery,
   Me,
+  Preview,
   Rule,
   RuleText,
   RuleVersion,
@@ -73,6 +74,49 @@ async function request<T>(method: string, path: string, body?: unknown, signal?:
   return answer as T;
 }
 
+/** A request whose answer comes in lines of JSON: `read` gets each as it comes. */
+async function requestLines(
+  path: string,
+  body: unknown,
+  signal: AbortSignal,
+  read: (line: unknown) => void,
+): Promise<void> {
+  const response = await fetch(path, {
+    method: "POST",
+    credentials: "same-origin",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
+  if (!response.ok || !response.body) throw refusal(response.status, await response.json().catch(() => null));
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let waiting = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const parts = (waiting + value).split("\n");
+    waiting = parts.pop() ?? "";
+    for (const line of parts) if (line) read(JSON.parse(line));
+  }
+}
+
+async function preview(rule: RuleText, signal: AbortSignal, onShare: (share: number) => void): Promise<Preview> {
+  let found: Preview | undefined;
+  let problem = "The server ended the preview before it was done.";
+  await requestLines("/api/rules/preview", { rule }, signal, (line) => {
+    const { progress, report, error } = line as {
+      progress?: { readings: number; of: number };
+      report?: Preview;
+      error?: string;
+    };
+    if (progress) onShare(progress.of ? progress.readings / progress.of : 0);
+    found = report ?? found;
+    problem = error ?? problem;
+  });
+  if (!found) throw new ApiError(200, problem);
+  return found;
+}
+
 const part = encodeURIComponent;
 
 export type AlertAction =
@@ -106,6 +150,7 @@ export const api = {
   addRule: (rule: Partial<RuleText>) => request<Rule>("POST", "/api/rules", rule),
   changeRule: (name: string, rule: Partial<RuleText>) => request<Rule>("PUT", `/api/rules/${part(name)}`, rule),
   deleteRule: (name: string) => request<null>("DELETE", `/api/rules/${part(name)}`),
+  preview,
   versions: (rule: string) => request<RuleVersion[]>("GET", `/api/rules/${part(rule)}/versions`),
   alert: (id: string, action: AlertAction, body: { note?: string; until?: string }) =>
     request<Alert>("POST", `/api/alerts/${part(id)}/${action}`, body),

@@ -132,6 +132,35 @@ export interface Channel {
   last_error_at: string | null;
 }
 
+/** What a rule would have done from `from` to `to`; `subjects` are the devices with an alert. */
+export interface Preview {
+  from: string;
+  to: string;
+  readings: number;
+  devices: number;
+  rang: number;
+  subjects: PreviewSubject[];
+}
+
+/** What it would have done on one device. Of `changes_total` transitions the first ones are listed. */
+export interface PreviewSubject {
+  device: string;
+  rang: number;
+  flaps: number;
+  in_alarm_s: number;
+  in_alarm: boolean;
+  changes_total: number;
+  changes: {
+    at: string;
+    id: string;
+    state: AlertLife;
+    began_at: string;
+    value: number | null;
+    message: string;
+    revision: number;
+  }[];
+}
+
 /** The keys of a `[[rule]]` table that the page edits. */
 export interface RuleText {
   name: string;
