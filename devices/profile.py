@@ -24,7 +24,8 @@ class Profile:
     """Settings for the devices that match a glob; the first profile that matches counts.
 
     `expected_interval_s` is how often such a device reports (None: learned from its
-    messages), `allowed_lateness_s` how much older than the newest a reading may be and still
+    messages), `expected` the ids of devices that must be there, also before their first message,
+    `allowed_lateness_s` how much older than the newest a reading may be and still
     be judged, `units` the unit of a metric by its name.
     """
 
@@ -32,6 +33,15 @@ class Profile:
     expected_interval_s: float | None = None
     allowed_lateness_s: float = 60.0
     units: Mapping[str, str] = field(default_factory=dict[str, str])
+    expected: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for device in self.expected:
+            if not 0 < len(device) <= 128 or set(device) & set("/+#") or not device.isprintable():
+                raise ValueError(
+                    f"expected names {device[:64]!r}; expected ids of devices, 1 to 128 characters"
+                    " without '/', '+' and '#'"
+                )
 
     def covers(self, device: str) -> bool:
         return fnmatchcase(device, self.devices)

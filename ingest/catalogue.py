@@ -69,6 +69,8 @@ class Catalogue:
         self.latitude = Growing[np.float64](np.float64, np.nan)
         self.longitude = Growing[np.float64](np.float64, np.nan)
 
+        # By device: the event time from which ages count at the earliest (absence.Absence).
+        self.age_from = Growing[np.float64](np.float64, -np.inf)
         self.device = Growing[np.int32](np.int32, -1)
         self.metric = Growing[np.int32](np.int32, -1)
         self.kind = Growing[np.int8](np.int8, Kind.NUMBER)
@@ -132,6 +134,7 @@ class Catalogue:
         self._series_of.append({})
         for column in self._device_columns().values():
             column.reach(device + 1)
+        self.age_from.reach(device + 1)
         for column in self._columns.values():
             column.reach(device + 1)
         self._apply_profile(device)

@@ -35,9 +35,11 @@ from tocsin.ingest.effects import Effects
 from tocsin.ingest.facts import (
     AlertCommand,
     AlertsMarked,
+    DevicesExpected,
     Fact,
     MaintenanceCancelled,
     MaintenancePlanned,
+    Outage,
     Record,
     RuleDeleted,
     RuleFileLoaded,
@@ -112,6 +114,7 @@ class Engine:
         channels: Sequence[Channel] = (),
     ) -> None:
         self._settings = engine or EngineSettings()
+        self._expected = [name for profile in settings.profiles for name in profile.expected]
         self.pipeline = Pipeline(settings, decoder)
         self._journal = Journal.open(folder / "journal", journal)
         self.workers = Workers()
@@ -168,6 +171,8 @@ class Engine:
         last_at = self._recover()
         self.clock = EngineClock(last_at or 0.0)
         self.record(Started(version, last_at))
+        if set(self._expected) != set(self.pipeline.absence.expected):
+            self.record(DevicesExpected(self._expected))
         self.pipeline.rules.check_file_names(rule.name for rule in file_rules)
         self.check_actions(file_rules)
         if file_rules or any(e.source != API for e in self.pipeline.rules.entries()):
@@ -295,6 +300,7 @@ class Engine:
     def _take(
         self, records: Sequence[Record], at: float, *, as_it_is: bool = False
     ) -> "tuple[Outcome | None, asyncio.Future[int]]":
+        records = self._with_outage(records, at)
         self._newest = committed = self._journal.append(records, at, lingers=_lingers(records))
         committed.add_done_callback(self._answered)
         outcome = self._feed(records, at)
@@ -372,9 +378,25 @@ class Engine:
         delay = max(due - self.clock.now(), self._settings.tick_s)
         self._wake = asyncio.get_running_loop().call_later(delay, self._tick)
 
+    def _with_outage(self, records: Sequence[Record], at: float) -> Sequence[Record]:
+        """What is taken in at `at`, after an outage if timers are overdue.
+
+        They fire when they are due unless this process did not run: then what devices sent
+        meanwhile waits in their sockets, and nobody was silent.
+        """
+        due = self.pipeline.next_due()
+        if due is None or at - due < self._settings.stall_s:
+            return records
+        if records and isinstance(records[0], Started):
+            return records
+        log.warning("the server stood still", seconds=round(at - due, 1))
+        return [Outage(due, at), *records]
+
     def _tick(self) -> None:
         self._wake, self._wake_due = None, float("inf")
-        if outcome := self._feed((), self._now()):
+        if outage := self._with_outage((), now := self._now()):
+            self._take(outage, now)
+        elif outcome := self._feed((), now):
             # Its cause is everything before it.
             self._tell(outcome, self._newest_commit())
         self._set_alarm_clock()

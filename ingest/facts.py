@@ -34,6 +34,20 @@ class Started(msgspec.Struct, frozen=True, array_like=True, tag="start"):
     last_at: float | None
 
 
+class Outage(msgspec.Struct, frozen=True, array_like=True, tag="out"):
+    """The server took in nothing from one engine time to another: it was stopped or stalled, and
+    no device was silent meanwhile. The first record of its batch."""
+
+    since: float
+    until: float
+
+
+class DevicesExpected(msgspec.Struct, frozen=True, array_like=True, tag="expect"):
+    """The devices that must be there, also before their first message; of the settings."""
+
+    devices: list[str]
+
+
 class Connected(msgspec.Struct, frozen=True, array_like=True, tag="on"):
     """A client's CONNECT was accepted. `address` is its peer as host:port."""
 
@@ -128,5 +142,7 @@ Fact = (
     | MaintenancePlanned
     | MaintenanceCancelled
     | ChannelTurned
+    | Outage
+    | DevicesExpected
 )
 Record = Message | Fact | BrokerFact

@@ -27,7 +27,7 @@ from tocsin.ingest.rules.group import RuleForm, RuleGroup
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.scalar import Scalar
 from tocsin.ingest.rules.validation import CheckedRule
-from tocsin.ingest.sight import DeviceSight, PairSight, RoundSight
+from tocsin.ingest.sight import DeviceSight, PairSight, RoundSight, SilentSight
 from tocsin.ingest.watch import Watch
 from tocsin.ingest.windows.shared import SharedWindows
 
@@ -469,7 +469,63 @@ class Judge:
                 turning.append(pair)
         return turning
 
-    def _turn(self, group: RuleGroup, pair: int, device: int, time: float, row: int) -> "_Placed":
+    # -- silence
+
+    @property
+    def has_silences(self) -> bool:
+        """Whether time alone can turn a rule."""
+        return bool(self._clocked)
+
+    def silences(self, device: int) -> Iterable[tuple[str, float]]:
+        """Metrics, and their ages in seconds, at which a rule that does not hold for a device may
+        come to."""
+        for group, pair in self._clocked_pairs(device):
+            if not group.holds.values.item(pair):
+                yield from group.forms[group.rule.values.item(pair)].silences
+
+    def shortest_silences(self) -> Iterable[tuple[NDArray[np.bool_], str, float]]:
+        """As `silences`, of all devices: which devices, a metric, the shortest age of any rule."""
+        self._reach(len(self._catalogue.devices))
+        for place in self._clocked:
+            group = self._groups[place]
+            shortest: dict[str, float] = {}
+            for form in group.forms:
+                for metric, age_s in form.silences:
+                    shortest[metric] = min(shortest.get(metric, age_s), age_s)
+            for metric, age_s in shortest.items():
+                yield group.number.values > 0, metric, age_s
+
+    def look(self, device: int, silent_s: float, waited_s: float | None, time: float) -> list[Turn]:
+        """The rules over ages that come to hold for a device from which nothing came for
+        `silent_s`; `waited_s`: it never came, and was expected for that long. `time` is event time.
+        """
+        sight = SilentSight(self._catalogue, self._windows, device, silent_s, waited_s)
+        turned = [
+            (group, pair)
+            for group, pair in self._clocked_pairs(device)
+            if not group.holds.values.item(pair)
+            and group.forms[group.rule.values.item(pair)].when(sight) is True
+        ]
+        placed = [self._turn(group, pair, device, time, 0, sight) for group, pair in turned]
+        return [turn for _, turn in sorted(placed, key=lambda each: each[0])]
+
+    def _clocked_pairs(self, device: int) -> Iterable[tuple[RuleGroup, int]]:
+        self._reach(len(self._catalogue.devices))
+        for place in sorted(self._clocked):
+            group = self._groups[place]
+            start = group.start.values.item(device)
+            for pair in range(start, start + group.number.values.item(device)):
+                yield group, pair
+
+    def _turn(
+        self,
+        group: RuleGroup,
+        pair: int,
+        device: int,
+        time: float,
+        row: int,
+        sight: DeviceSight | None = None,
+    ) -> "_Placed":
         """Turn a pair over."""
         form = group.forms[group.rule.values.item(pair)]
         truth = not group.holds.values.item(pair)
@@ -482,7 +538,7 @@ class Judge:
                 at, value = catalogue.newest(known[name])
                 readings[name] = (value, at)
         values = {name: value for name, (value, _) in readings.items()}
-        evidence = Evidence(readings, form.evidence(self._sight(device)))
+        evidence = Evidence(readings, form.evidence(sight or self._sight(device)))
         return form.order, Turn(row, form.checked.rule, device, truth, time, values, evidence)
 
     # -- snapshots

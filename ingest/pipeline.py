@@ -21,6 +21,7 @@ from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.ingest import snapshot
+from tocsin.ingest.absence import Absence
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.alerts.flapping import FlapLimits
@@ -32,10 +33,12 @@ from tocsin.ingest.facts import (
     AlertsMarked,
     ChannelTurned,
     Connected,
+    DevicesExpected,
     Disconnected,
     Fact,
     MaintenanceCancelled,
     MaintenancePlanned,
+    Outage,
     Record,
     Refused,
     RuleDeleted,
@@ -81,6 +84,7 @@ class Pipeline:
         )
         self._plausibility = Plausibility(settings, self.catalogue, self.faults)
         self._judge = Judge(self.catalogue, self.faults)
+        self.absence = Absence(self.catalogue, self.presence, self._judge)
         self._waiting = WaitingRows(
             self.catalogue, self.presence, self._judge, settings.future_tolerance_s
         )
@@ -93,9 +97,9 @@ class Pipeline:
         """Fire what is due until `now`, then take in `records`, which arrived at `now`."""
         outcome = Outcome(now)
         devices, series = len(self.catalogue.devices), self.catalogue.series_count
-        if records and isinstance(records[0], Started):
+        if records and isinstance(records[0], Started | Outage):
             # Before its timers: it was us who were away, not the devices.
-            outcome.presence += self.presence.started(now)
+            self._apply(records[0], outcome)
         self._fire_due(outcome)
         messages: list[Message] = []
         for record in records:
@@ -122,10 +126,8 @@ class Pipeline:
 
     def next_due(self) -> float | None:
         """When `feed` should be called at the latest, also if nothing arrives."""
-        presence, alerts = self.presence.next_due(), self.alerts.next_due()
-        if presence is None or alerts is None:
-            return alerts if presence is None else presence
-        return min(presence, alerts)
+        dues = (self.presence.next_due(), self.alerts.next_due(), self.absence.next_due())
+        return min((due for due in dues if due is not None), default=None)
 
     # -- stages
 
@@ -185,16 +187,11 @@ class Pipeline:
             self._judge.mistrust()
             self.faults.note(f"judging {len(judged.row)} readings", error)
             turns: list[Turn] = []
-        for turn in turns:
-            name = self.catalogue.devices[turn.device]
-            try:
-                outcome.alerts += self.alerts.signal(
-                    turn.rule, name, name, turn.truth, turn.time, now, turn.values, turn.evidence
-                )
-            except Exception as error:
-                self.faults.note(f"a turn of rule {turn.rule.name!r} for {name!r}", error)
+        self._signal(turns, now, outcome)
         try:
-            outcome.presence += self.presence.reported(judged.device[judged.nth == 0], now)
+            reported = judged.device[judged.nth == 0]
+            outcome.presence += self.presence.reported(reported, now)
+            self.absence.reported(reported, now)
         except Exception as error:
             self.faults.note(f"the presence of {len(judged.device)} devices", error)
         self._waiting.passed(judged.device, judged.row_time, judged.device[judged.row], event_time)
@@ -208,6 +205,32 @@ class Pipeline:
                 batch.place[judged.row],
             )
         )
+
+    def _look_at_silent(self, outcome: Outcome) -> None:
+        """The next device that silence may have turned a rule for."""
+        self._take_in_waiting()
+        due, turns = self.absence.fire_next()
+        self._signal(turns, due, outcome)
+
+    def _signal(self, turns: Sequence[Turn], now: float, outcome: Outcome) -> None:
+        for turn in turns:
+            name = self.catalogue.devices[turn.device]
+            try:
+                outcome.alerts += self.alerts.signal(
+                    turn.rule, name, name, turn.truth, turn.time, now, turn.values, turn.evidence
+                )
+            except Exception as error:
+                self.faults.note(f"a turn of rule {turn.rule.name!r} for {name!r}", error)
+
+    def _expect(self, devices: Sequence[str], outcome: Outcome) -> None:
+        """Know these devices before their first message, and miss them if they do not come."""
+        for name in devices:
+            try:
+                self.catalogue.admit_device(name)
+            except ValueError as error:
+                outcome.problems.append(str(error))
+        self.presence.reach(len(self.catalogue.devices))
+        self.absence.expect(devices, outcome.at)
 
     def _lose(self, batch: Batch, error: Exception) -> None:
         """A row that could not be told to be plausible, or not."""
@@ -257,6 +280,12 @@ class Pipeline:
         match fact:
             case Started():
                 outcome.presence += self.presence.started(now)
+                self.absence.resumed(now)
+            case Outage():
+                self.presence.resumed(now)
+                self.absence.resumed(now)
+            case DevicesExpected(devices):
+                self._expect(devices, outcome)
             case Connected(client):
                 outcome.presence += self.presence.connected(client, now)
             case Disconnected(client, reason):
@@ -332,6 +361,10 @@ class Pipeline:
             if name in after and name not in anew:
                 outcome.alerts += self.alerts.amend(after[name].rule, outcome.at)
         self._judge.use(rules, anew)
+        self.absence.use(outcome.at)
+        # At once, as every timer that is due: before the readings behind it.
+        while (due := self.absence.next_due()) is not None and due <= outcome.at:
+            self._look_at_silent(outcome)
 
     def _why(self, name: str) -> str:
         """Why the alerts of a rule that was in force end."""
@@ -346,8 +379,10 @@ class Pipeline:
             while (due := self.next_due()) is not None and due <= outcome.at:
                 if self.presence.next_due() == due:
                     outcome.presence += self.presence.fire_next()[1]
-                else:
+                elif self.alerts.next_due() == due:
                     outcome.alerts += self.alerts.fire_next()[1]
+                else:
+                    self._look_at_silent(outcome)
         except Exception as error:  # the others that are due are fired by the next feed
             self.faults.note("a timer", error)
 
@@ -387,6 +422,7 @@ class Pipeline:
                 "rules": self.rules.snapshot(),
                 "alerts": self.alerts.snapshot(),
                 "judge": self._judge.state(),
+                "absence": self.absence.state(),
             }
         )
 
@@ -406,6 +442,7 @@ class Pipeline:
             self.rules.restore(state["rules"])
             self.alerts.restore(state["alerts"])
             self._judge.load(state["judge"], self.rules.enabled())
+            self.absence.load(state["absence"])
             self._intake.forget()
             self._waiting.forget()
         except (LookupError, TypeError, ValueError) as error:

@@ -283,13 +283,20 @@ class PresenceBook:
         for device in range(len(self._via)):
             self.settled[device] = None
             changes += self._connection_turns(device, Cause.RESTARTED, "server restarted")
+        self.resumed(now)
+        return changes
+
+    def resumed(self, now: float) -> None:
+        """The server took in nothing for a while: nobody was late meanwhile."""
+        self._learn()
+        self._timers = [timer for timer in self._timers if timer[1]]
+        heapify(self._timers)
         count = len(self._via)
         self._intervals.pause()
         self._scheduled.values[:count] = np.inf
         for device in np.flatnonzero(self._freshness.values[:count] != _NEVER).tolist():
             self._intervals.heard.values[device] = now
             self._wait_for_next(device)
-        return changes
 
     def next_due(self) -> float | None:
         """When `fire_next` may have something to tell; it may turn out to be nothing."""

@@ -81,6 +81,8 @@ class EngineSettings:
     """How long an alert's effects wait for its commit; then they go out marked not durable."""
     tick_s: float = 0.01
     """Timers due within this of each other are fired by one wake-up."""
+    stall_s: float = 5.0
+    """Timers this late mean that the process stood still: no device was silent meanwhile."""
     transitions_s: float = 1.0
     """Between writes of alert transitions to state.db."""
     maintenance_s: float = 300.0

@@ -49,7 +49,8 @@ class RoundSight:
 
     def age(self, metric: str) -> Floats:
         time = self._catalogue.newest_time.values[self.series(metric)]
-        age = np.maximum(self._catalogue.watermark.values[self.device] - time, 0.0)
+        since = np.maximum(time, self._catalogue.age_from.values[self.device])
+        age = np.maximum(self._catalogue.watermark.values[self.device] - since, 0.0)
         return np.where(np.isfinite(time), age, np.nan)
 
     def window(self, use: Use) -> Floats:
@@ -122,7 +123,8 @@ class DeviceSight:
     def age(self, metric: str) -> float:
         series = self._series(metric)
         time = self._catalogue.newest_time.values.item(series)
-        age = max(self._catalogue.watermark.values.item(self._device) - time, 0.0)
+        since = max(time, self._catalogue.age_from.values.item(self._device))
+        age = max(self._catalogue.watermark.values.item(self._device) - since, 0.0)
         return age if isfinite(time) else nan
 
     def window(self, use: Use) -> float:
@@ -149,3 +151,31 @@ class DeviceSight:
     def _of_texts(self, metric: str, series: int) -> bool:
         catalogue = self._catalogue
         return catalogue.has_texts(metric) and catalogue.kind.values.item(series) == Kind.TEXT
+
+
+class SilentSight(DeviceSight):
+    """A device that nothing came from for `silent_s`: ages have grown meanwhile. `waited_s`: it
+    never came, and was expected for that long.
+    """
+
+    __slots__ = ("_silent_s", "_waited_s")
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        windows: SharedWindows,
+        device: int,
+        silent_s: float,
+        waited_s: float | None,
+    ) -> None:
+        super().__init__(catalogue, windows, device)
+        self._silent_s = silent_s
+        self._waited_s = waited_s
+
+    def age(self, metric: str) -> float:
+        catalogue, device = self._catalogue, self._device
+        time = catalogue.newest_time.values.item(self._series(metric))
+        if not isfinite(time):
+            return nan if self._waited_s is None else self._waited_s
+        since = max(time, catalogue.age_from.values.item(device))
+        return max(catalogue.watermark.values.item(device) + self._silent_s - since, 0.0)

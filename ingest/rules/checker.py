@@ -22,6 +22,7 @@ from tocsin.ingest.rules.expression import (
 )
 from tocsin.ingest.rules.functions import (
     FUNCTIONS,
+    MAX_ABSENCE_S,
     MAX_WINDOW_S,
     MIN_WINDOW_S,
     Argument,
@@ -166,7 +167,9 @@ class _Checker:
                 case Argument.METRIC:
                     metric = self._metric_argument(argument, function)
                 case Argument.WINDOW:
-                    window_s = _window_argument(argument, function)
+                    window_s = _window_argument(argument, function, MAX_WINDOW_S, "24h")
+                case Argument.DURATION:
+                    _window_argument(argument, function, MAX_ABSENCE_S, "30d")
                 case Argument.NUMBER:
                     self._number(argument, function.name)
         if function.windowed:
@@ -187,7 +190,7 @@ class _Checker:
         return argument.name
 
 
-def _window_argument(argument: Expression, function: Function) -> float:
+def _window_argument(argument: Expression, function: Function, most_s: float, most: str) -> float:
     column = argument.column
     if not isinstance(argument, Text):
         raise ExpressionError(
@@ -203,10 +206,10 @@ def _window_argument(argument: Expression, function: Function) -> float:
             " expected a number and s, m, h or d, as in '5m'",
             column,
         ) from None
-    if not MIN_WINDOW_S <= window_s <= MAX_WINDOW_S:
+    if not MIN_WINDOW_S <= window_s <= most_s:
         raise ExpressionError(
             f"window {argument.value[:32]!r} at column {column} is out of range;"
-            " expected 1s to 24h",
+            f" expected 1s to {most}",
             column,
         )
     return window_s

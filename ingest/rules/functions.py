@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 MIN_WINDOW_S = 1.0
 MAX_WINDOW_S = 86400.0
+MAX_ABSENCE_S = 30 * 86400.0
 
 
 class Kind(StrEnum):
@@ -28,6 +29,7 @@ class Argument(StrEnum):
     METRIC = "metric"  # the name of a metric, not its value
     WINDOW = "window"  # a duration in quotes, MIN_WINDOW_S to MAX_WINDOW_S
     NUMBER = "number"
+    DURATION = "duration"  # in quotes, MIN_WINDOW_S to MAX_ABSENCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,14 @@ _TABLE = (
         Kind.NUMBER,
         "Seconds since the event time of the metric's newest reading, never below 0.",
         "age(temp_c)",
+        clocked=True,
+    ),
+    Function(
+        "absent",
+        (Argument.METRIC, Argument.DURATION),
+        Kind.CONDITION,
+        "Whether no reading of the metric came for that long: the same as age(temp_c) >= 60.",
+        "absent(temp_c, '60s')",
         clocked=True,
     ),
     Function("abs", (Argument.NUMBER,), Kind.NUMBER, "The number without its sign.", "abs(temp_c)"),

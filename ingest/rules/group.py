@@ -11,6 +11,7 @@ from tocsin.ingest.rules.compiled import CodeOf, calls_of, constants
 from tocsin.ingest.rules.device_glob import DeviceGlob
 from tocsin.ingest.rules.printer import print_expression
 from tocsin.ingest.rules.scalar import Scalar, Spot
+from tocsin.ingest.rules.silence import silences
 from tocsin.ingest.rules.validation import CheckedRule
 from tocsin.ingest.rules.vector import Vector
 
@@ -21,10 +22,11 @@ Places = NDArray[np.intp]
 class RuleForm:
     """A rule in its scalar form. `order` is its place among all rules.
 
-    `unraised` says why it does not come to hold, `held` why it goes on to.
+    `unraised` says why it does not come to hold, `held` why it goes on to. `silences` are the
+    metrics, and their ages, at which time alone may make it hold.
     """
 
-    __slots__ = ("_reads", "checked", "clear", "held", "order", "unraised", "when")
+    __slots__ = ("_reads", "checked", "clear", "held", "order", "silences", "unraised", "when")
 
     def __init__(self, checked: CheckedRule, order: int, scalar: Scalar) -> None:
         self.checked = checked
@@ -35,6 +37,7 @@ class RuleForm:
         # An age grows without any reading of its metric.
         self.unraised = None if checked.clocked else calms.untrue(checked.when)
         self.held = calms.untrue(checked.clear) if checked.clear else calms.unfalse(checked.when)
+        self.silences = tuple(silences(checked.when))
         trees = [checked.when, checked.clear] if checked.clear else [checked.when]
         self._reads = {
             print_expression(call): scalar.number(call) for tree in trees for call in calls_of(tree)

@@ -11,6 +11,7 @@ from tocsin.ingest.rules.expression import Expression
 from tocsin.ingest.rules.message import Template, TemplateError, parse_template
 from tocsin.ingest.rules.parser import parse
 from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.silence import without_absent
 from tocsin.ingest.rules.tokens import ExpressionError
 
 MAX_NAME = 100
@@ -151,7 +152,7 @@ class _Examination:
                 f"{text[:64]!r} reads no metric, so no reading could turn it;"
                 " expected one, as in temp_c > 80"
             )
-        return tree, checked
+        return without_absent(tree), checked
 
 
 def _check_name(name: str) -> None:

@@ -14,6 +14,7 @@ from tocsin.ingest.facts import (
     Action,
     AlertCommand,
     Connected,
+    DevicesExpected,
     Disconnected,
     Record,
     Refused,
@@ -149,6 +150,7 @@ def rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrategy[Rule
         "p < 10 and t < 40",
         "count(t, '1s') >= 3",
         "age(p) > 5",
+        "absent(t, '3s') or p > 90",
         "door == true",
         "state != 'run'",
     )
@@ -210,6 +212,7 @@ def steps(
         *(readings() for _ in range(12)),
         st.builds(message, st.sampled_from(DEVICES), odd, client),
         st.builds(Connected, client, st.none(), st.just("127.0.0.1:1")),
+        st.builds(DevicesExpected, st.lists(st.sampled_from((*DEVICES, "z")), unique=True)),
         st.builds(Disconnected, client, st.sampled_from(("clean", "keepalive"))),
         st.builds(
             Refused, st.builds(message, st.sampled_from(DEVICES), odd, client), st.just("big")

@@ -10,9 +10,10 @@ import pytest
 
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
+from tocsin.devices.profile import Profile
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.engine import Engine
-from tocsin.ingest.facts import RulePut
+from tocsin.ingest.facts import DevicesExpected, Outage, RulePut
 from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.settings import EngineSettings, Settings
@@ -113,3 +114,31 @@ async def test_texts_are_in_history_as_they_were_said(tmp_path: Path):
         [f"{tmp_path}/history/raw/*/*.parquet"],
     ).fetchall()
     assert found == [("state", None, "RUN"), ("temp_c", 20.5, None)]
+
+
+async def test_a_process_that_stood_still_makes_no_device_silent(tmp_path: Path):
+    async with running(tmp_path) as engine:
+        await engine.put_rule(Rule(name="gone", when="absent(temp_c, '60s')"), "ada")
+        at = engine.clock.now()
+        await engine.submit([message(1)], at)
+        # As if nothing had run for an hour: then what was sent meanwhile comes all at once.
+        await engine.submit([message(2)], at + 3600)
+        assert engine.pipeline.alerts.open() == []
+    entries = list(Journal.open(tmp_path / "journal").replay(0))
+    outages = [r for entry in entries for r in entry.records if isinstance(r, Outage)]
+    assert [round(outage.until - at) for outage in outages] == [3600]
+
+
+async def test_expected_devices_are_known_from_the_start(tmp_path: Path):
+    settings = Settings(profiles=(Profile(devices="pump-*", expected=("pump-1",)),))
+    for profiles, missed in ((settings, ["pump-1"]), (settings, ["pump-1"]), (Settings(), [])):
+        database = Database.open(tmp_path)
+        engine = Engine(tmp_path, profiles, Decoder(), database)
+        await engine.start("test")
+        assert engine.pipeline.absence.expected == missed
+        assert [device.freshness for device in engine.pipeline.devices()] == ["never"]
+        await engine.stop()
+        database.close()
+    entries = list(Journal.open(tmp_path / "journal").replay(0))
+    facts = [r for entry in entries for r in entry.records if isinstance(r, DevicesExpected)]
+    assert facts[-1:] == [DevicesExpected([])]

@@ -25,6 +25,7 @@ const FUNCTIONS = [
   "rate(metric, '1m')",
   "count(metric, '1m')",
   "age(metric)",
+  "absent(metric, '60s')",
 ];
 
 /** A rule to read, change or delete, or one to add. */

@@ -1,0 +1,87 @@
+"""Conditions that time alone can make true: comparisons of an age with a constant.
+
+`absent(metric, '60s')` is another way to write `age(metric) >= 60`, and is rewritten to it before
+anything else looks at a rule.
+"""
+
+import operator as op
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from tocsin.ingest.rules.durations import parse_duration
+from tocsin.ingest.rules.expression import (
+    Arithmetic,
+    Call,
+    Comparison,
+    Expression,
+    Logical,
+    Metric,
+    Number,
+    Text,
+    Unary,
+)
+
+
+def without_absent(tree: Expression) -> Expression:
+    """`tree`, which is checked, with ages in place of `absent`."""
+    match tree:
+        case Call("absent", (metric, Text(duration)), column):
+            age = Call("age", (metric,), column)
+            return Comparison((age, Number(parse_duration(duration), column)), (">=",), column)
+        case Unary(operator, operand, column):
+            return Unary(operator, without_absent(operand), column)
+        case Logical(operator, operands, column):
+            return Logical(operator, tuple(map(without_absent, operands)), column)
+        case _:
+            return tree
+
+
+def silences(tree: Expression) -> Iterator[tuple[str, float]]:
+    """Metrics, and the age in seconds at which a comparison of it with a constant may turn.
+
+    An age that is compared with anything else turns by readings only.
+    """
+    match tree:
+        case Comparison(operands):
+            for left, right in pairwise(operands):
+                for one, other in ((left, right), (right, left)):
+                    match one:
+                        case Call("age", (Metric(name),)):
+                            seconds = constant(other)
+                            if seconds is not None:
+                                yield name, seconds
+                        case _:
+                            pass
+        case Unary("not", operand):
+            yield from silences(operand)
+        case Logical(_, operands):
+            for operand in operands:
+                yield from silences(operand)
+        case _:
+            pass
+
+
+_APPLY: dict[str, Callable[[float, float], float]] = {
+    "+": op.add,
+    "-": op.sub,
+    "*": op.mul,
+    "/": op.truediv,
+    "%": op.mod,
+}
+
+
+def constant(tree: Expression) -> float | None:
+    """The number that `tree` is, None if it reads anything or is none."""
+    match tree:
+        case Number(value):
+            return value
+        case Unary("-", operand):
+            value = constant(operand)
+            return None if value is None else -value
+        case Arithmetic(operator, left, right):
+            one, other = constant(left), constant(right)
+            if one is None or other is None or (operator in "/%" and not other):
+                return None
+            return _APPLY[operator](one, other)
+        case _:
+            return None
