@@ -110,6 +110,14 @@ def test_a_device_clock_that_is_behind_makes_nothing_older() -> None:
     assert [a.rule for a in pipeline.alerts.open()] == ["old"], "100 s of its own clock"
 
 
+def test_readings_that_come_with_less_delay_bring_the_time_forward() -> None:
+    pipeline = new_pipeline()
+    put(pipeline, OLD)
+    reads(pipeline, 0.0, t=1.0, ts=START - 30)
+    assert reads(pipeline, 10.0, u=1.0, ts=START + 10) == [], "t is 40 s old, not 60"
+    assert passes(pipeline, 500.0) == [("d", 30.0)]
+
+
 def test_readings_of_another_metric_keep_the_time() -> None:
     pipeline = new_pipeline()
     put(pipeline, OLD)

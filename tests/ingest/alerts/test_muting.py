@@ -65,6 +65,16 @@ def test_rings_far_apart_are_no_flapping_and_acknowledging_does_not_reset_the_co
     assert rung.flapping
 
 
+def test_a_rule_that_asks_something_else_does_not_flap_for_what_was_before() -> None:
+    book = AlertBook(FlapLimits(rings=3, within_s=60.0, hold_s=20.0))
+    for at in (0.0, 10.0):
+        turn(book, HOT, "d", True, at)
+        turn(book, HOT, "d", False, at + 1.0)
+    book.retire("hot", 15.0)
+    (rung,) = turn(book, HOT, "d", True, 20.0)
+    assert not rung.flapping
+
+
 def test_a_maintenance_window_takes_alarms_out_of_service_and_back() -> None:
     book = AlertBook()
     turn(book, HOT, "boiler-1", True, 1.0)

@@ -67,6 +67,18 @@ async def test_what_was_not_saved_comes_back_from_the_journal(database: Database
     assert keys(again) == ["a-1"]
 
 
+async def test_what_was_told_before_its_commit_is_not_there_twice_when_a_replay_gives_it(
+    database: Database,
+):
+    outbox = outbox_on(database)
+    outbox.take([rang("a")], None, 1.0)
+    await outbox.save()
+    again = outbox_on(database)
+    again.begin(newest=5)
+    again.replay([rang("a")], 5, 1.0)
+    assert keys(again) == ["a-1"]
+
+
 async def test_a_journal_that_begins_anew_is_not_passed_over(database: Database):
     outbox = outbox_on(database)
     outbox.take([rang("a")], 900, 1.0)
