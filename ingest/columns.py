@@ -10,7 +10,7 @@ appends. The series of such a *shape* (device and names, in order) are in one po
 Anything else takes the long way once per message: decode, admit each metric, find the shape.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -61,6 +61,21 @@ class Batch:
     row: NDArray[np.intp]
     series: Ids
     value: Floats
+
+    @classmethod
+    def joined(cls, batches: "Sequence[Batch]") -> "Batch":
+        """These one after the other, as they had arrived together."""
+        counts = [len(each.device) for each in batches]
+        before = np.cumsum([0, *counts])
+        rows = [each.row + first for each, first in zip(batches, before, strict=False)]
+        return cls(
+            np.concatenate([each.device for each in batches]),
+            np.concatenate([each.ts for each in batches]),
+            np.arange(sum(counts)),
+            np.concatenate(rows),
+            np.concatenate([each.series for each in batches]),
+            np.concatenate([each.value for each in batches]),
+        )
 
     def only(self, rows: NDArray[np.bool_]) -> "Batch":
         """Some of the rows, and their readings."""
@@ -166,6 +181,24 @@ class _Gathered:
         self.positions: list[tuple[int, float, float]] = []
         self.presence: list[Presence] = []
 
+    def one_by_one(self, lengths: NDArray[np.int64]) -> Iterator["_Gathered"]:
+        """Each row as a batch of its own. `lengths`: how many values a row of a shape has."""
+        times = dict(self.times)
+        positions = {each[0]: each for each in self.positions}
+        begin = 0
+        for index, shape in enumerate(self.shapes):
+            end = begin + lengths.item(shape)
+            row = _Gathered(self.now)
+            row.shapes, row.origin = [shape], [self.origin[index]]
+            row.slow, row.values = self.slow, self.values[begin:end]
+            if index in times:
+                row.times = [(0, times[index])]
+            if index in positions:
+                _, latitude, longitude = positions[index]
+                row.positions = [(0, latitude, longitude)]
+            begin = end
+            yield row
+
     def take_back(self, rows: int, values: int) -> None:
         """Forget what came behind that many rows and values."""
         del self.shapes[rows:], self.origin[rows:], self.values[values:]
@@ -232,31 +265,35 @@ class Intake:
         shapes, origin, values = gathered.shapes, gathered.origin, gathered.values
         routes, settled = self._routes, self._presence.settled
         for index, message in enumerate(messages):
-            route = routes.get(message.topic)
-            if route is not None:
-                shape = None
-                try:
-                    if route.bare >= 0:
-                        values.append(_read_number(message.payload))
-                        shape = route.bare
-                    elif route.numbers:
-                        numbers = read_numbers(message.payload)
-                        shape = route.shapes.get(tuple(numbers))
-                        if shape is not None:
-                            values.extend(numbers.values())
-                except _UNREADABLE:
-                    pass
-                if shape is not None:
-                    shapes.append(shape)
-                    origin.append(index)
-                    if settled[route.device] != message.client:
-                        gathered.presence += self._presence.carried(
-                            message.client, route.device, now
-                        )
-                    continue
-            if not self._read(message, gathered):
-                return self._batch(messages, gathered), gathered.presence, index
-        return self._batch(messages, gathered), gathered.presence, len(messages)
+            try:
+                route = routes.get(message.topic)
+                if route is not None:
+                    shape = None
+                    try:
+                        if route.bare >= 0:
+                            values.append(_read_number(message.payload))
+                            shape = route.bare
+                        elif route.numbers:
+                            numbers = read_numbers(message.payload)
+                            shape = route.shapes.get(tuple(numbers))
+                            if shape is not None:
+                                values.extend(numbers.values())
+                    except _UNREADABLE:
+                        pass
+                    if shape is not None:
+                        shapes.append(shape)
+                        origin.append(index)
+                        if settled[route.device] != message.client:
+                            gathered.presence += self._presence.carried(
+                                message.client, route.device, now
+                            )
+                        continue
+                if not self._read(message, gathered):
+                    return self._rows(messages, gathered), gathered.presence, index
+            except Exception as error:
+                # Rows and values fit together all the same: no fault comes between them.
+                self._faults.note(f"a message on {message.topic[:200]!r}", error)
+        return self._rows(messages, gathered), gathered.presence, len(messages)
 
     def refuse(self, message: Message, reason: str, now: float) -> list[Presence]:
         """Counts a message that was refused unread at the device it is of; changes in presence."""
@@ -431,7 +468,29 @@ class Intake:
 
     # -- rows and readings
 
+    def _rows(self, messages: Sequence[Message], gathered: _Gathered) -> Batch:
+        """The batch; where it cannot be made, that of the rows of which one can."""
+        try:
+            return self._batch(messages, gathered)
+        except Exception as error:
+            if len(gathered.shapes) == 1:
+                return self._lose(messages, gathered, error)
+        lengths = self._length.values
+        ones = [self._rows(messages, each) for each in gathered.one_by_one(lengths)]
+        return Batch.joined(ones)
+
+    def _lose(self, messages: Sequence[Message], row: _Gathered, error: Exception) -> Batch:
+        """Counts what a fault costs: a row, and its message, if it came by the fast lane."""
+        device, index = int(self._device.values[row.shapes[0]]), row.origin[0]
+        self._faults.note(f"a row of device {self._catalogue.devices[device]!r}", error)
+        if index >= 0:
+            self._catalogue.messages.values[device] += 1
+            reason = f"a fault of the server: {error!r}"[:500]
+            self._reject(device, messages[index], reason, row.now)
+        return self._batch(messages, _Gathered(row.now))
+
     def _batch(self, messages: Sequence[Message], gathered: _Gathered) -> Batch:
+        """What was gathered, as columns. What it raises, it raises before anything has changed."""
         shape = np.array(gathered.shapes, np.intp)
         value = np.array(gathered.values, np.float64)
         device, length = self._device.values.take(shape), self._length.values.take(shape)
@@ -449,15 +508,15 @@ class Intake:
         fast = device
         if gathered.slow:
             fast = device[np.array(gathered.origin, np.intp) >= 0]
-        np.add.at(self._catalogue.messages.values, fast, 1)
         for index, at in gathered.times:
             ts[index] = at
         batch = Batch(device, ts, place, row, series, value)
         special = int(self._special.values.take(shape).max(initial=_PLAIN))
         if gathered.positions or special == _PLACED:
-            return self._take_out_special(batch, messages, gathered)
-        if special == _TIMED:
-            return _timed(batch) or self._take_out_special(batch, messages, gathered)
+            batch = self._take_out_special(batch, messages, gathered)
+        elif special == _TIMED:
+            batch = _timed(batch) or self._take_out_special(batch, messages, gathered)
+        np.add.at(self._catalogue.messages.values, fast, 1)
         return batch
 
     def _take_out_special(
@@ -482,18 +541,10 @@ class Intake:
             here = series == special
             position[axis, row[here]] = value[here]
             bad |= np.abs(position[axis]) > limit
-        for index in np.flatnonzero(bad).tolist():
-            message = messages[gathered.origin[index]]
-            found = self._decode(message)
-            reason = found.reason if isinstance(found, Rejected) else "out of range"
-            self._reject(device.item(index), message, reason, gathered.now)
-        located = ~bad & ~np.isnan(position).any(axis=0)
-        self._catalogue.latitude.values[device[located]] = position[0, located]
-        self._catalogue.longitude.values[device[located]] = position[1, located]
         metric = (series >= 0) & ~bad[row]
         kept = np.cumsum(~bad) - 1
         count = len(device) - np.count_nonzero(bad)
-        return Batch(
+        taken = Batch(
             device[~bad],
             ts[~bad],
             batch.place[:count],
@@ -501,6 +552,15 @@ class Intake:
             series[metric],
             value[metric],
         )
+        located = ~bad & ~np.isnan(position).any(axis=0)
+        self._catalogue.latitude.values[device[located]] = position[0, located]
+        self._catalogue.longitude.values[device[located]] = position[1, located]
+        for index in np.flatnonzero(bad).tolist():
+            message = messages[gathered.origin[index]]
+            found = self._decode(message)
+            reason = found.reason if isinstance(found, Rejected) else "out of range"
+            self._reject(device.item(index), message, reason, gathered.now)
+        return taken
 
 
 def _timed(batch: Batch) -> Batch | None:

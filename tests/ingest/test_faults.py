@@ -13,6 +13,7 @@ import structlog
 from tests.ingest.scripts import START, Events, feed, finish, message, new_pipeline
 from tocsin.devices.formats import Decoded, Decoder, Rejected, Unclaimed
 from tocsin.devices.storage.database import Database
+from tocsin.ingest import columns
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.engine import Engine
@@ -46,17 +47,17 @@ class BrokenDecoder(Decoder):
 
 def breaking(
     monkeypatch: pytest.MonkeyPatch,
-    owner: type,
+    owner: object,
     name: str,
     breaks: Callable[[tuple[Any, ...]], bool],
 ) -> None:
-    """Let a method raise when `breaks` says so about its arguments."""
+    """Let a method, or a function of a module, raise when `breaks` says so about its arguments."""
     whole = getattr(owner, name)
 
-    def broken(self: Any, *arguments: Any, **named: Any) -> Any:
-        if breaks(arguments):
+    def broken(*arguments: Any, **named: Any) -> Any:
+        if breaks(arguments[1:] if isinstance(owner, type) else arguments):
             raise Broken
-        return whole(self, *arguments, **named)
+        return whole(*arguments, **named)
 
     monkeypatch.setattr(owner, name, broken)
 
@@ -102,6 +103,36 @@ def test_a_fault_while_rows_are_admitted_costs_its_message(monkeypatch: pytest.M
     device = pipeline.device("x")
     assert device is not None
     assert (device.messages_total, device.rejected_total, device.position) == (1, 1, None)
+
+
+def test_a_fault_in_making_columns_costs_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = ruled()
+    played(pipeline, [message(name, {"ts": START - 9, "t": 1}) for name in "axb"])
+    breaking(monkeypatch, columns, "_in_seconds", lambda _: START - 7 in _[0])
+    rows = [{"ts": START - 1, "t": 92}, {"ts": START - 2, "t": 93, "lat": 1, "lon": 2}]
+    batch = [
+        message("a", {"ts": START - 3, "t": 90}),
+        message("x", {"ts": START - 7, "t": 99}),
+        message("c", rows),
+        message("b", {"ts": START - 5, "t": 91}),
+    ]
+    ringing, readings, faults = played(pipeline, batch)
+    assert (ringing, faults) == (["a", "c", "b"], 1)
+    assert sorted(readings) == [("a", 90), ("b", 91), ("c", 92), ("c", 93)]
+    for name, counts in {"a": (2, 0, 2), "x": (2, 1, 1), "b": (2, 0, 2), "c": (1, 0, 2)}.items():
+        device = pipeline.device(name)
+        assert device is not None
+        assert (device.messages_total, device.rejected_total, device.readings_total) == counts
+        assert device.position == ((1, 2) if name == "c" else None)
+
+
+def test_a_fault_while_messages_are_gathered_costs_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    breaking(monkeypatch, PresenceBook, "carried", lambda of: of[0] == "x")
+    batch = [NEIGHBOURS[0], message("x", {"t": 99}), NEIGHBOURS[1]]
+    ringing, readings, faults = played(ruled(), batch)
+    assert (ringing, readings, faults) == (["a", "b"], [("a", 90), ("b", 91)], 1)
 
 
 @pytest.mark.parametrize(
