@@ -1,6 +1,6 @@
 """Who may publish and subscribe to what: a table read from the top, first match wins."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from weakref import WeakValueDictionary
@@ -80,10 +80,25 @@ class _Any(StrEnum):
 _Level = str | _Any
 
 
-class Permit:
-    """What one client may do. Owns the topics it was seen to publish to, as their bytes."""
+Advice = Callable[[Action, str], Awaitable[bool]]
+"""Somebody else's word on a topic or filter that the table allows. It does not raise."""
 
-    __slots__ = ("__weakref__", "_publish", "_subscribe", "topics")
+VERDICTS = 1_000
+"""Answers of an advice that are remembered for one connection; then all are forgotten."""
+
+VERDICT_S = 60.0
+"""And for how long: what was taken back counts after a minute at the latest."""
+
+
+class Undecided(Exception):
+    """An advice was asked and has not answered yet."""
+
+
+class Permit:
+    """What one client may do. Owns the topics it was seen to publish to, as their bytes, and what
+    an advice, if there is one, has said."""
+
+    __slots__ = ("__weakref__", "_publish", "_subscribe", "_verdicts", "advice", "topics")
 
     def __init__(self, identity: Identity, client: str, rules: Iterable[Rule]) -> None:
         names = _names(identity, client)
@@ -95,6 +110,20 @@ class Permit:
         self._publish = _compiled(rows, Action.PUBLISH, names)
         self._subscribe = _compiled(rows, Action.SUBSCRIBE, names)
         self.topics: dict[bytes, str] = {}
+        self.advice: Advice | None = None
+        self._verdicts: dict[tuple[Action, str], tuple[float, bool]] | None = None
+
+    def verdict(self, action: Action, topic: str, now: float) -> bool | None:
+        """What the advice said; True without one, None: it is still to be asked."""
+        if self.advice is None:
+            return True
+        at, allowed = (self._verdicts or {}).get((action, topic), (-VERDICT_S, False))
+        return allowed if now - at < VERDICT_S else None
+
+    def note(self, action: Action, topic: str, allowed: bool, now: float) -> None:
+        if self._verdicts is None or len(self._verdicts) >= VERDICTS:
+            self._verdicts = {}
+        self._verdicts[action, topic] = now, allowed
 
     def may_publish(self, topic: str) -> bool:
         levels = topic.split("/")
@@ -125,7 +154,12 @@ class AccessControl:
         self._limit = remembered
         self._remembered = 0
 
-    def permit(self, identity: Identity, client: str) -> Permit:
+    def permit(self, identity: Identity, client: str, advice: Advice | None = None) -> Permit:
+        """`advice` must agree too; its permit is for one connection."""
+        if advice is not None:
+            permit = Permit(identity, client, self.rules)
+            permit.advice = advice
+            return permit
         key = identity, client if self._by_client else ""
         permit = self._permits.get(key)
         if permit is None:
@@ -134,7 +168,7 @@ class AccessControl:
 
     def remember(self, permit: Permit, name: bytes, topic: str) -> None:
         """`topic`, whose bytes are `name`, is well formed and allowed by `permit`."""
-        if len(name) > REMEMBERED_TOPIC_BYTES:
+        if len(name) > REMEMBERED_TOPIC_BYTES or permit.advice is not None:
             return
         if self._remembered >= self._limit:
             self._remembered = 0

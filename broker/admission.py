@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from tocsin.broker.access import AccessControl, Permit
+from tocsin.broker.access import AccessControl, Action, Advice, Permit
 from tocsin.broker.backoff import Backoff
 from tocsin.broker.clients import Client
 from tocsin.broker.closing import TAKEN_OVER
@@ -56,6 +56,7 @@ class Admission:
         authenticate: Authenticate,
         on_connection: OnConnection,
         clock: Callable[[], float],
+        advise: Callable[[Login], Advice | None],
     ) -> None:
         self._settings = settings
         self._fold = fold
@@ -70,6 +71,7 @@ class Admission:
         # Arrivals of a client id that the journal has not yet, closed ones included.
         self._unsettled: Counter[str] = Counter()
         self._backoff = Backoff(settings)
+        self._advise = advise
         self.accepted = 0
 
     async def login(self, connection: Connection, packet: Connect) -> None:
@@ -134,8 +136,8 @@ class Admission:
             )
             return
         self._backoff.succeed(name, connection.host)
-        permit = self._access.permit(identity, client)
-        if packet.will is not None and not permit.may_publish(packet.will.topic):
+        permit = self._access.permit(identity, client, self._advise(login))
+        if packet.will is not None and not await _may_leave(permit, packet.will.topic):
             connection.refuse(
                 packet, Reason.NOT_AUTHORIZED, f"not allowed: will on {packet.will.topic[:64]!r}"
             )
@@ -270,6 +272,13 @@ class Admission:
             topic_alias_maximum=settings.topic_aliases,
             maximum_packet_bytes=settings.packet_bytes,
         )
+
+
+async def _may_leave(permit: Permit, topic: str) -> bool:
+    """Whether a will may be published to `topic`."""
+    if not permit.may_publish(topic):
+        return False
+    return permit.advice is None or await permit.advice(Action.PUBLISH, topic)
 
 
 def _login(connection: Connection, packet: Connect, client: str) -> Login:

@@ -10,7 +10,7 @@ from time import monotonic
 import structlog
 from msgspec.structs import replace
 
-from tocsin.broker.access import AccessControl
+from tocsin.broker.access import AccessControl, Advice
 from tocsin.broker.admission import Admission, OnConnection
 from tocsin.broker.clients import Client
 from tocsin.broker.closing import CLEAN, CONNECTION_LOST, KEEPALIVE, STOPPING, TAKEN_OVER
@@ -22,7 +22,7 @@ from tocsin.broker.fold import Fold
 from tocsin.broker.intake import Intake, Sink
 from tocsin.broker.listener import Caller, Listener
 from tocsin.broker.listeners import Listeners
-from tocsin.broker.login import Authenticate
+from tocsin.broker.login import Authenticate, Login
 from tocsin.broker.reasons import Reason
 from tocsin.broker.refusals import Refusals
 from tocsin.broker.report import ClientReport, ListenerReport, Report, Totals
@@ -73,6 +73,7 @@ class Broker:
         access: AccessControl,
         version: str = "",
         check_request: CheckRequest = check_origin_only,
+        advise: Callable[[Login], Advice | None] = lambda _: None,
         fold: Fold | None = None,
     ) -> None:
         self._settings = settings
@@ -93,7 +94,7 @@ class Broker:
         self._wills.note = self._note_will
         self._clients.on_end = lambda client: self._wills.session_ended(client.id)
         self._admission = Admission(
-            settings, self._fold, self._intake, access, authenticate, on_connection, clock
+            settings, self._fold, self._intake, access, authenticate, on_connection, clock, advise
         )
         self._system = SystemTopics(version, self._router, self.totals, monotonic())
         self._around = Surroundings(

@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
+from collections.abc import Callable, Sequence
 from time import monotonic
 
-from tocsin.broker.access import Permit
+from tocsin.broker.access import Action, Advice, Permit, Undecided
 from tocsin.broker.batch import Receipt
 from tocsin.broker.clients import Client
 from tocsin.broker.closing import CLEAN, CONNECTION_LOST, KEEPALIVE, Closing
@@ -33,6 +34,7 @@ from tocsin.broker.reasons import CONNECT_CODES, FAILURE, ConnectCode, Reason
 from tocsin.broker.session import Arrival
 from tocsin.broker.stream import Hold
 from tocsin.broker.surroundings import Surroundings
+from tocsin.broker.topics import inner_filter
 from tocsin.devices.message import Message
 
 # A segment this long is a client's share of a loop turn: the others come before its next one.
@@ -62,6 +64,7 @@ class Connection(Closing):
         super().__init__(around)
         self.caller = caller
         self._decoder = Decoder(around.settings.connect_packet_bytes)
+        # The login, later a question to an advice: what it waits for.
         self._login: asyncio.Task[None] | None = None
         self._acks: bytearray | None = None
         self._owed = 0
@@ -110,7 +113,7 @@ class Connection(Closing):
 
     def rested(self) -> None:
         """It is this client's turn again."""
-        if self._decoder.more and not self.holds & Hold.COMMIT:
+        if self._decoder.more and not self.holds & (Hold.COMMIT | Hold.ADVICE):
             self.data_received(b"")
         if not self._decoder.more:
             self.release(Hold.TURN)
@@ -180,7 +183,7 @@ class Connection(Closing):
             case Disconnect():
                 self._disconnect(packet)
             case Subscribe():
-                self.subscribe(packet)
+                self._subscribe(packet)
             case Unsubscribe():
                 self.unsubscribe(packet)
             case _:
@@ -342,6 +345,7 @@ class Connection(Closing):
         else:
             self.send(encode(Connack(ConnectCode.ACCEPTED, session_present)))
         self.resume(client)
+        self._decoder.pauses = permit.advice is not None
         self._decoder.open(
             client.id, settings.packet_bytes, permit.topics, self._admit, packet.level,
             settings.topic_aliases,
@@ -365,8 +369,50 @@ class Connection(Closing):
         permit = self._permit
         if permit is None or not permit.may_publish(topic):
             return None
+        if permit.advice is not None:
+            allowed = permit.verdict(Action.PUBLISH, topic, monotonic())
+            if allowed is None:
+                self._ask(permit, permit.advice, Action.PUBLISH, [topic])
+                raise Undecided
+            return topic if allowed else None
         self._around.access.remember(permit, name, topic)
         return topic
+
+    # -- advice ----------------------------------------------------------------------------
+
+    def _subscribe(self, packet: Subscribe) -> None:
+        permit = self._permit
+        if permit is None or permit.advice is None:
+            self.subscribe(packet)
+            return
+        filters = [inner_filter(each) for each, _ in packet.filters]
+        self._ask(permit, permit.advice, Action.SUBSCRIBE, filters, lambda: self.subscribe(packet))
+
+    def _ask(
+        self,
+        permit: Permit,
+        advice: Advice,
+        action: Action,
+        topics: Sequence[str],
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Reads on, after `then`, when `advice` has answered for all topics."""
+        self.hold(Hold.ADVICE)
+
+        async def answered() -> None:
+            for topic in topics:
+                if permit.verdict(action, topic, monotonic()) is None:
+                    permit.note(action, topic, await advice(action, topic), monotonic())
+            self._login = None
+            if self.closed:
+                return
+            if then is not None:
+                then()
+            self.release(Hold.ADVICE)
+            if self._decoder.more:
+                self._around.intake.rest(self)
+
+        self._login = asyncio.create_task(answered())
 
     def _refused_publish(self, packet: RefusedPublish) -> None:
         client = self.opened()

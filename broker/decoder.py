@@ -6,9 +6,10 @@ found by its bytes in a dict of topics already checked and allowed.
 
 from collections.abc import Callable, Mapping
 
+from tocsin.broker.access import Undecided
 from tocsin.broker.codec import decode, publish_qos
 from tocsin.broker.fields import Body, MalformedPacketError, decode_topic
-from tocsin.broker.packets import LEVEL_5, LEVEL_311, Connect, Packet
+from tocsin.broker.packets import LEVEL_5, LEVEL_311, Connect, Packet, Subscribe
 from tocsin.broker.properties import Place, passed_on, read_properties
 from tocsin.broker.reasons import Reason
 from tocsin.devices.message import Message
@@ -56,9 +57,11 @@ class Decoder:
         "_limit",
         "_need",
         "_rest",
+        "_stopped_at",
         "_topics",
         "error",
         "more",
+        "pauses",
     )
 
     def __init__(self, connect_packet_bytes: int) -> None:
@@ -68,6 +71,7 @@ class Decoder:
         self._admit: Callable[[bytes], str | None] = _nothing
         self._rest: bytes | bytearray = b""
         self._need = 0
+        self._stopped_at = 0
         self._level = LEVEL_311
         self._alias_limit = 0
         self._aliases: dict[int, bytes] | None = None
@@ -76,6 +80,8 @@ class Decoder:
         self.more = False
         """The last `feed` stopped at its bound: `feed(b"")` goes on."""
         self.error: MalformedPacketError | None = None
+        self.pauses = False
+        """A SUBSCRIBE is the last packet of a `feed`: what follows waits for the answer to it."""
 
     def open(
         self,
@@ -89,7 +95,8 @@ class Decoder:
         """Lets packets other than CONNECT through, read as those of protocol `level`.
 
         `topics` has the topics known to be good, by their bytes; `admit` is asked for others: the
-        topic, None when it is refused, MalformedPacketError when it is none. The client may
+        topic, None when it is refused, MalformedPacketError when it is none, Undecided when it
+        is to be asked again: `feed(b"")` goes on with that packet. The client may
         use aliases up to `topic_aliases`.
         """
         self._client = client
@@ -126,6 +133,10 @@ class Decoder:
             end = self._split(data, packets)
         except MalformedPacketError as error:
             self.error = error
+        except Undecided:
+            self._rest = data[self._stopped_at :]
+            self._need = 0
+            self.more = True
         else:
             self._rest = data[end:]
         return packets
@@ -199,7 +210,7 @@ class Decoder:
                         properties = None
                     else:
                         payload, properties, name = self._extras(data, payload, end, name)
-                topic = topics.get(name) or self._admit(name)
+                topic = topics.get(name) or self._asked(name, at)
                 if topic is None:
                     packets.append(RefusedPublish(name, qos, packet_id))
                 elif properties is not None:
@@ -229,10 +240,19 @@ class Decoder:
                         )
                     self._need = 0
                     return end
+                if self.pauses and type(packet) is Subscribe:
+                    self.more = True
+                    self._need = 0
+                    return end
             at = end
         self.more = True
         self._need = 0
         return at
+
+    def _asked(self, name: bytes, at: int) -> str | None:
+        """The answer to a topic not seen before; `at` is where its packet begins."""
+        self._stopped_at = at
+        return self._admit(name)
 
     def _head(self, first: int, data: bytes, body: int, end: int) -> Message | None:
         """The PUBLISH that begins at `body`, cut at `end`; None when it could not be taken in."""
@@ -247,7 +267,7 @@ class Decoder:
             if self._level == LEVEL_5:
                 at, _, name = self._extras(data, at, end, name)
             topic = self._topics.get(name) or self._admit(name)
-        except (IndexError, MalformedPacketError):
+        except (IndexError, MalformedPacketError, Undecided):
             return None
         if topic is None or self._client is None:
             return None

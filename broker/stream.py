@@ -21,6 +21,8 @@ class Hold(IntFlag):
     """The server stops: what comes now would not be acked."""
     RATE = 16
     """Its client sent faster than it may."""
+    ADVICE = 32
+    """Somebody is asked whether its client may do what it wants to."""
 
 
 def peer_of(transport: asyncio.BaseTransport) -> tuple[str, str]:

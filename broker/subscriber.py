@@ -1,6 +1,8 @@
 """A client as a subscriber: what its SUBSCRIBEs and UNSUBSCRIBEs change."""
 
-from tocsin.broker.access import Permit
+from time import monotonic
+
+from tocsin.broker.access import Action, Permit
 from tocsin.broker.clients import Client
 from tocsin.broker.codec import encode
 from tocsin.broker.delivery import Delivery
@@ -167,7 +169,9 @@ class Subscriber(Delivery):
                 _, inner = split_shared(topic_filter)
             except ValueError as error:
                 return Reason.TOPIC_FILTER_INVALID, f"malformed filter: {error}"
-        if self._permit is None or not self._permit.may_subscribe(inner):
+        permit = self._permit
+        advised = permit is not None and permit.verdict(Action.SUBSCRIBE, inner, monotonic())
+        if permit is None or not advised or not permit.may_subscribe(inner):
             return Reason.NOT_AUTHORIZED, f"not allowed: subscribe to {shown!r}"
         if (
             len(topic_filter.encode()) > settings.topic_bytes

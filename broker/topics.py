@@ -51,3 +51,10 @@ def split_shared(topic_filter: str) -> tuple[str, str]:
     if not slash or not inner:
         raise ValueError(f"filter {topic_filter[:64]!r} is cut; expected $share/group/filter")
     return group, inner
+
+
+def inner_filter(topic_filter: str) -> str:
+    """What a filter covers: that of a shared subscription without its group."""
+    return (
+        topic_filter[len(SHARED) :].partition("/")[2] if is_shared(topic_filter) else topic_filter
+    )

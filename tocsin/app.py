@@ -17,7 +17,7 @@ import structlog
 from tocsin import __version__
 from tocsin.addresses import Address, listen
 from tocsin.announcer import Announcer
-from tocsin.authentication import Authentication, Passwords
+from tocsin.authentication import Authentication, Passwords, load_plugins
 from tocsin.broker.access import AccessControl, with_rules
 from tocsin.broker.broker import Broker
 from tocsin.broker.fold import Fold
@@ -27,6 +27,7 @@ from tocsin.dashboard.about import About
 from tocsin.dashboard.app import create_app
 from tocsin.dashboard.storage.users import UserStore
 from tocsin.deliveries import Deliveries
+from tocsin.devices.credentials import Role
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.password_file import PasswordFile, PasswordFileError
@@ -93,8 +94,13 @@ class App:
         self._undo.append(_soon(lock.release))
         database = Database.open(settings.data)
         self._undo.append(_soon(database.close))
-        self._authentication = Authentication(CredentialStore(database), self._passwords())
+        self._authentication = Authentication(
+            CredentialStore(database), self._passwords(), Role(settings.plugin_role)
+        )
         self._undo.append(_soon(self._authentication.close))
+        if settings.plugin:
+            self._authentication.plugins = plugins = load_plugins(settings.plugin)
+            self._undo.append(plugins.close)
         users = UserStore(database)
         self._refuse_exposure(users)
 
@@ -129,6 +135,7 @@ class App:
             access=AccessControl(with_rules(row.compile() for row in settings.access)),
             version=__version__,
             check_request=request_check(settings.dashboard.hosts),
+            advise=self._authentication.advise,
             fold=fold,
         )
         self.engine.accompany(Companion(fold.replay, self.broker.snapshot, fold.restore))

@@ -1,17 +1,27 @@
-"""Who an MQTT client is: by certificate, by a credential of state.db, by the password file."""
+"""Who an MQTT client is: by certificate, credential of state.db, password file, or plugin."""
 
 import asyncio
 import hashlib
 import hmac
 import secrets
+from typing import TYPE_CHECKING
 
 import structlog
 
+from tocsin.broker.access import Advice
 from tocsin.broker.login import Login
 from tocsin.dashboard.users.passwords import PasswordChecker
-from tocsin.devices.credentials import ANONYMOUS, Identity
+from tocsin.devices.credentials import ANONYMOUS, Identity, Role
 from tocsin.devices.password_file import Entry, PasswordFile, PasswordFileError
 from tocsin.devices.storage.credentials import CredentialStore
+from tocsin.devices.topics import is_device_id
+from tocsin.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tocsin.broker.plugins import Plugins
+    from tocsin.settings import PluginSetting
 
 log = structlog.get_logger(__name__)
 
@@ -22,9 +32,17 @@ class Authentication:
     Raises TooManyLogins when more wait for a password check than may.
     """
 
-    def __init__(self, credentials: CredentialStore, passwords: "Passwords | None") -> None:
+    def __init__(
+        self,
+        credentials: CredentialStore,
+        passwords: "Passwords | None",
+        plugin_role: Role = Role.DEVICE,
+    ) -> None:
+        """`plugin_role` is what those are whom plugins let in."""
         self._credentials = credentials
         self._passwords = passwords
+        self._plugin_role = plugin_role
+        self.plugins: Plugins | None = None
 
     async def __call__(self, login: Login) -> Identity | None:
         name, password = login.username, login.password
@@ -33,12 +51,25 @@ class Authentication:
             return await self._credentials.vouched(login.subject) if own else None
         if name is None:
             return ANONYMOUS if login.trusted else None
-        if self._passwords is not None and not await self._credentials.knows(name):
+        plugins = self.plugins if self.plugins and self.plugins.decide_logins else None
+        others = self._passwords is not None or plugins is not None
+        if not others or await self._credentials.knows(name):
+            return await self._credentials.authenticate(name, password or b"")
+        if self._passwords is not None and (plugins is None or self._passwords.knows(name)):
             return await self._passwords.authenticate(name, password or b"")
-        return await self._credentials.authenticate(name, password or b"")
+        if plugins is None or not is_device_id(name) or not await plugins.authenticate(login):
+            return None
+        device = name if self._plugin_role is Role.DEVICE else None
+        return Identity(self._plugin_role, name, device)
+
+    def advise(self, login: Login) -> Advice | None:
+        """What topic plugins say; the broker's access table has to agree as well."""
+        return self.plugins.advise(login) if self.plugins else None
 
     def may_log_in(self) -> bool:
         """Whether anybody could give a right user name and password."""
+        if self.plugins is not None and self.plugins.decide_logins:
+            return True
         known = any(each.revoked_at is None for each in self._credentials.all())
         return known or bool(self._passwords and len(self._passwords.file))
 
@@ -58,6 +89,10 @@ class Passwords:
         self._key = secrets.token_bytes(32)
         self._right: dict[str, tuple[str, bytes]] = {}
         self._complained = False
+
+    def knows(self, name: str) -> bool:
+        """As of the last look at the file."""
+        return self.file.find(name) is not None
 
     async def authenticate(self, name: str, password: bytes) -> Identity | None:
         await self._refresh()
@@ -99,3 +134,20 @@ class Passwords:
 
     def close(self) -> None:
         self._checker.close()
+
+
+def load_plugins(tables: "Sequence[PluginSetting]") -> "Plugins":
+    """amqtt's plugins. It is imported here and nowhere else: it costs a quarter of a second.
+
+    Raises Refusal.
+    """
+    try:
+        from tocsin.broker.plugins import PluginError, Plugins, PluginUse
+    except ImportError as error:
+        raise Refusal(
+            f"[[plugin]] needs amqtt, which is not here ({error.name}); install tocsin[amqtt]"
+        ) from None
+    try:
+        return Plugins([PluginUse(table.use, table.config) for table in tables])
+    except PluginError as error:
+        raise Refusal(str(error)) from None

@@ -96,6 +96,14 @@ class AccessSetting:
         return Rule(self.role, self.action, self.topics, self.allow, self.user)
 
 
+@dataclass(frozen=True, config={"extra": "forbid"})
+class PluginSetting:
+    """A `[[plugin]]` table: a class of amqtt, and what its Config says."""
+
+    use: str
+    config: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Sections carry the name of the package that owns them."""
 
@@ -114,6 +122,8 @@ class Settings(BaseSettings):
     listener: tuple[ListenerSetting, ...] = Field((), description="more MQTT listeners")
     password_file: Path | None = Field(None, description="user names and password hashes")
     password_queue: int = 64
+    plugin: tuple[PluginSetting, ...] = Field((), description="amqtt's plugins")
+    plugin_role: Literal["device", "operator"] = "device"
     access: tuple[AccessSetting, ...] = Field((), description="who may publish and subscribe")
     topic: tuple[TopicSetting, ...] = Field((), description="patterns that claim other topics")
     profile: tuple[Profile, ...] = Field((), description="what kinds of device there are")
@@ -309,6 +319,7 @@ CREDENTIAL_VARIABLES = {f"{PREFIX}MQTT_USERNAME", f"{PREFIX}MQTT_PASSWORD"}
 _TABLES = {
     "listener": ListenerSetting,
     "access": AccessSetting,
+    "plugin": PluginSetting,
     "topic": TopicSetting,
     "profile": Profile,
     "channel": Channel,

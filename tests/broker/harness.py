@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tocsin.broker import AccessControl, Authenticate, Broker, Listener, Login, Settings
+from tocsin.broker.access import Advice
 from tocsin.broker.codec import decode, encode
 from tocsin.broker.packets import (
     LEVEL_5,
@@ -236,6 +237,7 @@ async def running(
     *,
     authenticate: Authenticate = anybody,
     access: AccessControl | None = None,
+    advise: Callable[[Login], Advice | None] = lambda _: None,
 ) -> AsyncGenerator[Running]:
     sink = Sink()
     heard: list[tuple[str, bool, str]] = []
@@ -259,6 +261,7 @@ async def running(
         on_refusal=refuse,
         authenticate=authenticate,
         access=access or AccessControl(),
+        advise=advise,
         version="0.0-test",
     )
     await broker.start()
