@@ -387,7 +387,7 @@ class Engine:
         due = self.pipeline.next_due()
         if due is None or at - due < self._settings.stall_s:
             return records
-        if records and isinstance(records[0], Started):
+        if records and isinstance(records[0], Started | Outage):
             return records
         log.warning("the server stood still", seconds=round(at - due, 1))
         return [Outage(due, at), *records]

@@ -116,13 +116,19 @@ export class AlertDetail extends Live {
     const steps: { at: number; words: string; by?: string; note?: string; saw?: string }[] = [];
     const story = this.#stories.value;
     if (story.alert === alert.id && story.steps.length) {
-      for (const { at, by, event, note, readings, windows } of story.steps) {
+      for (const { at, by, event, note, state, readings, windows } of story.steps) {
         const saw = [
           ...Object.entries(readings).map(([metric, { value }]) => `${metric} ${formatValue(value)}`),
           ...Object.entries(windows).map(([call, value]) => `${call} ${formatValue(value)}`),
         ];
         const who = by === "tocsin" ? "" : by;
-        steps.push({ at: millis(at) ?? 0, words: eventOf(event), by: who, note, saw: saw.join(" · ") });
+        steps.push({
+          at: millis(at) ?? 0,
+          words: event === "holds" && state === "active" ? "rang: the condition became true" : eventOf(event),
+          by: who,
+          note,
+          saw: saw.join(" · "),
+        });
       }
     } else {
       const add = (time: string | null, words: string) => {

@@ -61,6 +61,8 @@ const EVENT_WORDS: Record<string, string> = {
   in_service: "put back in service",
   unmuted: "no longer suppressed",
   comment: "commented",
+  stored: "on disk after all",
+  "not stored yet": "told before it was on disk",
 };
 
 /** What happened to an alert, in the words of the field. */
