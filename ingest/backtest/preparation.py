@@ -97,6 +97,7 @@ def request_of(
     request = BacktestRequest(
         folder=files.folder,
         files=files.paths,
+        older=files.older,
         without_arrival=files.without_arrival,
         rules=[checked.rule for checked in scope.rules],
         devices=[catalogue.devices[each] for each in devices.tolist()],

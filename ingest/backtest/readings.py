@@ -62,3 +62,13 @@ class StoredReadings:
         else:
             order = np.lexsort((row, after))
         return self.only(order)
+
+
+NO_READINGS = StoredReadings(
+    np.empty(0, np.int32),
+    np.empty(0, np.int64),
+    np.empty(0),
+    np.empty(0, np.bool_),
+    np.empty(0, np.int64),
+    np.empty(0, np.int32),
+)

@@ -16,6 +16,8 @@ class BacktestRequest(msgspec.Struct, frozen=True):
 
     folder: str
     files: list[str]
+    older: list[str]
+    """With rows that arrived before `since`."""
     without_arrival: list[str]
     rules: list[Rule]
     devices: list[str]

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 import msgspec
 import numpy as np
 
-from tocsin.ingest.backtest.readings import StoredReadings
+from tocsin.ingest.backtest.readings import NO_READINGS, StoredReadings
 from tocsin.ingest.backtest.replay import Replay, SeriesTable
 from tocsin.ingest.backtest.report import Courses, Report
 from tocsin.ingest.backtest.request import BacktestRequest, Progress
@@ -59,6 +59,7 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
     with Arrivals(
         asked.folder,
         asked.files,
+        asked.older,
         asked.without_arrival,
         table.names(),
         (table.kind == Kind.TEXT).tolist(),
@@ -71,10 +72,15 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
                 f"{total:,} readings to judge; expected at most {asked.max_readings:,}:"
                 " a shorter range, or fewer devices"
             )
+        # What is sent on change only was perhaps sent before the warm-up.
+        newest = stored.newest_before(since_us, start_us)
+        sent = unsaved.series[unsaved.arrival < start_us]
+        for _ in replay.take(newest.only(~np.isin(newest.series, sent)).in_order()):
+            pass
         done = told = 0
         yield Progress(0, total)
         for begin_us, finish_us, rows in slices or [(since_us, end_us, 0)]:
-            part = stored.between(begin_us, finish_us) if rows else _NOTHING
+            part = stored.between(begin_us, finish_us) if rows else NO_READINGS
             newer = (unsaved.arrival >= begin_us) & (unsaved.arrival < finish_us)
             part = part.joined(unsaved.only(newer)).in_order()
             before = int(np.searchsorted(part.arrival, start_us))
@@ -107,13 +113,3 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
 
 def _micros(column: bytes) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     return np.round(np.frombuffer(column, np.float64) * 1e6).astype(np.int64)
-
-
-_NOTHING = StoredReadings(
-    np.empty(0, np.int32),
-    np.empty(0, np.int64),
-    np.empty(0),
-    np.empty(0, np.bool_),
-    np.empty(0, np.int64),
-    np.empty(0, np.int32),
-)

@@ -6,9 +6,12 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.dashboard.site import Site, running_site
+from tocsin.ingest.outcome import Readings
+from tocsin.ingest.storage.history.rows import Rows
 
 RULE = {"name": "hot", "when": "temp_c > 80", "clear": "temp_c < 75"}
 
@@ -97,3 +100,41 @@ async def test_closing_the_connection_kills_the_worker(site: Site) -> None:
     await until(lambda: site.engine.workers.stats().running == 1)
     request.cancel()
     await until(lambda: site.engine.workers.stats().killed == 1)
+
+
+async def test_the_last_word_of_a_metric_counts_however_long_ago_it_was(site: Site) -> None:
+    """A door says only when it opens and closes: it did, long before the range and the warm-up."""
+    await site.publish("room-1", {"temp_c": 5, "door": "shut", "valve": True})
+    await site.publish("room-1", {"temp_c": 5, "door": "open", "valve": False})
+    catalogue, now = site.engine.pipeline.catalogue, site.engine.clock.now()
+    await site.engine.checkpoint()
+    series, shut, opened = catalogue.series_of(0), catalogue.code_of("shut"), 1
+    past = [
+        (-9500.0, "valve", 1.0, False),
+        (-9000.0, "door", shut, False),
+        (-8000.0, "door", opened, False),
+        (-7990.0, "door", shut, True),
+        (-7000.0, "temp_c", 5.0, False),
+        (-1000.0, "temp_c", 20.0, False),
+    ]
+    assert catalogue.texts[opened] == "open"
+    at = np.array([now + before_s for before_s, *_ in past])
+    await site.engine.history.store(
+        Rows.of(
+            Readings(
+                np.array([series[metric] for _, metric, *_ in past], np.int32),
+                at,
+                np.array([value for *_, value, _ in past], np.float64),
+                np.array([late for *_, late in past], np.bool_),
+                at,
+                np.zeros(len(past), np.intp),
+            ),
+            catalogue.name_of,
+            catalogue.is_text,
+            catalogue.texts,
+        ),
+        site.engine.history.covered() + 1,
+    )
+    rule = {"name": "cold", "when": "temp_c > 10 and door == 'open' and valve == true"}
+    *_, last = await lines(site, {"rule": rule, "from": str(now - 2000), "to": str(now - 500)})
+    assert (last["report"]["readings"], last["report"]["rang"]) == (1, 1)

@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.ingest.backtest.readings import StoredReadings
+from tocsin.ingest.backtest.readings import NO_READINGS, StoredReadings
 from tocsin.ingest.storage.history.parquet import cursor_in, raw_rows
 
 SLICE_READINGS = 500_000
@@ -29,17 +29,23 @@ class Arrivals:
         self,
         folder: str,
         files: Sequence[str],
+        older: Sequence[str],
         without_arrival: Sequence[str],
         names: Sequence[tuple[str, str]],
         is_text: Sequence[bool],
         texts: Sequence[str],
     ) -> None:
-        """Rows of `files` of the series that `names` gives as device and metric. The values of one
-        that `is_text` are places in `texts`.
+        """Rows of `files`, and of `older` for `newest_before`, of the series that `names` gives as
+        device and metric. The values of one that `is_text` are places in `texts`.
         """
         devices, metrics = [device for device, _ in names], [metric for _, metric in names]
         self._cursor_in = cursor_in(folder)
-        self._rows = raw_rows(Path(folder), files, without_arrival) if files else ""
+        self._rows, self._older = (
+            raw_rows(Path(folder), paths, [path for path in without_arrival if path in paths])
+            if paths
+            else ""
+            for paths in (files, older)
+        )
         self._series = {
             "device": np.array(devices, dtype=object),
             "metric": np.array(metrics, dtype=object),
@@ -113,12 +119,58 @@ class Arrivals:
             np.ascontiguousarray(found["arrival_row"], np.int32),
         )
 
+    def newest_before(self, since_us: int, start_us: int) -> StoredReadings:
+        """The newest reading that arrived before `since` of each series of which none arrived from
+        then until `start`, in no order. Those that were late are left out.
+        """
+        if not self._older or not len(self._series["device"]):
+            return NO_READINGS
+        known = self._fetch("SELECT DISTINCT series", "", "", since_us, start_us)["series"]
+        missing = np.setdiff1d(self._series["series"], known)
+        if not len(missing):
+            return NO_READINGS
+        self._cursor.register("missing_series", {"series": missing})
+        some_texts = len(self._texts["text"]) > 1
+        found = self._fetch(
+            "SELECT series, epoch_us(arg_max(time, least(time, arrival))) AS time,"
+            " epoch_us(arg_max(arrival, least(time, arrival))) AS arrival,"
+            f" arg_max({'coalesce(value, code)' if some_texts else 'value'},"
+            " least(time, arrival)) AS value",
+            "JOIN missing_series USING (series)"
+            + (" LEFT JOIN texts_of_interest USING (text)" if some_texts else ""),
+            "AND NOT late GROUP BY series",
+            0,
+            since_us,
+            older=True,
+        )
+        self._cursor.unregister("missing_series")
+        series = np.ascontiguousarray(found["series"], np.int32)
+        return StoredReadings(
+            series,
+            np.ascontiguousarray(found["time"], np.int64),
+            np.ascontiguousarray(found["value"], np.float64),
+            np.zeros(len(series), np.bool_),
+            np.ascontiguousarray(found["arrival"], np.int64),
+            np.full(len(series), -1, np.int32),
+        )
+
     def _fetch(
-        self, select: str, joined: str, behind: str, since_us: int, end_us: int, **values: int
+        self,
+        select: str,
+        joined: str,
+        behind: str,
+        since_us: int,
+        end_us: int,
+        *,
+        older: bool = False,
+        **values: int,
     ) -> dict[str, NDArray[Any]]:
         """Raises OSError, also for a file that is not there any more."""
+        rows = self._older if older else self._rows
+        if not rows:
+            return {"series": np.empty(0, np.int32)}
         query = (
-            f"{select} FROM (SELECT *, value IS NULL AS is_text FROM ({self._rows}))"  # noqa: S608 - quoted
+            f"{select} FROM (SELECT *, value IS NULL AS is_text FROM ({rows}))"  # noqa: S608 - quoted
             f" JOIN series_of_interest USING (device, metric, is_text) {joined}"
             " WHERE arrival >= make_timestamp($since) AND arrival < make_timestamp($end)"
             f"{self._few} {behind}"

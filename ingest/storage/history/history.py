@@ -65,20 +65,28 @@ class RawFiles:
 
     folder: str
     paths: list[str]
+    older: list[str]
+    """Those with rows that arrived before that."""
     without_arrival: list[str]
-    """Those of them that do not say when their rows arrived."""
+    """Those of all of them that do not say when their rows arrived."""
 
     @classmethod
     def of(cls, folder: Path, index: Index, since: float, until: float) -> "RawFiles":
         """The files of `index` with rows that arrived from `since` on and before `until`."""
-        files = [
-            file
-            for file in index.at("raw")
-            if (arrived := file.stored.arrived or (file.stored.start, file.stored.end))
-            and arrived[0] < until
-            and arrived[1] >= since
-        ]
-        return cls(str(folder), [file.stored.path for file in files], _without_arrival(files))
+        files: list[File] = []
+        older: list[File] = []
+        for file in index.at("raw"):
+            first, last = file.stored.arrived or (file.stored.start, file.stored.end)
+            if first < until and last >= since:
+                files.append(file)
+            if first < since:
+                older.append(file)
+        return cls(
+            str(folder),
+            [file.stored.path for file in files],
+            [file.stored.path for file in older],
+            _without_arrival({*files, *older}),
+        )
 
 
 class History:
