@@ -23,7 +23,7 @@ RULES = (
     {"name": "slow", "when": "temp_c > 60", "on_delay": "0.05s", "off_delay": "0.02s"},
     {"name": "mean", "when": "avg(temp_c, '10s') > 52 and count(temp_c, '1m') >= 3"},
     {"name": "jump", "when": "delta(temp_c, '5s') > 60 or rate(temp_c, '5s') < -30"},
-    {"name": "old", "when": "age(pressure) > 2", "message": "{device} at {temp_c:.2f}"},
+    {"name": "low", "when": "pressure < 0.5", "message": "{device} at {temp_c:.2f}"},
     {"name": "fault", "when": "state == 'fault' and temp_c < 90", "devices": "pump-*"},
 )
 

@@ -1,5 +1,6 @@
 """Replay = live: what stored readings ring is what they rang when they arrived."""
 
+import re
 from collections.abc import Sequence
 from random import Random
 
@@ -28,6 +29,8 @@ from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.validation import validate
 
 DELAYS = ("0s", "2s", "30s")
+# An age grows without readings too, and from a server's return: history knows nothing of that.
+ages = re.compile(r"\b(age|absent)\(")
 GAPS_S = (0.0, 0.5, 1.0, 7.0, 40.0, 600.0)
 
 
@@ -87,7 +90,11 @@ BATCHES = st.lists(
     min_size=1,
     max_size=15,
 )
-RULES = st.lists(rules(("one", "two", "three"), DELAYS), max_size=3, unique_by=lambda r: r.name)
+RULES = st.lists(
+    rules(("one", "two", "three"), DELAYS).filter(lambda rule: not ages.search(rule.when)),
+    max_size=3,
+    unique_by=lambda rule: rule.name,
+)
 
 
 @given(BATCHES, RULES, st.randoms())
@@ -111,7 +118,7 @@ def test_stored_readings_ring_as_they_did(
     assert replayed(table_of(pipeline), readings, rules, START, end) == events.alerts
 
 
-@given(BATCHES, BATCHES, rules(("one",), DELAYS))
+@given(BATCHES, BATCHES, rules(("one",), DELAYS).filter(lambda rule: not ages.search(rule.when)))
 @settings(max_examples=100, deadline=None)
 def test_from_its_start_on_a_backtest_is_what_a_new_rule_does(
     before: list[tuple[float, list[Record]]], after: list[tuple[float, list[Record]]], rule: Rule
