@@ -16,6 +16,7 @@ from tocsin.broker.facts import Came, Left
 from tocsin.broker.fold import Fold
 from tocsin.broker.intake import Intake
 from tocsin.broker.login import Authenticate, Login
+from tocsin.broker.outbound import AS_BEFORE
 from tocsin.broker.packets import LEVEL_5, Connect
 from tocsin.broker.properties import Properties, passed_on
 from tocsin.broker.reasons import Reason
@@ -208,6 +209,7 @@ class Admission:
         if client is None:
             arrival.expiry_s = 0.0
             client = self._clients.begin(arrival.client, arrival.identity)
+            client.degraded = not stored
         self._open(arrival, client, resumed=resumed)
 
     def gone(self, connection: Connection) -> None:
@@ -215,7 +217,7 @@ class Admission:
         arrival = next((a for a in self._arriving.values() if a.connection is connection), None)
         if arrival is not None:
             del self._arriving[arrival.client]
-            left = Left(arrival.client, arrival.expiry_s, 0, self._clock())
+            left = Left(arrival.client, arrival.expiry_s, AS_BEFORE, self._clock())
             self._intake.record(left)
 
     def _open(self, arrival: Arrival, client: Client, *, resumed: bool) -> None:

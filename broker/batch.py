@@ -1,6 +1,6 @@
 """What one loop turn brings, in its order, and what is owed when it is stored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ class Batch:
         first_sequence: int,
         acks: list[tuple["Connection", bytes, int]],
         receipts: list[Receipt],
-        facts: list[Pending],
+        facts: Sequence[Pending],
         wills: bool,
         size: int,
         at: float,

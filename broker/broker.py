@@ -144,21 +144,20 @@ class Broker:
 
     async def _restart(self) -> None:
         """Whoever was connected when the journal ended is so no more."""
-        restarted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        restarted = asyncio.Event()
         now = self._clock()
         self._intake.record(
-            Restarted(self._fold.last_at or now, now),
-            lambda _stored, _: restarted.set_result(None),
+            Restarted(self._fold.last_at or now, now), lambda _stored, _: restarted.set()
         )
-        await restarted
+        await restarted.wait()
         _log.info("mqtt sessions are back", sessions=len(self._clients), wills=len(self._wills))
 
     async def snapshot(self) -> bytes:
         """What `Fold.restore` takes: it has in it all that the sink has got so far."""
-        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        settled = asyncio.Event()
         self._intake.submit()
-        self._intake.after(lambda _stored, _: settled.set_result(None))
-        await settled
+        self._intake.after(lambda _stored, _: settled.set())
+        await settled.wait()
         return self._fold.snapshot()
 
     async def stop(self) -> None:

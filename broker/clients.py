@@ -27,6 +27,7 @@ class Client:
         "__weakref__",
         "connected_at",
         "connection",
+        "degraded",
         "dropped",
         "durable",
         "expires_at",
@@ -55,6 +56,8 @@ class Client:
         """There is a connection, as far as the journal has got."""
         self.guest = False
         """The session is not kept, and has shared subscriptions: these are in the journal."""
+        self.degraded = False
+        """It asked for a session that is kept, while nothing could be stored."""
         self.expires_at = float("inf")
         """When the session ends if the client stays away (engine time)."""
         self.connection: Connection | None = None

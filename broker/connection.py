@@ -456,6 +456,10 @@ class Connection(Closing):
     def _receive_once(self, message: Message) -> None:
         """A QoS 2 PUBLISH: handed on if it was not received before, its PUBREC due either way."""
         intake = self._around.intake
+        if self.opened().degraded:
+            # Exactly once takes a session that outlives us: it is to come back and get one.
+            self.not_stored()
+            return
         session = self.opened().session
         kind = session.receive(message.packet_id)
         if kind is Arrival.TOO_MANY:

@@ -27,7 +27,7 @@ class Came(msgspec.Struct, frozen=True, array_like=True, tag="came"):
 
 
 class Left(msgspec.Struct, frozen=True, array_like=True, tag="left"):
-    """The connection of a kept session ended. `last_sent`: as `Outbound.last_sent`."""
+    """The connection of a kept session ended. `last_sent`: as `Outbound.left` takes it."""
 
     client: str
     expiry_s: float

@@ -32,15 +32,13 @@ from tocsin.broker.facts import (
 )
 from tocsin.broker.outgoing import Outgoing
 from tocsin.broker.picture import Picture, take_picture
+from tocsin.broker.retained import BEFORE
 from tocsin.broker.router import Router
 from tocsin.broker.settings import Settings
 from tocsin.broker.wills import Testament, Wills
 from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.credentials import ANONYMOUS
 from tocsin.devices.message import Message
-
-BEFORE = -1
-"""The place in the order of arrival of all that came before the start."""
 
 
 class Fold:

@@ -187,8 +187,11 @@ class Intake:
             return
         acks = [(connection, *connection.take_acks()) for connection in self.acking]
         at = self._clock()
+        facts: Sequence[Pending] = ()
+        if self._facts:
+            facts, self._facts = self._facts, []
         batch = Batch(
-            messages, self.sequence, acks, self.receipts, self._facts, self._wills, self._size, at
+            messages, self.sequence, acks, self.receipts, facts, self._wills, self._size, at
         )
         self.sequence += len(messages)
         self._routed = 0
@@ -199,10 +202,7 @@ class Intake:
         self.receipts = []
         self._pending.append(batch)
         self._idle.clear()
-        records: Sequence[Message | BrokerFact] = messages
-        if self._facts:
-            self._facts = []
-            records = batch.records()
+        records: Sequence[Message | BrokerFact] = batch.records() if facts else messages
         if not records:
             batch.stored = True
             self._settle()
@@ -272,8 +272,9 @@ class Intake:
             self._hand_out(batch, taken, len(batch.messages))
         elif batch.acks or batch.receipts or batch.wills:
             self._hand_out(batch, 0, len(batch.messages))
-        facts = sum(each.fact is not None for each in batch.facts) if batch.facts else 0
-        self._fold.passed(batch.position, len(batch.messages) + facts, batch.at)
+        if batch.position:
+            facts = sum(each.fact is not None for each in batch.facts)
+            self._fold.passed(batch.position, len(batch.messages) + facts, batch.at)
         for connection, acks, count in batch.acks:
             connection.unacked -= count
             if not connection.closed:

@@ -16,6 +16,8 @@ FIRST_LOOSE_ID = 49_152
 """From here on ids are of messages that the journal does not have: they are gone after a crash,
 and must not shift the ids of those that are not."""
 
+AS_BEFORE = -1
+
 
 class Answer(Enum):
     """What a PUBREC from the client says."""
@@ -282,12 +284,16 @@ class Outbound:
         return 0
 
     def left(self, last_sent: int | None) -> None:
-        """The connection ended: messages through `last_sent` may have arrived; None: any may."""
+        """The connection ended: messages through `last_sent` may have arrived; None: any may.
+
+        AS_BEFORE: nothing was sent on it, and what may have arrived before still may.
+        """
         flow = self._flow
         if flow is None:
             return
-        flow.sent = {}
-        flow.again = set()
+        if last_sent != AS_BEFORE:
+            flow.sent = {}
+            flow.again = set()
         if last_sent is None or last_sent in flow.queue:
             for packet_id in flow.queue:
                 flow.sent[packet_id] = None

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from tocsin.broker.clients import Client, Clients
 from tocsin.broker.outgoing import Outgoing
-from tocsin.broker.retained import Retained
+from tocsin.broker.retained import BEFORE, Retained
 from tocsin.broker.router import Router
 from tocsin.broker.subscriptions import Grant
 from tocsin.broker.topics import is_shared
@@ -96,7 +97,8 @@ class Picture(msgspec.Struct, frozen=True):
                 if not is_shared(topic_filter):
                     clients.subscribe(client, topic_filter, grant)
         for each in self.retained:
-            router.retained.put(each, bounded=False)
+            # Whatever comes now came later.
+            router.retained.put(replace(each, sequence=BEFORE), bounded=False)
 
 
 def take_picture(clients: Clients, router: Router) -> Picture:

@@ -8,6 +8,9 @@ from tocsin.broker.deadlines import Deadlines
 
 _SLOT_S = 0.25
 
+BEFORE = -1
+"""The place in the order of arrival of all that came before the start."""
+
 
 class Retained(msgspec.Struct, frozen=True, gc=False):
     """`sequence` is the message's place in the order in which messages arrived.
