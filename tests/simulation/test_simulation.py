@@ -74,7 +74,8 @@ def check(world: World) -> None:
                 if qos == 1:
                     # Published before the subscription, and again after it.
                     got = [payload for payload in got if payload >= got[0]]
-                assert got == sorted(got), f"{peer.id}: order: {got}"
+                # Of two batches of one client a full disk may refuse the first and take the second.
+                assert world.refusing or got == sorted(got), f"{peer.id}: order: {got}"
                 if got and not world.refusing:
                     last = [p for p in publisher.sent if p.startswith(topic.encode() + b" ")]
                     assert got == last[last.index(got[0]) :], f"{peer.id}: a gap: {got}"
