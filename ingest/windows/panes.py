@@ -29,6 +29,7 @@ from tocsin.ingest.windows.spec import WindowSpec
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Places = NDArray[np.intp]
 
 _NONE = -(2**62)  # no pane: older than any
 _SHORT_RUN = 24  # readings of one series up to which it is faster to take them one by one
@@ -90,21 +91,27 @@ class Panes:
 
         Of two readings of one time, the one that came later is the newer.
         """
-        slot = self._admit(series).astype(np.int64)
+        slot = self._admit(series).astype(np.intp)
         pane = np.floor(time / self.spec.slide_s).astype(np.int64)
-        newest = self._slot["newest"]
-        fits = pane > newest[slot] - self._width  # else the window has moved on
-        if not fits.all():
+        newest, base = self._slot["newest"], self._slot["base"]
+        before = newest.take(slot)
+        fits = pane > before - self._width  # else the window has moved on
+        if np.count_nonzero(fits) < len(fits):
             slot, pane, time, value = slot[fits], pane[fits], time[fits], value[fits]
-        turns = pane - self._slot["base"][slot] > self._width
-        if turns.any():
+            before = before[fits]
+        turns = pane - base.take(slot) > self._width
+        if np.count_nonzero(turns):
             self._turn_over(slot[turns], pane[turns])
-        newest[slot] = np.maximum(newest[slot], pane)
-        newer = time >= self._slot["last_time"][slot]
-        self._slot["last_time"][slot[newer]] = time[newer]
-        self._slot["last"][slot[newer]] = value[newer]
-        early = pane <= self._slot["base"][slot]
-        if early.any():
+        newest[slot] = np.maximum(before, pane)
+        newer = time >= self._slot["last_time"].take(slot)
+        if np.count_nonzero(newer) == len(newer):
+            self._slot["last_time"][slot] = time
+            self._slot["last"][slot] = value
+        else:
+            self._slot["last_time"][slot[newer]] = time[newer]
+            self._slot["last"][slot[newer]] = value[newer]
+        early = pane <= base.take(slot)
+        if np.count_nonzero(early):
             each = zip(
                 slot[early].tolist(),
                 pane[early].tolist(),
@@ -118,23 +125,27 @@ class Panes:
             slot, pane, time, value = slot[back], pane[back], time[back], value[back]
         self._into_back(slot, pane, time, value)
 
-    def _into_back(self, slot: Integers, pane: Integers, time: Floats, value: Floats) -> None:
+    def _into_back(self, slot: Places, pane: Integers, time: Floats, value: Floats) -> None:
         place = slot * self._width + pane % self._width
         stamp = self._cell["stamp"]
-        new = stamp[place] != pane
+        new = stamp.take(place) != pane
+        some_new = np.count_nonzero(new) > 0
         stamp[place] = pane
         for name, join, _ in _JOINS:
             part = 1.0 if name == "count" else value
             cell, back = self._cell[name], self._slot[name]
-            cell[place] = np.where(new, part, join(cell[place], part))
-            back[slot] = join(back[slot], part)
+            joined = join(cell.take(place), part)
+            cell[place] = np.where(new, part, joined) if some_new else joined
+            back[slot] = join(back.take(slot), part)
         if self.ends:
-            older = new | (time <= self._cell["first_time"][place])
-            self._cell["first_time"][place[older]] = time[older]
-            self._cell["first"][place[older]] = value[older]
-            older = time <= self._slot["first_time"][slot]
-            self._slot["first_time"][slot[older]] = time[older]
-            self._slot["first"][slot[older]] = value[older]
+            older = new | (time <= self._cell["first_time"].take(place))
+            if np.count_nonzero(older):
+                self._cell["first_time"][place[older]] = time[older]
+                self._cell["first"][place[older]] = value[older]
+            older = time <= self._slot["first_time"].take(slot)
+            if np.count_nonzero(older):
+                self._slot["first_time"][slot[older]] = time[older]
+                self._slot["first"][slot[older]] = value[older]
 
     def query(self, function: str, series: Ids) -> Floats:
         """`function` over the open window at the newest reading of each series.
@@ -396,9 +407,9 @@ class Panes:
 
     def _admit(self, series: Ids) -> Ids:
         self._slot_of.reach(int(series.max(initial=-1)) + 1)
-        slot = self._slot_of.values[series]
+        slot = self._slot_of.values.take(series)
         new = slot < 0
-        if new.any():
+        if np.count_nonzero(new):
             slots = self._slots + int(new.sum())
             self._reach(slots)
             self._slot_of.values[series[new]] = np.arange(self._slots, slots)
