@@ -334,7 +334,6 @@ class Engine:
 
     def _failed(self, cost: str, error: Exception, at: float) -> None:
         """Say what a fault of ours has cost; in the log once a second at most."""
-        self.troubles["pipeline"] = f"{error!r} cost {cost}"
         if not at - self._failure_logged_at < _FAILURE_LOG_S:
             self._failure_logged_at = at
             log.error("a fault of the pipeline", cost=cost, exc_info=error)

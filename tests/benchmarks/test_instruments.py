@@ -123,7 +123,10 @@ def seen(readings: int = 4000, late: int = 0, p99: float = 100.0) -> dict[str, o
         "latency_ms": {"count": readings, "p99": p99},
         "alert_latency_ms": {"count": 0},
     }
-    queries = {"queries": 7, "failed": {"status 503": 3}, "took_ms": {"count": 7, "max": 9.0}}
+    queries = {
+        "charts": {"answers": 7, "failed": {"status 503": 3}, "took_ms": {"count": 7, "max": 9.0}},
+        "backtests": {"answers": 2, "failed": {}, "took_ms": {"count": 2, "max": 8.0}},
+    }
     return {
         "viewer": viewer,
         "slow viewer": {"cut": 2},
@@ -169,7 +172,7 @@ def test_the_claim_is_made_of_a_million_messages_or_not_at_all(
     row = next(line for line in text.splitlines() if line.startswith("| The claim"))
     assert row.endswith(f"| {verdict} |")
     assert "the slow viewer was cut off 2 times" in text
-    assert "7 charts were drawn (max 9.00 (n 7) ms), 3 were not (status 503)." in text
+    assert "7 charts were drawn (max 9.00 (n 7) ms), 3 were not (status 503); 2 backtests" in text
 
 
 def test_the_page_says_where_it_breaks_and_what_is_not_known(tmp_path: Path) -> None:
