@@ -110,7 +110,9 @@ def create_app(
             lambda: pipeline.rules, engine.put_rule, engine.delete_rule, engine.rule_versions
         ).router(),
         Previews(engine, clock).router(),
-        Alerts(lambda: pipeline.alerts, engine.command, engine.transitions, clock).router(),
+        Alerts(
+            lambda: pipeline.alerts, engine.command, engine.past_alerts, engine.transitions, clock
+        ).router(),
         MaintenanceWindows(
             lambda: pipeline.alerts, engine.plan_maintenance, engine.cancel_maintenance, clock
         ).router(),

@@ -9,7 +9,7 @@ pipeline when a timer is due, and makes checkpoints.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,7 @@ from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.storage.database import Database
 from tocsin.ingest import snapshot as snapshots
-from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.alerts.alert import Alert, State
 from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.backtest.preparation import Scope, request_of, scope_of
 from tocsin.ingest.backtest.report import Report
@@ -67,6 +67,7 @@ from tocsin.ingest.storage.outbox import OutboxStore
 from tocsin.ingest.storage.snapshots import Snapshots
 from tocsin.ingest.storage.state import StateSettings, StateStore, Transition
 from tocsin.ingest.unsaved import UnsavedReadings
+from tocsin.ingest.upkeep import Upkeep
 from tocsin.ingest.workers import Workers
 
 log = structlog.get_logger(__name__)
@@ -141,7 +142,7 @@ class Engine:
         self._ahead = False
         self._wake: asyncio.TimerHandle | None = None
         self._wake_due = float("inf")
-        self._tasks: list[asyncio.Task[None]] = []
+        self.upkeep = Upkeep()
         self._gathered: list[Message | BrokerFact] = []
         self._gathered_at = self._last_batch_at = float("-inf")
         self.on_outcome: list[Listener] = []
@@ -150,8 +151,6 @@ class Engine:
         self._replayed: dict[tuple[str, str], Alert] = {}
         self._failures = 0
         self._failure_logged_at = float("-inf")
-        self.troubles: dict[str, str] = {}
-        """Background work that failed at its last try, and why."""
 
     def accompany(self, companion: Companion) -> None:
         """From the coming `start` on, `companion` is rebuilt and snapshotted with the pipeline."""
@@ -178,11 +177,14 @@ class Engine:
         if file_rules or any(e.source != API for e in self.pipeline.rules.entries()):
             self.record(RuleFileLoaded(list(file_rules), file))
         self._durability.start()
-        self._tasks = [
-            asyncio.create_task(self._checkpoint_now_and_then(), name="checkpoints"),
-            asyncio.create_task(self._save_transitions_now_and_then(), name="transitions"),
-            asyncio.create_task(self._maintain_now_and_then(), name="maintenance"),
-        ]
+        settings = self._settings
+        self.upkeep.run(self._checkpoint_now_and_then())
+        self.upkeep.every(settings.transitions_s, "alert transitions", self.save_transitions)
+        self.upkeep.every(
+            settings.maintenance_s,
+            "history maintenance",
+            lambda: self.history.maintain(self.clock.now()),
+        )
 
     async def stop(self, within_s: float = 1.5) -> None:
         """Stop the timers and make a last checkpoint, if it can be had in that time.
@@ -192,9 +194,7 @@ class Engine:
         self._take_gathered()
         if self._wake:
             self._wake.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.upkeep.stop()
         try:
             async with asyncio.timeout(within_s):
                 await self.checkpoint()
@@ -205,7 +205,7 @@ class Engine:
         await asyncio.sleep(0)
         self._durability.close()
         self._effects.close()
-        await self._try("the outbox", self.outbox.save())
+        await self.upkeep.attempt("the outbox", self.outbox.save())
         await self.workers.close()
 
     def _recover(self) -> float | None:
@@ -473,6 +473,16 @@ class Engine:
         newest |= {(each.rule, each.subject): each for each in book.open()}
         return list(newest.values())
 
+    async def past_alerts(
+        self, *, states: Collection[State], subject: str | None, rule: str | None, limit: int
+    ) -> list[Alert]:
+        """At most `limit` stored alerts that match all that is given, the newest episode first;
+        without those that were over before they rang.
+        """
+        await self.save_transitions()
+        found = await self.state.alerts(states=states, subject=subject, rule=rule, limit=limit)
+        return [each for each in found if each.raised_at or each.state is not State.CLEARED]
+
     async def transitions(self, alert_id: str) -> list[Transition]:
         """What an alert went through, oldest first; empty where it is not known (any more)."""
         await self.save_transitions()
@@ -563,7 +573,7 @@ class Engine:
             failures_total=self._failures + self.pipeline.faults.total,
             unsaved_readings=len(self.unsaved),
             dropped_readings_total=self.unsaved.dropped_total,
-            troubles=dict(self.troubles),
+            troubles=dict(self.upkeep.troubles),
             journal=self._journal.stats(),
             history=self.history.stats(),
         )
@@ -598,25 +608,4 @@ class Engine:
             apart = self._ahead and journal.state == "ok"
             if passed >= self._settings.checkpoint_s or full or apart:
                 passed = 0.0
-                await self._try("checkpoint", self.checkpoint())
-
-    async def _save_transitions_now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.transitions_s)
-            await self._try("alert transitions", self.save_transitions())
-
-    async def _maintain_now_and_then(self) -> None:
-        while True:
-            await self._try("history maintenance", self.history.maintain(self.clock.now()))
-            await asyncio.sleep(self._settings.maintenance_s)
-
-    async def _try(self, what: str, work: Awaitable[object]) -> None:
-        """Background work that a full disk or a killed worker may fail; the next round retries."""
-        try:
-            await work
-            self.troubles.pop(what, None)
-        except Exception as error:
-            said = str(error) or type(error).__name__
-            if self.troubles.get(what) != said:
-                log.warning(f"{what} failed; it is tried again", error=repr(error))
-            self.troubles[what] = said
+                await self.upkeep.attempt("checkpoint", self.checkpoint())

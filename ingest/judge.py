@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from tocsin.devices.formats.row import Value
 from tocsin.ingest.alerts.alert import Evidence
+from tocsin.ingest.batch import CalmRows, Judged
 from tocsin.ingest.catalogue import Catalogue
-from tocsin.ingest.columns import CalmRows, Judged
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules import compiled

@@ -1,12 +1,13 @@
 """The life of a reading, from message to alert, in one list.
 
-    decode → identify      columns.Intake: payloads to rows and readings of known series
+    decode → identify      intake.Intake: payloads to rows and readings of known series
     glance                 waiting.WaitingRows: rows that turn nothing are put off
     plausible              plausibility.Plausibility: future, late and repeated readings
     windows → rules        judge.Judge: panes, then every rule on every row
     alerts                 alerts.AlertBook: episodes with delays, acknowledged and shelved
     presence               presence.PresenceBook: who is connected, who is heard of
-    publish                outcome.Outcome: what listeners, history and the page get
+    publish                outcome.Outcome: what listeners and the page get; readings are told
+                           together, a few times a second (untold.UntoldReadings)
 
 Pure: no socket, clock or log. The state is a fold over the records fed, so the journal rebuilds
 it, and a snapshot with the records after it gives what all records would have given.
@@ -25,8 +26,8 @@ from tocsin.ingest.absence import Absence
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.alerts.flapping import FlapLimits
+from tocsin.ingest.batch import Batch
 from tocsin.ingest.catalogue import Catalogue
-from tocsin.ingest.columns import Batch, Intake
 from tocsin.ingest.delivery.self_alarm import CHANNEL_FAILS, subject_of
 from tocsin.ingest.facts import (
     AlertCommand,
@@ -47,6 +48,7 @@ from tocsin.ingest.facts import (
     Started,
 )
 from tocsin.ingest.faults import Faults
+from tocsin.ingest.intake import Intake
 from tocsin.ingest.judge import Judge, Turn
 from tocsin.ingest.outcome import Outcome, Readings
 from tocsin.ingest.plausibility import Plausibility
@@ -55,11 +57,9 @@ from tocsin.ingest.refusals import Refusals
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import RuleChange, RuleSet
 from tocsin.ingest.settings import Settings
+from tocsin.ingest.untold import UntoldReadings
 from tocsin.ingest.views import DeviceView, PipelineStats, view_device, view_totals
 from tocsin.ingest.waiting import WaitingRows
-
-MOST_UNTOLD = 8192
-"""Readings; with so many, `feed` tells them."""
 
 
 class Pipeline:
@@ -88,8 +88,7 @@ class Pipeline:
         self._waiting = WaitingRows(
             self.catalogue, self.presence, self._judge, settings.future_tolerance_s
         )
-        self._untold: list[Readings] = []
-        self._untold_rows = 0
+        self._untold = UntoldReadings()
         self._messages_total = 0
         self._rows, self._rows_at = 0, -np.inf  # that arrived at that instant
 
@@ -111,7 +110,7 @@ class Pipeline:
                 self._take_in_waiting()
                 self._apply(record, outcome)
         self._messages(messages, outcome)
-        if self._untold_rows >= MOST_UNTOLD:
+        if self._untold.many:
             self._tell_readings(outcome)
         outcome.waiting = bool(self._waiting or self._untold)
         outcome.new_devices = self.catalogue.devices[devices:]
@@ -195,7 +194,7 @@ class Pipeline:
         except Exception as error:
             self.faults.note(f"the presence of {len(judged.device)} devices", error)
         self._waiting.passed(judged.device, judged.row_time, judged.device[judged.row], event_time)
-        self._keep_untold(
+        self._untold.add(
             Readings(
                 judged.series,
                 event_time,
@@ -249,22 +248,15 @@ class Pipeline:
             self._judge.mistrust()
             self.faults.note(f"taking in {len(calm.row)} readings", error)
         row, late = calm.row, np.zeros(len(calm.row), np.bool_)
-        self._keep_untold(
+        self._untold.add(
             Readings(
                 calm.series, calm.time[row], calm.value, late, calm.arrival[row], calm.place[row]
             )
         )
 
-    def _keep_untold(self, readings: Readings) -> None:
-        if len(readings.series):
-            self._untold.append(readings)
-            self._untold_rows += len(readings.series)
-
     def _tell_readings(self, outcome: Outcome) -> None:
         self._take_in_waiting()
-        if self._untold:
-            outcome.readings = Readings.joined(self._untold).in_order()
-            self._untold, self._untold_rows = [], 0
+        outcome.readings = self._untold.take()
 
     def _apply(self, fact: Fact, outcome: Outcome) -> None:
         """Take in a fact; a fault costs that fact only."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.ingest.batch import Batch, CalmRows, Judged
 from tocsin.ingest.catalogue import Catalogue
-from tocsin.ingest.columns import Batch, CalmRows, Judged
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.order import newest_before, occurrence

@@ -17,8 +17,8 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.ingest.batch import Batch, CalmRows
 from tocsin.ingest.catalogue import Catalogue
-from tocsin.ingest.columns import Batch, CalmRows
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.judge import Judge
 from tocsin.ingest.order import newest_before, repeats

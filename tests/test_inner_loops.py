@@ -23,8 +23,8 @@ from tocsin.dashboard.stream.rows import Rows
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.ingest.catalogue import Catalogue, Kind
-from tocsin.ingest.columns import Intake
 from tocsin.ingest.facts import RulePut
+from tocsin.ingest.intake import Intake
 from tocsin.ingest.outcome import Readings
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.presence import PresenceBook

@@ -51,6 +51,7 @@ def troubled(tmp_path: Path):
 
 def test_troubles_show_everywhere_until_they_are_over(troubled: Server, tmp_path: Path):
     health = troubled.get("/healthz")
+    assert health["status"] == "troubled"
     assert (health["troubles"], health["failures_total"]) == (["checkpoint"], 1)
     [trouble] = troubled.get("/api/status")["troubles"]
     assert trouble["work"] == "checkpoint"

@@ -149,7 +149,7 @@ class App:
             settings.channel,
             self.broker.publish,
             __version__,
-            lambda reason: self._trouble("deliveries", reason),
+            lambda reason: self.engine.upkeep.note("deliveries", reason),
         )
         await self.broker.start()
         self._undo.append(self.broker.stop)
@@ -157,7 +157,7 @@ class App:
             self._rule_paths,
             self._rules,
             lambda rules: self.engine.load_rules(rules, self._rule_files),
-            lambda reason: self._trouble("rule files", reason),
+            lambda reason: self.engine.upkeep.note("rule files", reason),
         )
         watch.start()
         self._undo.append(watch.stop)
@@ -168,7 +168,7 @@ class App:
             self.broker.publish,
             self.engine.clock.now,
             __version__,
-            lambda reason: self._trouble("heartbeat", reason),
+            lambda reason: self.engine.upkeep.note("heartbeat", reason),
         )
         heartbeat.start()
         self._undo.append(heartbeat.stop)
@@ -209,13 +209,6 @@ class App:
         holder = Holder(os.getpid(), str(self.mqtt_address), str(self.http_address), __version__)
         lock.describe(holder)
         log.info("serving", mqtt=holder.mqtt, http=holder.http, data=str(settings.data))
-
-    def _trouble(self, work: str, reason: str | None) -> None:
-        """Say everywhere why background work fails, or (None) that it does not."""
-        if reason is None:
-            self.engine.troubles.pop(work, None)
-        else:
-            self.engine.troubles[work] = reason
 
     def _passwords(self) -> Passwords | None:
         settings = self._settings

@@ -1,9 +1,10 @@
 """…/api/alerts: what rings and rang, and what people do about it."""
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from tocsin.dashboard.api.exchange import Json, problem, read_body, unprocessable, user_of
@@ -15,7 +16,11 @@ from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.facts import Action, AlertCommand
 from tocsin.ingest.storage.state import Transition
 
+MOST_LISTED = 10_000
+"""Alerts of one answer: as many as are stored of those that are over."""
+
 Command = Callable[[AlertCommand], Awaitable[Alert]]
+Past = Callable[..., Awaitable[list[Alert]]]
 Transitions = Callable[[str], Awaitable[list[Transition]]]
 
 
@@ -27,37 +32,59 @@ class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Alerts:
-    """`alerts` gives the book; `command` is done when it is on disk, and gives the alert then."""
+    """`alerts` gives the book; `command` is done when it is on disk, and gives the alert then.
+    `past` gives stored alerts that match, and `transitions` what one went through.
+    """
 
     def __init__(
         self,
         alerts: Callable[[], AlertBook],
         command: Command,
+        past: Past,
         transitions: Transitions,
         clock: Callable[[], float],
     ) -> None:
         self._alerts = alerts
         self._command = command
+        self._past = past
         self._transitions = transitions
         self._clock = clock
 
     async def list_alerts(
-        self, state: State | None = None, subject: str | None = None, rule: str | None = None
+        self,
+        state: State | None = None,
+        subject: str | None = None,
+        rule: str | None = None,
+        limit: Annotated[int | None, Query(ge=1, le=MOST_LISTED)] = None,
     ) -> Response:
-        """Open alerts and the newest of those that are over."""
-        book = self._alerts()
-        return Json(
-            [
-                view_alert(alert)
-                for alert in [*book.open(), *book.recent()]
-                if (state is None or alert.state == state)
+        """Open alerts and the newest of those that are over. With `limit`, so many of all that are
+        stored, the newest episode first.
+        """
+
+        def matches(alert: Alert) -> bool:
+            return (
+                (state is None or alert.state == state)
                 and (subject is None or alert.subject == subject)
                 and (rule is None or alert.rule == rule)
-            ]
-        )
+            )
+
+        stored: dict[str, Alert] = {}
+        if limit is not None:
+            states = [] if state is None else [state]
+            past = await self._past(states=states, subject=subject, rule=rule, limit=limit)
+            stored = {alert.id: alert for alert in past}
+        book = self._alerts()
+        known = {alert.id: alert for alert in [*book.open(), *book.recent()]}
+        # What is in memory is newer than what is stored of it.
+        found = [alert for alert in (known | stored | known).values() if matches(alert)]
+        if limit is not None:
+            found = sorted(found, key=lambda alert: -alert.began_at)[:limit]
+        return Json([view_alert(alert) for alert in found])
 
     async def get_alert(self, alert_id: str) -> Response:
         alert = self._alerts().get(alert_id)
+        if alert is None and (through := await self._transitions(alert_id)):
+            alert = through[-1].alert
         if alert is None:
             raise _unknown(alert_id)
         return Json(view_alert(alert))

@@ -1,6 +1,7 @@
 """/api/status, /healthz and /metrics: how the server does."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 from fastapi import APIRouter
@@ -13,11 +14,12 @@ from tocsin.dashboard.status import Status
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Sent whenever the process serves at all; `journal` is `failing` while a disk is full.
+    """Sent whenever the process serves at all, with 200 unless it stops: what is `troubled` still
+    judges and rings. `journal` is `failing` while a disk is full.
     `troubles` names background work that failed at its last try, `failures_total` counts batches
     that could not be judged. What was said of it is in /api/status."""
 
-    status: str
+    status: Literal["ok", "troubled", "stopping"]
     journal: str
     troubles: list[str]
     failures_total: int
@@ -34,8 +36,10 @@ class Statuses:
 
     async def get_health(self) -> Response:
         status = self._status()
-        state = "stopping" if status.stopping else "ok"
         troubles = [trouble.work for trouble in status.troubles]
+        state = "troubled" if troubles or status.journal.state != "ok" else "ok"
+        if status.stopping:
+            state = "stopping"
         health = Health(state, status.journal.state, troubles, status.failures_total)
         return Json(health, 503 if status.stopping else 200)
 

@@ -38,6 +38,8 @@ def read_payload(payload: bytes, metric: str | None) -> list[Row]:
         raise PayloadError(f"not JSON: {error}") from None
     if not isinstance(document, list):
         return [_row(document, metric)]
+    if not document:
+        raise PayloadError("an empty array; expected at least one object")
     if len(document) > MAX_ROWS:
         raise PayloadError(f"an array of {len(document)}; expected at most {MAX_ROWS} objects")
     for item in document:

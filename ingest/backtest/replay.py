@@ -17,8 +17,8 @@ from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.backtest.readings import StoredReadings
+from tocsin.ingest.batch import Judged
 from tocsin.ingest.catalogue import Catalogue, Kind
-from tocsin.ingest.columns import Judged
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.judge import Judge
 from tocsin.ingest.order import newest_before, occurrence

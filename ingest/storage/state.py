@@ -204,17 +204,6 @@ class StateStore:
 
         return await self._database.run(select)
 
-    async def alert(self, alert_id: str) -> Alert | None:
-        """The newest form of one alert, None where it is not known (any more)."""
-
-        def select(connection: sqlite3.Connection) -> Alert | None:
-            row = connection.execute(
-                "SELECT body FROM ingest_alerts WHERE id = ?", (alert_id,)
-            ).fetchone()
-            return self._alert(row[0]) if row else None
-
-        return await self._database.run(select)
-
     async def transitions(self, alert_id: str) -> list[Transition]:
         """The transitions of one alert, oldest first; empty where it is not known."""
 

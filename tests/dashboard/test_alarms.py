@@ -4,6 +4,8 @@ from msgspec.structs import replace
 
 from tests.dashboard.site import HOT, Site
 from tocsin.devices.timestamps import parse_timestamp, rfc3339
+from tocsin.ingest.alerts.book import RECENT
+from tocsin.ingest.facts import AlertCommand
 from tocsin.ingest.rules.rule import Rule
 
 
@@ -83,3 +85,21 @@ async def test_versions_of_a_rule_say_who_changed_what(site: Site):
     ]
     assert (second["rule"]["when"], gone["rule"]) == ("temp_c > 90", None)
     assert (await site.client.get("/api/rules/nonesuch/versions")).status_code == 404
+
+
+async def test_alerts_that_memory_has_forgotten_are_listed_and_shown(site: Site):
+    await site.engine.put_rule(HOT, "test")
+    devices = [f"boiler-{number}" for number in range(RECENT + 3)]
+    for value in (95.0, 20.0):
+        await site.publish_all(devices[:-1], {"temp_c": value})
+        await site.publish(devices[-1], {"temp_c": value})
+    for alert in site.engine.pipeline.alerts.open():
+        site.engine.record(AlertCommand(alert.id, "ack", "test", ""))
+    assert len(await site.get("/api/alerts")) == RECENT
+    every = await site.get("/api/alerts", limit=10_000)
+    assert sorted(alert["device"] for alert in every) == sorted(devices)
+    [first] = await site.get("/api/alerts", limit=5, subject="boiler-0", state="cleared")
+    assert site.engine.pipeline.alerts.get(first["id"]) is None
+    assert await site.get(f"/api/alerts/{first['id']}") == first
+    assert [each["device"] for each in await site.get("/api/alerts", limit=1)] == devices[-1:]
+    assert (await site.client.get("/api/alerts?limit=0")).status_code == 422

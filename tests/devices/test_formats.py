@@ -33,7 +33,6 @@ READABLE: dict[str, tuple[str, bytes, list[Row]]] = {
     "bare boolean": ("devices/d/door", b"true", [Row({"door": True})]),
     "value with ts on a metric": ("devices/d/temp_c", b'{"value": 1, "ts": 5}',
                                   [Row({"temp_c": 1.0}, 5.0)]),
-    "empty batch": (TELEMETRY, b"[]", []),
     "command": ("devices/d/commands/reset", b"anything", []),
 }  # fmt: skip
 
@@ -57,6 +56,7 @@ UNREADABLE: dict[str, tuple[str, bytes, str]] = {
     "mixed array": (TELEMETRY, b'[{"a": 1}, 2]', "an array with 2 in it; expected objects"),
     "long array": (TELEMETRY, b"[" + b'{"a":1},' * 10_000 + b'{"a":1}]', "an array of 10001"),
     "long name": (TELEMETRY, b'{"' + b"n" * 129 + b'": 1}', "has 129 characters"),
+    "empty batch": (TELEMETRY, b"[]", "an empty array; expected at least one object"),
     "null": (TELEMETRY, b"null", "'value' is None"),
     "bad device": ("devices/a\x01/telemetry", b"1", "not allowed"),
 }  # fmt: skip

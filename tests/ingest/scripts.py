@@ -196,7 +196,7 @@ def steps(
 ) -> st.SearchStrategy[list[Step]]:
     """Scripts: messages in batches, between them connections, rules and commands."""
     client = st.sampled_from(CLIENTS)
-    odd = st.sampled_from([b"{", b"", b'{"t": "hot"}', b'[{"t": 1}, {"t": 99}, {"p": 2}]'])
+    odd = st.sampled_from([b"{", b"", b"[]", b'{"t": "hot"}', b'[{"t": 1}, {"t": 99}, {"p": 2}]'])
     command = st.builds(
         Command,
         st.integers(0, 9),

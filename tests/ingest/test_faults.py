@@ -13,7 +13,7 @@ import structlog
 from tests.ingest.scripts import START, Events, feed, finish, message, new_pipeline
 from tocsin.devices.formats import Decoded, Decoder, Rejected, Unclaimed
 from tocsin.devices.storage.database import Database
-from tocsin.ingest import columns
+from tocsin.ingest import intake
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.engine import Engine
@@ -108,7 +108,7 @@ def test_a_fault_while_rows_are_admitted_costs_its_message(monkeypatch: pytest.M
 def test_a_fault_in_making_columns_costs_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = ruled()
     played(pipeline, [message(name, {"ts": START - 9, "t": 1}) for name in "axb"])
-    breaking(monkeypatch, columns, "_in_seconds", lambda _: START - 7 in _[0])
+    breaking(monkeypatch, intake, "_in_seconds", lambda _: START - 7 in _[0])
     rows = [{"ts": START - 1, "t": 92}, {"ts": START - 2, "t": 93, "lat": 1, "lon": 2}]
     batch = [
         message("a", {"ts": START - 3, "t": 90}),

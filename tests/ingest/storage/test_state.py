@@ -64,8 +64,6 @@ async def test_alerts_are_found_by_state_subject_and_rule_newest_first(database:
         episodes[7],
         episodes[1],
     ]
-    assert await store.alert(episodes[4].id) == episodes[4]
-    assert await store.alert("unknown") is None
 
 
 async def test_recording_twice_changes_nothing(database: Database) -> None:

@@ -10,8 +10,7 @@ appends. The series of such a *shape* (device and names, in order) are in one po
 Anything else takes the long way once per message: decode, admit each metric, find the shape.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -22,8 +21,10 @@ from tocsin.devices.formats.decoder import read_numbers
 from tocsin.devices.formats.row import Value
 from tocsin.devices.message import Message
 from tocsin.devices.topics import Claim
+from tocsin.ingest.batch import Batch
 from tocsin.ingest.catalogue import Catalogue, Kind, Refused
 from tocsin.ingest.faults import Faults
+from tocsin.ingest.gathered import Gathered
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.outcome import Presence
 from tocsin.ingest.presence import PresenceBook
@@ -46,164 +47,6 @@ _PLAIN, _TIMED, _PLACED = range(3)
 # booleans and texts have numbers' places, which the fast lane must not take for its own.
 _Names = tuple[str | int | None, ...]
 _SPECIAL = {"ts": _TS, "lat": _LAT, "lon": _LON}
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Messages as columns. Rows: `device` int32, `ts` float64 seconds, NaN where none was stated.
-    `place` intp: which row it is of those of its arrival.
-    Readings: `row` intp (ascending), `series` int32, `value` float64.
-    """
-
-    device: Ids
-    ts: Floats
-    place: NDArray[np.intp]
-    row: NDArray[np.intp]
-    series: Ids
-    value: Floats
-
-    @classmethod
-    def joined(cls, batches: "Sequence[Batch]") -> "Batch":
-        """These one after the other, as they had arrived together."""
-        counts = [len(each.device) for each in batches]
-        before = np.cumsum([0, *counts])
-        rows = [each.row + first for each, first in zip(batches, before, strict=False)]
-        return cls(
-            np.concatenate([each.device for each in batches]),
-            np.concatenate([each.ts for each in batches]),
-            np.arange(sum(counts)),
-            np.concatenate(rows),
-            np.concatenate([each.series for each in batches]),
-            np.concatenate([each.value for each in batches]),
-        )
-
-    def only(self, rows: NDArray[np.bool_]) -> "Batch":
-        """Some of the rows, and their readings."""
-        kept = rows[self.row]
-        place = np.cumsum(rows) - 1
-        return Batch(
-            self.device[rows],
-            self.ts[rows],
-            self.place[rows],
-            place[self.row[kept]],
-            self.series[kept],
-            self.value[kept],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A batch with times settled and repetitions gone.
-
-    Times are event times, or the arrival where that is earlier.
-    Rows: `device`, `row_time`, and `nth`: how many rows of the device were before it.
-    Readings: `row` intp ascending, `series`, `value`, `time` float64, `late`, and `current`: at
-    least as new as everything of its series before it.
-    """
-
-    device: Ids
-    row_time: Floats
-    nth: NDArray[np.intp]
-    row: NDArray[np.intp]
-    series: Ids
-    value: Floats
-    time: Floats
-    late: NDArray[np.bool_]
-    current: NDArray[np.bool_]
-
-    def without(self, readings: NDArray[np.bool_]) -> "Judged":
-        """The same rows without some readings."""
-        kept = ~readings
-        return replace(
-            self,
-            row=self.row[kept],
-            series=self.series[kept],
-            value=self.value[kept],
-            time=self.time[kept],
-            late=self.late[kept],
-            current=self.current[kept],
-        )
-
-    def only(self, rows: NDArray[np.intp], readings: NDArray[np.intp]) -> "Judged":
-        """These rows, and these readings, which are of them; `row` goes on to count all rows."""
-        return Judged(
-            self.device[rows],
-            self.row_time[rows],
-            self.nth[rows],
-            self.row[readings],
-            self.series[readings],
-            self.value[readings],
-            self.time[readings],
-            self.late[readings],
-            self.current[readings],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class CalmRows:
-    """Rows that turn nothing, as columns, in order of arrival: `device`, event `time`, whether it
-    was `stated`, `arrival`, `place` as in Batch. Readings: `row`, `series`, `value`. `again`:
-    whether a device may come twice.
-    """
-
-    device: Ids
-    time: Floats
-    stated: NDArray[np.bool_]
-    arrival: Floats
-    place: NDArray[np.intp]
-    row: NDArray[np.intp]
-    series: Ids
-    value: Floats
-    again: bool
-
-    @property
-    def judged_time(self) -> Floats:
-        """By row, as in Judged."""
-        return np.minimum(self.time, self.arrival)
-
-
-class _Gathered:
-    """A batch in the making: one shape for each row, all values in one list.
-
-    `origin` is the message a row of the fast lane came from, -1 for the long way, whose rows have
-    been checked. `times` and `positions` are what rows of the long way stated.
-    """
-
-    __slots__ = ("now", "origin", "positions", "presence", "shapes", "slow", "times", "values")
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-        self.shapes: list[int] = []
-        self.slow = False  # some row came the long way
-        self.origin: list[int] = []
-        self.values: list[float] = []
-        self.times: list[tuple[int, float]] = []
-        self.positions: list[tuple[int, float, float]] = []
-        self.presence: list[Presence] = []
-
-    def one_by_one(self, lengths: NDArray[np.int64]) -> Iterator["_Gathered"]:
-        """Each row as a batch of its own. `lengths`: how many values a row of a shape has."""
-        times = dict(self.times)
-        positions = {each[0]: each for each in self.positions}
-        begin = 0
-        for index, shape in enumerate(self.shapes):
-            end = begin + lengths.item(shape)
-            row = _Gathered(self.now)
-            row.shapes, row.origin = [shape], [self.origin[index]]
-            row.slow, row.values = self.slow, self.values[begin:end]
-            if index in times:
-                row.times = [(0, times[index])]
-            if index in positions:
-                _, latitude, longitude = positions[index]
-                row.positions = [(0, latitude, longitude)]
-            begin = end
-            yield row
-
-    def take_back(self, rows: int, values: int) -> None:
-        """Forget what came behind that many rows and values."""
-        del self.shapes[rows:], self.origin[rows:], self.values[values:]
-        self.times = [each for each in self.times if each[0] < rows]
-        self.positions = [each for each in self.positions if each[0] < rows]
 
 
 class _Route:
@@ -261,7 +104,7 @@ class Intake:
         """
         if self._shape_count > self._caps.shapes or self._pool_used > 8 * self._caps.shapes:
             self.forget()
-        gathered = _Gathered(now)
+        gathered = Gathered(now)
         shapes, origin, values = gathered.shapes, gathered.origin, gathered.values
         routes, settled = self._routes, self._presence.settled
         for index, message in enumerate(messages):
@@ -297,7 +140,7 @@ class Intake:
 
     def refuse(self, message: Message, reason: str, now: float) -> list[Presence]:
         """Counts a message that was refused unread at the device it is of; changes in presence."""
-        gathered = _Gathered(now)
+        gathered = Gathered(now)
         match self._decoder.claim(message.topic):
             case None:
                 self._refusals.unclaimed(message, now)
@@ -311,7 +154,7 @@ class Intake:
                     self._reject(device, message, reason, now)
         return gathered.presence
 
-    def _read(self, message: Message, gathered: _Gathered) -> bool:
+    def _read(self, message: Message, gathered: Gathered) -> bool:
         """The long way: one message, whatever it is. False if it has to wait; see `gather`."""
         found = self._decode(message)
         if gathered.shapes and isinstance(found, Decoded) and self._replaces_text(found):
@@ -346,7 +189,7 @@ class Intake:
             return Rejected(device, f"a fault of the server: {error!r}"[:500])
 
     def _read_rows(
-        self, message: Message, rows: list[Row], device: int, gathered: _Gathered
+        self, message: Message, rows: list[Row], device: int, gathered: Gathered
     ) -> str | None:
         """Reads the rows of a message, or in case of a fault none of them; the first refusal."""
         before = len(gathered.shapes), len(gathered.values)
@@ -371,7 +214,7 @@ class Intake:
             for name, value in row.values.items()
         )
 
-    def _admit(self, name: str, message: Message, gathered: _Gathered) -> int | None:
+    def _admit(self, name: str, message: Message, gathered: Gathered) -> int | None:
         try:
             device = self._catalogue.admit_device(name)
         except Refused as refusal:
@@ -387,7 +230,7 @@ class Intake:
         self._catalogue.rejected.values[device] += 1
         self._refusals.reject(device, message, reason, now)
 
-    def _read_row(self, row: Row, device: int, gathered: _Gathered) -> str | None:
+    def _read_row(self, row: Row, device: int, gathered: Gathered) -> str | None:
         """Appends what the catalogue admits of a row; the first refusal, if there is one."""
         series_of_row: list[int] = []
         refused: str | None = None
@@ -468,7 +311,7 @@ class Intake:
 
     # -- rows and readings
 
-    def _rows(self, messages: Sequence[Message], gathered: _Gathered) -> Batch:
+    def _rows(self, messages: Sequence[Message], gathered: Gathered) -> Batch:
         """The batch; where it cannot be made, that of the rows of which one can."""
         try:
             return self._batch(messages, gathered)
@@ -479,7 +322,7 @@ class Intake:
         ones = [self._rows(messages, each) for each in gathered.one_by_one(lengths)]
         return Batch.joined(ones)
 
-    def _lose(self, messages: Sequence[Message], row: _Gathered, error: Exception) -> Batch:
+    def _lose(self, messages: Sequence[Message], row: Gathered, error: Exception) -> Batch:
         """Counts what a fault costs: a row, and its message, if it came by the fast lane."""
         device, index = int(self._device.values[row.shapes[0]]), row.origin[0]
         self._faults.note(f"a row of device {self._catalogue.devices[device]!r}", error)
@@ -487,9 +330,9 @@ class Intake:
             self._catalogue.messages.values[device] += 1
             reason = f"a fault of the server: {error!r}"[:500]
             self._reject(device, messages[index], reason, row.now)
-        return self._batch(messages, _Gathered(row.now))
+        return self._batch(messages, Gathered(row.now))
 
-    def _batch(self, messages: Sequence[Message], gathered: _Gathered) -> Batch:
+    def _batch(self, messages: Sequence[Message], gathered: Gathered) -> Batch:
         """What was gathered, as columns. What it raises, it raises before anything has changed."""
         shape = np.array(gathered.shapes, np.intp)
         value = np.array(gathered.values, np.float64)
@@ -520,7 +363,7 @@ class Intake:
         return batch
 
     def _take_out_special(
-        self, batch: Batch, messages: Sequence[Message], gathered: _Gathered
+        self, batch: Batch, messages: Sequence[Message], gathered: Gathered
     ) -> Batch:
         """The batch with the times and positions of the fast lane in their places.
 
