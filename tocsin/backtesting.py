@@ -134,6 +134,8 @@ def _print(report: Report) -> None:
         f"{begin} to {finish}, {report.readings:,} readings of {report.devices:,} devices:"
         f" would have rung [bold]{times}[/bold]"
     )
+    for name in report.deaf_to_silence:
+        out.print(f"[yellow]{name} asks for an age: silence is not in history[/yellow]")
     rule = ""
     for subject in sorted(report.subjects, key=lambda each: each.rule):
         if subject.rule != rule:

@@ -83,7 +83,8 @@ class SubjectView(msgspec.Struct, frozen=True):
 
 class ReportView(msgspec.Struct, frozen=True):
     """What the rule would have done: `readings` of `devices` were judged, `subjects` are the
-    devices with an alert, those where it rang most often first."""
+    devices with an alert, those where it rang most often first. `deaf_to_silence`: the rule asks
+    for an age; a server rings for silent devices too, this looked when readings came only."""
 
     start: datetime = msgspec.field(name="from")
     end: datetime = msgspec.field(name="to")
@@ -91,6 +92,7 @@ class ReportView(msgspec.Struct, frozen=True):
     devices: int
     rang: int
     subjects: list[SubjectView]
+    deaf_to_silence: bool
 
 
 class PreviewLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -227,6 +229,7 @@ def _view(report: Report) -> ReportView:
         report.devices,
         report.rang,
         [_view_subject(subject) for subject in report.subjects],
+        bool(report.deaf_to_silence),
     )
 
 

@@ -108,6 +108,7 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
         devices=int(np.count_nonzero(seen)),
         rang=sum(subject.rang for subject in subjects),
         subjects=subjects,
+        deaf_to_silence=[each.rule.name for each in rules if each.clocked],
     )
 
 

@@ -4,7 +4,15 @@ import { EMPTY } from "./draft";
 import { question, stretches } from "./preview";
 
 const at = (minute: number) => `2026-11-24T00:${String(minute).padStart(2, "0")}:00Z`;
-const range: Preview = { from: at(0), to: at(50), readings: 1, devices: 1, rang: 1, subjects: [] };
+const range: Preview = {
+  from: at(0),
+  to: at(50),
+  readings: 1,
+  devices: 1,
+  rang: 1,
+  subjects: [],
+  deaf_to_silence: false,
+};
 
 function subject(...states: [minute: number, state: AlertLife][]): PreviewSubject {
   const changes = states.map(([minute, state], n) => ({
