@@ -160,8 +160,9 @@ class Workers:
             raise WorkerTaskFailed(task, msgspec.msgpack.decode(body.value, type=str))
         return msgspec.msgpack.decode(body.value, type=reply), result
 
-    def stats(self) -> WorkerStats:
-        lanes = self._lanes.values()
+    def stats(self, lane: Lane | None = None) -> WorkerStats:
+        """Of all lanes; with `lane`, what runs and waits is that of it alone."""
+        lanes = [self._lanes[lane]] if lane else self._lanes.values()
         return WorkerStats(
             running=sum(lane.running for lane in lanes),
             waiting=sum(lane.waiting for lane in lanes),
