@@ -36,8 +36,8 @@ def _fast(seconds: float) -> list[Workload]:
     return [
         Workload(
             f"fast-qos{qos}",
-            f"4 fast devices, 32 messages a segment, QoS {qos}, 1,024 under way",
-            {"connections": 4, "pipeline": 32, "credit": 1024, "seconds": seconds, "qos": qos},
+            f"10 fast devices, 64 messages a segment, QoS {qos}, 16,384 under way",
+            {"connections": 10, "pipeline": 64, "credit": 16_384, "seconds": seconds, "qos": qos},
             figure="rate",
         )
         for qos in (0, 1)

@@ -131,8 +131,6 @@ class Load:
         allow_sockets(shape.connections)
         self._selector = selectors.DefaultSelector()
         self._devices: list[Device] = []
-        self._stamp_ms = 0
-        self._stamp = b""
         self._freed: deque[Device] = deque()
         self._forget()
         self._connect()
@@ -304,17 +302,11 @@ class Load:
             ids = PACKET_IDS[first : first + size]
             device.began.extend([at] * size)
         self._sent += size
-        self._send(device, segments.next(ids, self._now_ms()))
+        self._send(device, segments.next(ids, time.time_ns() // 1_000_000))
 
     def _ping(self, device: Device) -> None:
         device.pings += 1
         self._send(device, PINGREQ)
-
-    def _now_ms(self) -> bytes:
-        milliseconds = time.time_ns() // 1_000_000
-        if milliseconds != self._stamp_ms:
-            self._stamp_ms, self._stamp = milliseconds, b"%d" % milliseconds
-        return self._stamp
 
     def _send(self, device: Device, data: bytes) -> None:
         if device.pending:

@@ -89,10 +89,11 @@ class Segments:
     """Segments of several PUBLISH packets of one device: everything fixed but packet ids and ms.
 
     Each message has a time of its own, some microseconds after the one before: a device that
-    repeats a time repeats a reading. State: whose turn it is of the variants.
+    repeats a time repeats a reading, and one that goes back has a bad clock. State: whose turn it
+    is of the variants, and the last time.
     """
 
-    __slots__ = ("_qos", "_turn", "_variants", "size")
+    __slots__ = ("_last_ms", "_qos", "_turn", "_variants", "size")
 
     def __init__(self, device: str, metrics: int, qos: int, size: int) -> None:
         if not 1 <= size <= LARGEST_SEGMENT:
@@ -102,7 +103,8 @@ class Segments:
         chance = Random(device)  # noqa: S311 - readings, not secrets
         self.size = size
         self._qos = qos
-        self._turn = 0
+        self._turn = SEGMENT_VARIANTS - 1
+        self._last_ms = 0
         self._variants: list[list[bytes]] = []
         for variant in range(SEGMENT_VARIANTS):
             parts: list[bytes] = []
@@ -112,10 +114,12 @@ class Segments:
                 parts += (head, b"", b'{"ts":', b"", tail) if qos else (head + b'{"ts":', b"", tail)
             self._variants.append(parts)
 
-    def next(self, packet_ids: list[bytes], stamp: bytes) -> bytes:
-        """The device's next segment. `packet_ids` are `size` ids, not looked at for QoS 0;
-        `stamp` is the time in whole ms."""
+    def next(self, packet_ids: list[bytes], now_ms: int) -> bytes:
+        """The device's next segment. `packet_ids` are `size` ids, not looked at for QoS 0."""
         self._turn = turn = (self._turn + 1) % SEGMENT_VARIANTS
+        # All thousandths of a ms are used up: the next round of variants begins with another ms.
+        self._last_ms = max(now_ms, self._last_ms + (turn == 0))
+        stamp = b"%d" % self._last_ms
         parts = self._variants[turn]
         if self._qos:
             parts[1::5] = packet_ids

@@ -1,5 +1,8 @@
 """What the load generator sends is MQTT, and what the viewer reads is what was sent."""
 
+import re
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +82,7 @@ def test_a_chunked_body_is_read_however_the_socket_cuts_it(
 def test_the_messages_of_a_segment_are_whole_and_each_has_a_time_of_its_own(qos: int) -> None:
     segments, times = Segments("bench-7", 2, qos, 32), list[float]()
     for first in (1, 33):
-        data = segments.next(PACKET_IDS[first : first + 32], b"1700000000123")
+        data = segments.next(PACKET_IDS[first : first + 32], 1_700_000_000_123)
         ids: list[int] = []
         while data:
             packet, data = data[2 : 2 + data[1]], data[2 + data[1] :]
@@ -95,6 +98,15 @@ def test_the_messages_of_a_segment_are_whole_and_each_has_a_time_of_its_own(qos:
     assert len(set(times)) == 64
     assert min(times) >= 1_700_000_000.123
     assert max(times) < 1_700_000_000.124
+
+
+def test_the_time_of_a_device_never_goes_back_however_fast_its_segments_follow() -> None:
+    segments, times = Segments("bench-7", 1, 0, 100), list[bytes]()
+    for _ in range(20):
+        data = segments.next(PACKET_IDS, 1_700_000_000_123)
+        times += re.findall(rb'"ts":([0-9.]+)', data)
+    assert len(times) == 2000
+    assert all(before < after for before, after in pairwise(map(float, times)))
 
 
 def test_a_segment_is_bounded() -> None:
