@@ -49,8 +49,8 @@ def details() -> list[Workload]:
     return [
         Workload(
             "slow-qos1-saturated",
-            "1,000 slow devices at saturation, QoS 1, 500 messages under way",
-            {"connections": 1000, "qos": 1, "credit": 500, "seconds": SECONDS},
+            "1,000 slow devices at saturation, QoS 1, 4,000 messages under way",
+            {"connections": 1000, "qos": 1, "credit": 4_000, "seconds": SECONDS},
             figure="rate",
         ),
         Workload(

@@ -53,13 +53,13 @@ def saturation() -> list[Workload]:
     return [
         Workload(
             f"product-saturated-qos{qos}",
-            f"the whole product at saturation: 1,000 devices, QoS {qos}, 500 messages under way,"
-            " one viewer",
-            {"connections": 1000, "credit": 500, "seconds": SECONDS, "qos": qos},
+            f"the whole product at saturation: 1,000 devices, QoS {qos}, {credit:,} messages under"
+            " way, one viewer",
+            {"connections": 1000, "credit": credit, "seconds": 2.0, "qos": qos},
             viewers=1,
             figure="rate",
         )
-        for qos in (0, 1)
+        for qos, credit in ((0, 16_000), (1, 4_000))
     ]
 
 

@@ -4,8 +4,9 @@ Devices take turns, each a connection of its own. Three ways to load:
 
 open loop     R messages a second in all, whatever the server does. Message i is due at
               start + i/R; latency counts from then, so that waiting is not omitted.
-closed loop   C messages under way in all, the next segment as one is acknowledged. At QoS 0 a
-              PINGREQ ends each segment; its answer says that the server has read it.
+closed loop   C messages under way in all, more as some are acknowledged. At QoS 0 the answer to
+              a PINGREQ says that the server has read what came before it; a device asks when
+              half of its share is out, since asking costs about what a message does.
 reconnect     all connections break; all devices come back and publish one message.
 
 At the end a PINGREQ on each connection is answered only when the server has read all before it, so
@@ -93,7 +94,6 @@ class Device:
     """One connection: its socket, its messages, and what is under way on it."""
 
     __slots__ = (
-        "acked",
         "began",
         "next_id",
         "pending",
@@ -101,6 +101,7 @@ class Device:
         "publications",
         "segments",
         "sock",
+        "unconfirmed",
         "unread",
     )
 
@@ -111,11 +112,12 @@ class Device:
             Segments(name, shape.metrics, shape.qos, shape.pipeline) if shape.pipeline > 1 else None
         )
         self.began: deque[float] = deque()  # due times of unacknowledged messages, oldest first
-        self.acked = 0
         self.next_id = 0
+        self.unconfirmed = 0  # messages at QoS 0 since the last PINGREQ
         self.pending = b""  # bytes the socket did not take
         self.unread = b""  # the begin of a packet
-        self.pings = 0  # not yet answered
+        # By PINGREQ not yet answered, oldest first: the messages that its answer confirms.
+        self.pings: deque[int] = deque()
 
 
 class Load:
@@ -131,7 +133,6 @@ class Load:
         allow_sockets(shape.connections)
         self._selector = selectors.DefaultSelector()
         self._devices: list[Device] = []
-        self._freed: deque[Device] = deque()
         self._forget()
         self._connect()
 
@@ -189,10 +190,9 @@ class Load:
         )
 
     def _forget(self) -> None:
-        self._sent = self._acked = 0
+        self._sent = self._acked = self._confirmed = 0
         self._latency_s = array("d")
         self._lateness_s = array("d")
-        self._freed.clear()
 
     # -- loops ----------------------------------------------------------------------------
 
@@ -224,22 +224,28 @@ class Load:
         ]
 
     def _publish_as_acknowledged(self, credit: int, seconds: float) -> None:
-        """A turn is one segment under way; it is given to the devices round and round."""
-        turns = max(1, credit // self._shape.pipeline)
-        waiting = deque(islice(cycle(self._devices), turns))
+        """A segment of each device in turn, as long as fewer than `credit` are under way."""
+        pipeline, qos = self._shape.pipeline, self._shape.qos
+        # A device with half of its share unconfirmed asks: the other half goes on meanwhile.
+        share = max(1, credit // (2 * len(self._devices)))
+        free, devices = max(credit, pipeline), cycle(self._devices)
+        returned = 0
         deadline = time.monotonic() + seconds
         while (now := time.monotonic()) < deadline:
-            for _ in range(min(BURST, len(waiting))):
-                device = waiting.popleft()
+            turns = min(BURST, free // pipeline)
+            for device in islice(devices, turns):
                 if device.segments:
                     self._publish_joined(device, device.segments, now)
                 else:
                     self._publish(device, now)
-                if not self._shape.qos:
-                    self._ping(device)
-            self._exchange(0.0 if waiting else 0.1)
-            waiting += self._freed
-            self._freed.clear()
+                if not qos:
+                    device.unconfirmed += pipeline
+                    if device.unconfirmed >= share:
+                        self._ping(device)
+            free -= turns * pipeline
+            self._exchange(0.1 if free < pipeline else 0.0)
+            free += self._acked + self._confirmed - returned
+            returned = self._acked + self._confirmed
 
     def _publish_anew(self) -> None:
         self._close_sockets()
@@ -305,7 +311,8 @@ class Load:
         self._send(device, segments.next(ids, time.time_ns() // 1_000_000))
 
     def _ping(self, device: Device) -> None:
-        device.pings += 1
+        device.pings.append(device.unconfirmed)
+        device.unconfirmed = 0
         self._send(device, PINGREQ)
 
     def _send(self, device: Device, data: bytes) -> None:
@@ -350,8 +357,9 @@ class Load:
             elif kind == 0xD0:  # PINGRESP
                 if at + 2 > size:
                     break
-                device.pings -= 1
-                self._freed.append(device)
+                if not device.pings:
+                    raise LoadError("a PINGRESP came for no PINGREQ")
+                self._confirmed += device.pings.popleft()
                 at += 2
             else:
                 raise LoadError(f"packet type {kind:#x} came; expected PUBACK or PINGRESP")
@@ -362,9 +370,6 @@ class Load:
                 raise LoadError(f"{acked} PUBACKs came for {len(began)} messages under way")
             self._latency_s.extend([now - began.popleft() for _ in range(acked)])
             self._acked += acked
-            turns, pipeline = device.acked // self._shape.pipeline, self._shape.pipeline
-            device.acked += acked
-            self._freed.extend([device] * (device.acked // pipeline - turns))
 
     def _drain(self) -> None:
         """Waits until the server has read and acknowledged everything."""

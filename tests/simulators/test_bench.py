@@ -126,8 +126,9 @@ def test_a_refusal_is_told_with_its_reason(answer: bytes, reason: str) -> None:
 @pytest.mark.parametrize(
     ("after", "reason"),
     [
-        (b"\xd0\x00\x30\x00", "packet type 0x30 came; expected PUBACK or PINGRESP"),
+        (b"\x30\x00", "packet type 0x30 came; expected PUBACK or PINGRESP"),
         (b"\x40\x02\x00\x01" * 2, "2 PUBACKs came for 1 messages under way"),
+        (b"\xd0\x00" * 2, "a PINGRESP came for no PINGREQ"),
     ],
 )
 def test_what_is_no_answer_to_the_load_ends_it(after: bytes, reason: str) -> None:
