@@ -9,7 +9,16 @@ from tocsin.broker.access import Action, Advice, Permit, Undecided
 from tocsin.broker.batch import Receipt
 from tocsin.broker.clients import Client
 from tocsin.broker.closing import CLEAN, CONNECTION_LOST, KEEPALIVE, Closing
-from tocsin.broker.codec import PINGRESP, PUBACK, PUBCOMP, PUBREL, ack, encode, negative_ack
+from tocsin.broker.codec import (
+    PINGRESP,
+    PUBACK,
+    PUBCOMP,
+    PUBREC,
+    PUBREL,
+    ack,
+    encode,
+    negative_ack,
+)
 from tocsin.broker.decoder import Decoder, OversizedError, RefusedPublish
 from tocsin.broker.fields import decode_topic
 from tocsin.broker.listener import Caller
@@ -419,8 +428,8 @@ class Connection(Closing):
         client.messages_received += 1
         client.drop("not allowed")
         topic = packet.topic[:64].decode(errors="replace")
-        if packet.qos and not self.five:
-            # [MQTT-3.3.5-2] An ack would be a lie, and 3.1.1 has no negative one.
+        if packet.qos and not self.five and not packet.empty:
+            # 3.1.1: [MQTT-3.3.5-2] An ack would be a lie, and there is no negative one.
             self.close(f"not allowed: publish to {topic!r}")
             return
         if client.dropped and client.dropped["not allowed"] == 1:
@@ -429,19 +438,30 @@ class Connection(Closing):
             self._refuse_in_turn(packet)
 
     def _refuse_in_turn(self, packet: RefusedPublish) -> None:
-        """A PUBACK or PUBREC that says no, in its place among the others [MQTT-4.6.0-2]."""
+        """A PUBACK or PUBREC that says no, in its place among the others [MQTT-4.6.0-2].
+
+        3.1.1 cannot say no. What has no payload is acknowledged and ignored there: nothing is lost.
+        """
         intake = self._around.intake
         if packet.qos == 1:
             if self._acks is None:
                 self._acks = bytearray()
                 intake.acking.append(self)
-            self._acks += negative_ack(PUBACK, packet.packet_id, Reason.NOT_AUTHORIZED)
-            self._owed += 1
+            if self.five:
+                self._acks += negative_ack(PUBACK, packet.packet_id, Reason.NOT_AUTHORIZED)
+                self._owed += 1
+            else:
+                self._acks += ack(PUBACK, packet.packet_id)
         else:
             session = self.opened().session
             refused = Reason.NOT_AUTHORIZED
             intake.receipts.append(Receipt(self, session, packet.packet_id, False, refused))
         intake.gathered(0, 0)
+
+    def send_refused(self, packet_id: int, reason: Reason) -> None:
+        """The PUBREC of a message that was refused."""
+        five = self.five
+        self.send(negative_ack(PUBREC, packet_id, reason) if five else ack(PUBREC, packet_id))
 
     def _check_receive_maximum(self) -> None:
         """MQTT 5: no more messages without an answer than the client was told [MQTT-3.3.4-8]."""

@@ -21,14 +21,15 @@ HEAD_BYTES = 8_192
 
 
 class RefusedPublish:
-    """A well-formed PUBLISH to a topic the client may not publish to."""
+    """A well-formed PUBLISH to a topic the client may not publish to; `empty`: without payload."""
 
-    __slots__ = ("packet_id", "qos", "topic")
+    __slots__ = ("empty", "packet_id", "qos", "topic")
 
-    def __init__(self, topic: bytes, qos: int, packet_id: int = 0) -> None:
+    def __init__(self, topic: bytes, qos: int, packet_id: int, empty: bool) -> None:
         self.topic = topic
         self.qos = qos
         self.packet_id = packet_id
+        self.empty = empty
 
 
 class OversizedError(MalformedPacketError):
@@ -212,7 +213,7 @@ class Decoder:
                         payload, properties, name = self._extras(data, payload, end, name)
                 topic = topics.get(name) or self._asked(name, at)
                 if topic is None:
-                    packets.append(RefusedPublish(name, qos, packet_id))
+                    packets.append(RefusedPublish(name, qos, packet_id, payload == end))
                 elif properties is not None:
                     packets.append(
                         Message(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tocsin.broker.answers import Answers
 from tocsin.broker.batch import Batch, Pending, Receipt, Then
 from tocsin.broker.clients import Client
-from tocsin.broker.codec import PUBREC, ack, negative_ack
+from tocsin.broker.codec import PUBREC, ack
 from tocsin.broker.facts import Delivered, Expired, Fact, Left, Parted, Restarted, to_record
 from tocsin.broker.fold import Fold
 from tocsin.broker.stream import Hold, Outbox
@@ -285,7 +285,7 @@ class Intake:
             if receipt.connection.closed:
                 continue
             if receipt.refused is not None:
-                receipt.connection.send(negative_ack(PUBREC, receipt.packet_id, receipt.refused))
+                receipt.connection.send_refused(receipt.packet_id, receipt.refused)
             elif receipt.session.is_kept(receipt.packet_id):
                 receipt.connection.send(ack(PUBREC, receipt.packet_id))
             else:

@@ -241,3 +241,17 @@ def test_the_heartbeat_pings_and_says_that_it_stops(tmp_path: Path):
                 wait_for("the last beat", lambda: beats[-1]["state"] == "offline")
         finally:
             server.kill()
+
+
+def test_the_heartbeat_over_mqtt_can_be_switched_off(tmp_path: Path):
+    server = Server(tmp_path / "data", env={"TOCSIN_HEARTBEAT__MQTT": "false"}).start()
+    try:
+        heard: list[str] = []
+        with server.client("watcher") as watcher:
+            watcher.on_message = lambda _c, _u, m: heard.append(m.topic)
+            watcher.subscribe([("#", 1), ("test", 1)])
+            watcher.publish("test", b"the last of what was on its way", 1)
+            wait_for("its own message", lambda: "test" in heard or None)
+        assert "tocsin/heartbeat" not in heard
+    finally:
+        server.kill()

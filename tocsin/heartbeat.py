@@ -25,11 +25,15 @@ Publish = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatSettings:
-    """`url` gets a GET every `every_s`, which may take `timeout_s`; none is sent without one."""
+    """`url` gets a GET every `every_s`, which may take `timeout_s`; none is sent without one.
+
+    `mqtt`: `tocsin/heartbeat` is published.
+    """
 
     url: str = ""
     every_s: float = 60.0
     timeout_s: float = 10.0
+    mqtt: bool = True
 
     def __post_init__(self) -> None:
         if self.url and not self.url.startswith(("http://", "https://")):
@@ -57,7 +61,8 @@ class Heartbeat:
         self._pings: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._beat()
+        if self._settings.mqtt:
+            self._beat()
         if self._settings.url:
             self._pings = asyncio.create_task(self._ping_for_ever(), name="heartbeat")
 
@@ -68,7 +73,8 @@ class Heartbeat:
         if self._pings:
             self._pings.cancel()
             await asyncio.gather(self._pings, return_exceptions=True)
-        self._say("offline")
+        if self._settings.mqtt:
+            self._say("offline")
 
     def _beat(self) -> None:
         self._say("online")

@@ -8,7 +8,17 @@ from tests.broker.harness import Running, running
 from tests.broker.test_subscriptions import filters, matches, topics
 from tocsin.broker import AccessControl, Action, Login, Rule
 from tocsin.broker.access import with_rules
-from tocsin.broker.packets import Connack, Connect, ConnectCode, Puback, Publish, Will
+from tocsin.broker.packets import (
+    Connack,
+    Connect,
+    ConnectCode,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Will,
+)
 from tocsin.devices.credentials import ANONYMOUS, Identity, Role
 
 DEVICE = Identity(Role.DEVICE, "boiler-1", "boiler-1")
@@ -202,6 +212,27 @@ async def test_a_refused_publish_at_qos_1_or_2_closes(broker: Running, qos: int)
         await peer.closed()
     assert await broker.ended("c") == "not allowed: publish to '$SYS/broker/uptime'"
     assert broker.sink.messages == []
+
+
+async def test_what_is_empty_is_acknowledged_and_ignored_in_its_turn(broker: Running) -> None:
+    """3.1.1 has no negative ack; a message without payload has nothing that could be lost."""
+    broker.broker.publish("tocsin/x", b"kept", retain=True)
+    async with broker.client("c") as peer:
+        await peer.send(
+            Publish("ok", b"1", 1, packet_id=1),
+            Publish("tocsin/x", b"", 1, retain=True, packet_id=2),
+            Publish("ok", b"2", 1, packet_id=3),
+            Publish("tocsin/x", b"", 2, retain=True, packet_id=4),
+        )
+        got = [await peer.receive() for _ in range(4)]
+        assert got == [Puback(1), Puback(2), Puback(3), Pubrec(4)]
+        await peer.send(Pubrel(4))
+        assert await peer.receive() == Pubcomp(4)
+        await peer.subscribe("tocsin/#")
+        assert (await peer.expect(Publish)).payload == b"kept"
+        [report] = broker.broker.report().clients
+        assert report.dropped == {"not allowed": 2}
+    assert broker.sink.payloads == [b"1", b"2"]
 
 
 async def test_a_refused_subscription_gets_0x80() -> None:
