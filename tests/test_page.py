@@ -62,6 +62,21 @@ def test_a_device_of_your_own_appears_with_a_chart(page: Page, server: Server):
     expect(page.get_by_test_id("latency")).to_contain_text("250 ms")
 
 
+def test_charts_are_there_without_a_click_and_follow_what_rings(page: Page, server: Server):
+    publish(server, "boiler-1", temp_c=61, pressure_bar=1.5)
+    chosen, which = page.get_by_test_id("chosen-device"), page.get_by_test_id("chosen-name")
+    expect(which).to_have_text("boiler-1")
+    expect(chosen.get_by_test_id("chart-temp_c").locator("canvas")).to_be_visible()
+    expect(chosen.get_by_test_id("chart-pressure_bar").locator("canvas")).to_be_visible()
+    server.send("POST", "/api/rules", {"name": "hot", "when": "temp_c > 80"})
+    publish(server, "boiler-2", temp_c=95)
+    expect(which).to_have_text("boiler-2")
+    expect(chosen.get_by_test_id("chart-temp_c").get_by_test_id("chart-value")).to_have_text("95")
+    page.get_by_label("Device whose charts are shown").select_option("boiler-1")
+    expect(which).to_have_text("boiler-1")
+    assert page.url.endswith("?charts=boiler-1")
+
+
 def drawn(page: Page) -> int:
     """How many pixels of the first chart are not transparent."""
     count: int = page.locator("unit-chart canvas").first.evaluate(

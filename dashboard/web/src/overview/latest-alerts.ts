@@ -10,7 +10,9 @@ import { Live } from "../shell/live";
 import { paths } from "../shell/route";
 import type { Alert } from "../wire/contract";
 
-const SHOWN = 14;
+/** The list of all alerts is one click away; here they leave room for charts. */
+const SHOWN = 6;
+const SHOWN_OF_DEVICE = 14;
 
 /** The last alerts, newest first, cleared ones too. Of one device where `device` is given. */
 export class LatestAlerts extends Live {
@@ -19,10 +21,10 @@ export class LatestAlerts extends Live {
 
   override render() {
     const all = plant.alerts.newestFirst.value;
-    const alerts = (this.device === undefined ? all : all.filter((alert) => alert.device === this.device)).slice(
-      0,
-      SHOWN,
-    );
+    const alerts =
+      this.device === undefined
+        ? all.slice(0, SHOWN)
+        : all.filter((alert) => alert.device === this.device).slice(0, SHOWN_OF_DEVICE);
     return html`<section class="panel latest" aria-labelledby="latest-title" data-testid="latest-alerts">
       <h2 id="latest-title">${this.device === undefined ? "Last alerts" : "Its alerts"}</h2>
       ${alerts.length ? html`<ol>${alerts.map((alert) => this.#item(alert))}</ol>` : html`<p class="dim">${plant.fleet.known.value ? "None yet." : ""}</p>`}

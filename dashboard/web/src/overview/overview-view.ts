@@ -10,6 +10,7 @@ import { Live } from "../shell/live";
 import { query, setQuery } from "../shell/route";
 import { SEVERITIES } from "../wire/contract";
 import type { FleetTile } from "./fleet-tile";
+import "./chosen-device";
 import "./fleet-tile";
 import "./latest-alerts";
 import { tilesInWindow } from "./window";
@@ -68,7 +69,10 @@ export class OverviewView extends Live {
         )}
         ${groups.length === 0 && plant.fleet.known.value ? html`<p class="nothing">No device is ${show === "alarm" ? "in alarm" : show}.</p>` : nothing}
       </div>
-      <latest-alerts></latest-alerts>`;
+      <aside class="beside">
+        <latest-alerts></latest-alerts>
+        <chosen-device></chosen-device>
+      </aside>`;
   }
 }
 customElements.define("overview-view", OverviewView);
