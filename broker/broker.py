@@ -160,27 +160,33 @@ class Broker:
         await settled.wait()
         return self._fold.snapshot()
 
-    async def stop(self) -> None:
+    async def stop(self, within_s: float = float("inf")) -> None:
         """Stops listening, lets commits under way be acked, closes every client.
 
         Wills are not published: the clients did not fail, the server went. Takes at most
-        `stop_grace_s` and a second.
+        `stop_grace_s` and a second, and at most `within_s`.
         """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_s
+
+        def at_most(seconds: float) -> float:
+            return max(0.0, min(seconds, deadline - loop.time()))
+
         self._stopping = True
         self._listeners.close()
         for handshake in list(self._around.arriving):
             handshake.cancel()
         for connection in self._around.connections:
             connection.hold(Hold.STOP)
-        await self._intake.settled(self._settings.stop_grace_s)
+        await self._intake.settled(at_most(self._settings.stop_grace_s))
         for connection in list(self._around.connections):
             connection.close(STOPPING, Reason.SERVER_SHUTTING_DOWN)
         # Sessions end and the sink hears of what came last before the sockets are gone.
-        await self._intake.settled(_LAST_BYTES_S)
+        await self._intake.settled(at_most(_LAST_BYTES_S))
         if self._around.connections:
             self._all_lost.clear()
             try:
-                async with asyncio.timeout(_LAST_BYTES_S):
+                async with asyncio.timeout(at_most(_LAST_BYTES_S)):
                     await self._all_lost.wait()
             except TimeoutError:
                 for connection in list(self._around.connections):

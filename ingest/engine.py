@@ -186,27 +186,30 @@ class Engine:
             lambda: self.history.maintain(self.clock.now()),
         )
 
-    async def stop(self, within_s: float = 1.5) -> None:
-        """Stop the timers and make a last checkpoint, if it can be had in that time.
+    async def stop(self, within_s: float = 2.0) -> None:
+        """Stop the timers and make a last checkpoint, if it can be had in three quarters of that
+        time; the journal has the rest for what waits.
 
         Without it nothing is lost: the next start replays a little more.
         """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_s
         self._take_gathered()
         if self._wake:
             self._wake.cancel()
         await self.upkeep.stop()
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(within_s * 0.75):
                 await self.checkpoint()
         except Exception as error:
             log.warning("no checkpoint at the end; the next start replays", error=repr(error))
-        await self._journal.close()
+        await self._journal.close(max(deadline - loop.time(), within_s * 0.1))
         # What the journal committed last answers before the effects that still wait go out.
         await asyncio.sleep(0)
         self._durability.close()
         self._effects.close()
         await self.upkeep.attempt("the outbox", self.outbox.save())
-        await self.workers.close()
+        await self.workers.close(max(deadline - loop.time(), within_s * 0.1))
 
     def _recover(self) -> float | None:
         """Snapshot, then the journal behind it, through the code that first judged it."""

@@ -175,14 +175,21 @@ class Workers:
             refused=self._refused,
         )
 
-    async def close(self) -> None:
-        """Ends all workers: the idle ones by closing their stdin, the busy ones by force."""
+    async def close(self, within_s: float | None = None) -> None:
+        """Ends all workers: the idle ones by closing their stdin, the busy ones by force, and
+        after `within_s` whoever is left."""
         self._closed = True
         idle = [worker for lane in self._lanes.values() for worker in lane.idle]
         for lane in self._lanes.values():
             lane.idle.clear()
-        for worker in list(self._alive):
+        workers = list(self._alive)
+        for worker in workers:
             self._end(worker, kill=worker not in idle)
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=within_s)
+        for worker in workers:
+            if worker.process.returncode is None:
+                worker.kill()
         await asyncio.gather(*self._ending)
 
     async def _run(

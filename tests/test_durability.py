@@ -109,6 +109,28 @@ def test_an_alarm_does_not_wait_for_the_disk_but_the_ack_does(tmp_path: Path):
         server.kill()
 
 
+def test_a_disk_that_does_not_answer_does_not_keep_the_server_from_ending(tmp_path: Path):
+    hangs = tmp_path / "hangs"
+    program, env = FAULTS / "hung_disk.py", {"TEST_DISK_HANGS": str(hangs)}
+    server = Server(tmp_path / "data", program=program, env=env).start()
+    try:
+        with connected(server.mqtt, "d") as sock, server.events() as page:
+            sock.sendall(publish_packet("devices/d/telemetry", b'{"seq": 1}', 1, 7))
+            assert sock.recv(4) == b"\x40\x02\x00\x07"
+            hangs.touch()
+            sock.sendall(publish_packet("devices/d/telemetry", b'{"seq": 2}', 1, 8))
+            page.first("readings", lambda r: '"seq"' in json.dumps(r) and "2" in json.dumps(r))
+            assert server.stop() < 3.5
+            assert sock.recv(4) != b"\x40\x02\x00\x08", "acknowledged what was never synced"
+        hangs.unlink()
+        server.start()
+        device = server.device("d")
+        assert device
+        assert device["readings_total"] >= 1, "what was acknowledged is there"
+    finally:
+        server.kill()
+
+
 def test_a_full_disk_stops_acks_but_no_alarm_and_recovers(tmp_path: Path):
     flag = tmp_path / "full"
     server = Server(

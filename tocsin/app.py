@@ -10,6 +10,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 import structlog
@@ -49,6 +50,15 @@ from tocsin.web import WebServer
 
 log = structlog.get_logger(__name__)
 
+STOP_S = 2.5
+"""How long all parts may take to stop: within three seconds of Ctrl-C there is a prompt again."""
+ENGINE_S = 1.5
+"""What of it is the engine's, for its checkpoint and the last commit, whatever the others took."""
+LEAST_S = 0.1
+
+Stop: TypeAlias = Callable[[float], Awaitable[None]]
+"""Stops a part within so many seconds."""
+
 
 class App:
     """One server. State: the parts, and what undoes their start, newest last."""
@@ -66,7 +76,7 @@ class App:
         self._rule_paths = rule_files
         self._rule_files = ", ".join(file.name for file in rule_files)
         self._demo = demo
-        self._undo: list[Callable[[], Awaitable[None]]] = []
+        self._undo: list[Stop] = []
 
     async def start(self) -> None:
         """Start every part. Raises Refusal; what was started is then stopped again."""
@@ -80,13 +90,24 @@ class App:
                 raise Refusal(str(error)) from error
             raise
 
-    async def stop(self) -> None:
-        """Stop every part, the newest first; one that fails does not keep the others up."""
+    async def stop(self, within_s: float = STOP_S) -> None:
+        """Stop every part, the newest first, in `within_s` together. One that fails or takes too
+        long does not keep the others up, and the engine, which comes last, has time of its own.
+        """
+        clock = asyncio.get_running_loop().time
+        ends = clock() + within_s
         while self._undo:
+            part = self._undo.pop()
+            kept_s = ENGINE_S if self._stop_engine in self._undo else 0.0
             try:
-                await self._undo.pop()()
+                await part(max(ends - kept_s - clock(), LEAST_S))
+            except TimeoutError:
+                log.warning("a part did not stop in time", part=getattr(part, "__qualname__", "?"))
             except Exception:
                 log.exception("a part did not stop cleanly")
+
+    async def _stop_engine(self, within_s: float) -> None:
+        await self.engine.stop(within_s)
 
     async def _start(self) -> None:
         settings = self._settings
@@ -100,7 +121,7 @@ class App:
         self._undo.append(_soon(self._authentication.close))
         if settings.plugin:
             self._authentication.plugins = plugins = load_plugins(settings.plugin)
-            self._undo.append(plugins.close)
+            self._undo.append(_within(plugins.close))
         users = UserStore(database)
         self._refuse_exposure(users)
 
@@ -120,7 +141,7 @@ class App:
             history=settings.history,
             channels=settings.channel,
         )
-        self._undo.append(self.engine.stop)
+        self._undo.append(self._stop_engine)
         fold = Fold(settings.broker, lambda: self.engine.clock.now())
         self.engine.accompany(Companion(fold.replay, _later(fold.snapshot), fold.restore))
         await self.engine.start(__version__, self._rules, self._rule_files)
@@ -160,9 +181,9 @@ class App:
             lambda reason: self.engine.upkeep.note("rule files", reason),
         )
         watch.start()
-        self._undo.append(watch.stop)
+        self._undo.append(_within(watch.stop))
         deliveries.start()
-        self._undo.append(deliveries.stop)
+        self._undo.append(_within(deliveries.stop))
         heartbeat = Heartbeat(
             settings.heartbeat,
             self.broker.publish,
@@ -171,7 +192,7 @@ class App:
             lambda reason: self.engine.upkeep.note("heartbeat", reason),
         )
         heartbeat.start()
-        self._undo.append(heartbeat.stop)
+        self._undo.append(_within(heartbeat.stop))
         self.mqtt_address = Address(*self.broker.addresses[0])
 
         about = About(
@@ -205,7 +226,7 @@ class App:
             web.stop()
             await serving
 
-        self._undo.append(stop_web)
+        self._undo.append(_within(stop_web))
         holder = Holder(os.getpid(), str(self.mqtt_address), str(self.http_address), __version__)
         lock.describe(holder)
         log.info("serving", mqtt=holder.mqtt, http=holder.http, data=str(settings.data))
@@ -246,8 +267,17 @@ def _later(call: Callable[[], bytes]) -> Callable[[], Awaitable[bytes]]:
     return run
 
 
-def _soon(call: Callable[[], None]) -> Callable[[], Awaitable[None]]:
-    async def run() -> None:
+def _soon(call: Callable[[], None]) -> Stop:
+    async def soon(_: float) -> None:
         call()
 
-    return run
+    return soon
+
+
+def _within(stop: Callable[[], Awaitable[None]]) -> Stop:
+    async def within(seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            await stop()
+
+    within.__qualname__ = stop.__qualname__
+    return within

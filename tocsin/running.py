@@ -3,15 +3,17 @@
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 
 from rich.console import Console
 
-from tocsin.app import App
+from tocsin.app import STOP_S, App
 from tocsin.logs import set_up_logs
 from tocsin.refusal import Refusal
 from tocsin.rule_files import read_rules
@@ -19,6 +21,11 @@ from tocsin.settings import Settings
 from tocsin.simulators.default_rules import rules_file
 
 Beside = Callable[[App], Awaitable[None]]
+
+LAST_S = 0.4
+"""How long the threads may take to end after all parts have stopped."""
+PLANT_S = 0.5
+"""How long the simulated plant may take to end; it has nothing to lose."""
 
 
 def run_server(settings: Settings) -> None:
@@ -54,11 +61,21 @@ async def _serve(app: App, beside: Beside) -> None:
     finally:
         stopped.cancel()
         companion.cancel()
+        ends = loop.time() + STOP_S
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 await companion
         finally:
-            await app.stop()
+            await app.stop(ends - loop.time())
+            _end_for_certain()
+
+
+def _end_for_certain() -> None:
+    """All parts are stopped, and what is not on the disk was not acknowledged: a thread that waits
+    for a disk that does not answer shall not keep the process."""
+    last = threading.Timer(LAST_S, os._exit, (0,))
+    last.daemon = True
+    last.start()
 
 
 def allow_open_files() -> None:
@@ -102,7 +119,7 @@ class _Plant:
             if plant.returncode is None:
                 plant.terminate()
                 try:
-                    async with asyncio.timeout(1):
+                    async with asyncio.timeout(PLANT_S):
                         await plant.wait()
                 except TimeoutError:
                     plant.kill()

@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+import structlog
+
 from tocsin.ingest.storage.segment_writer import SegmentWriter
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +133,9 @@ class GroupCommit:
         else:
             self._inbox.put(_Trim(through))
 
-    async def close(self) -> None:
-        """Commits what waits, refuses it if the disk does, and ends the thread."""
+    async def close(self, within_s: float | None = None) -> None:
+        """Commits what waits, refuses it if the disk does, and ends the thread. A disk that does
+        neither within `within_s` keeps the thread; it ends with the process."""
         if self._closed:
             return
         self._closed = self._ended = True
@@ -138,7 +143,10 @@ class GroupCommit:
         if self._thread is not None:
             # Nothing is queued behind None: the thread ends when all before it is answered.
             self._inbox.put(None)
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, within_s)
+            if self._thread.is_alive():
+                log.warning("the disk does not answer; what is not committed was not acknowledged")
+                return
         self._writer.close()
 
     def drain(self) -> list[_Waiting]:

@@ -167,9 +167,10 @@ class Journal:
             cut_bytes=writer.cut_bytes,
         )
 
-    async def close(self) -> None:
-        """Commits what waits, refuses it if the disk does, and ends the thread."""
-        await self._queue.close()
+    async def close(self, within_s: float | None = None) -> None:
+        """Commits what waits, refuses it if the disk does, and ends the thread, if that can be
+        done within `within_s`."""
+        await self._queue.close(within_s)
 
 
 def _sound_frames(segment: Segment, last: int) -> Iterator[Frame]:
