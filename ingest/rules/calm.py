@@ -8,7 +8,9 @@ within them from the start: of `a and b` one may be true while the other keeps t
 
     temp_c > 80            readings up to 80
     max(temp_c, '5m') > 80 readings up to 80: what is in the window now is not above either
-    avg(temp_c, '5m') > 80 readings up to 80, if the window has none above
+    avg(temp_c, '5m') > 80 readings up to 80, if the window has none above; also first
+    stddev(temp_c, '5m') > 1 readings that are within the root of 2 of all others in the window: two
+                           that are so far apart deviate by 1, and more of them by less
     rate(temp_c, '5m') > 1 from the first to the newest reading is at least the span it is now, as
                            long as that first one, or one half as old, is in the window; so the
                            newest would have to be above the smallest by more than 1 × that span
@@ -19,7 +21,7 @@ since the first reading of a series is always looked at.
 """
 
 from collections.abc import Callable, Sequence
-from math import inf, isnan, nextafter
+from math import inf, isnan, nextafter, sqrt
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from tocsin.ingest.rules.compiled import Use, window_of
@@ -277,8 +279,12 @@ def _window(use: Use, operator: str, limit: float) -> Calm | None:
         return None
     if function == "last" or function == ("max" if upward else "min"):
         return _extreme(use, operator, limit)
+    if function in _AMONG:
+        return _among(use, operator, limit)
     if function == "avg":
         return _mean(use, upward, limit)
+    if function == "stddev":
+        return _spread(use, limit) if upward else None
     if function == "delta" or (function == "rate" and (limit > 0 if upward else limit < 0)):
         return _change(use, upward, limit)
     return None
@@ -291,6 +297,38 @@ def _extreme(use: Use, operator: str, limit: float) -> Calm:
         return bounds and (bounds,)
 
     return extreme
+
+
+_AMONG = frozenset({"first"})
+"""Functions that yield one of the readings in the window."""
+
+
+def _among(use: Use, operator: str, limit: float) -> Calm:
+    """None of the readings in the window is beyond `limit`."""
+    function = "max" if operator in (">", ">=") else "min"
+
+    def among(spot: CalmSpot) -> Sequence[Bounds] | None:
+        value = spot.beside(use, function)
+        bounds = None if value != value else _kept(use[0], operator, limit, value)
+        return bounds and (bounds,)
+
+    return among
+
+
+def _spread(use: Use, limit: float) -> Calm:
+    """Readings within w of each other deviate by at most w / √2, which two do."""
+
+    def spread(spot: CalmSpot) -> Sequence[Bounds] | None:
+        smallest, largest = spot.beside(use, "min"), spot.beside(use, "max")
+        if not (smallest >= -_LARGEST and largest <= _LARGEST):
+            return None
+        rounded = 1e-12 * max(abs(smallest), abs(largest))
+        room = limit * sqrt(2.0) * (1 - _MARGIN) - rounded - (largest - smallest)
+        if not room > 0:
+            return None
+        return (Bounds(use[0], smallest - room / 2, largest + room / 2),)
+
+    return spread
 
 
 def _mean(use: Use, upward: bool, limit: float) -> Calm:

@@ -60,8 +60,12 @@ _TABLE = (
     _windowed("count", "How many readings are in the window."),
     _windowed("sum", "Sum of the readings in the window."),
     _windowed("last", "Newest reading in the window."),
+    _windowed("first", "Oldest reading in the window."),
     _windowed("delta", "Newest minus oldest reading in the window; unknown with one reading."),
     _windowed("rate", "delta per second between these two readings; unknown with one reading."),
+    _windowed(
+        "stddev", "Standard deviation of the readings (sample, n - 1); unknown with one reading."
+    ),
     Function(
         "age",
         (Argument.METRIC,),

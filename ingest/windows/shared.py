@@ -1,7 +1,7 @@
 """The windows in use: one set of panes for all rules that read the same (metric, size)."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from tocsin.ingest.order import occurrence
 from tocsin.ingest.rules.calm import Anchor
 from tocsin.ingest.rules.compiled import Use
 from tocsin.ingest.windows.backlog import Backlog
-from tocsin.ingest.windows.panes import ENDS, Panes
+from tocsin.ingest.windows.moments import Moments
+from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
 from tocsin.ingest.windows.spec import WindowSpec
 
 Ids = NDArray[np.int32]
@@ -21,13 +22,49 @@ Floats = NDArray[np.float64]
 _FEW = 12
 
 
+class Apart(Protocol):
+    """Panes of functions that need memory of their own, which only who asks for them pays.
+
+    It answers `min` and `max` too, of the readings it has. `kind` names it in snapshots.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, spec: WindowSpec) -> None: ...
+    @property
+    def functions(self) -> frozenset[str]: ...
+    def update(self, series: Ids, time: Floats, value: Floats) -> None: ...
+    def update_one(self, series: int, time: float, value: float) -> None: ...
+    def update_run(self, series: int, time: Floats, value: Floats) -> None: ...
+    def query(self, function: str, series: Ids) -> Floats: ...
+    def query_one(self, function: str, series: int) -> float: ...
+    def state(self) -> dict[str, Any]: ...
+    def load(self, state: dict[str, Any]) -> None: ...
+
+
+Kept: TypeAlias = Panes | Apart
+
+_APART: tuple[type[Apart], ...] = (Moments,)
+
+
+def _panes_for(size_s: float, functions: set[str]) -> Iterable[Kept]:
+    """New panes that answer these."""
+    spec = WindowSpec.hopping(size_s)
+    if not functions.isdisjoint(BASIC | ENDS):
+        yield Panes(spec, ends=not functions.isdisjoint(ENDS))
+    for kind in _APART:
+        apart = kind(spec)
+        if not functions.isdisjoint(apart.functions):
+            yield apart
+
+
 class SharedWindows:
     """Owns the panes, and the readings they have not taken in yet. A window begins empty when the
     first rule asks for it.
 
     First, delta and rate need more memory than the other functions. When the first of them is
     asked of a window that is there without, it gets a second set of panes, because what the
-    first did not keep cannot be had afterwards.
+    first did not keep cannot be had afterwards. What needs much more is kept `Apart`.
 
     Readings wait until a window is asked about their series, or there are many: in what order
     different series are taken in changes nothing.
@@ -35,9 +72,9 @@ class SharedWindows:
 
     def __init__(self, metric_id: Callable[[str], int]) -> None:
         self._metric_id = metric_id
-        self._panes: dict[str, list[tuple[float, Panes]]] = {}
-        self._of: dict[Use, Panes] = {}
-        self._of_metric: dict[int, list[Panes]] = {}
+        self._panes: dict[str, list[tuple[float, Kept]]] = {}
+        self._of: dict[Use, Kept] = {}
+        self._of_metric: dict[int, list[Kept]] = {}
         self._windowed = Growing[np.bool_](np.bool_, False)  # by metric
         self._backlog = Backlog()
 
@@ -55,15 +92,14 @@ class SharedWindows:
                 if size == size_s and not missing.isdisjoint(panes.functions):
                     self._keep(metric, size_s, panes, missing & panes.functions)
                     missing -= panes.functions
-            if missing:
-                panes = Panes(WindowSpec.hopping(size_s), ends=not missing.isdisjoint(ENDS))
-                self._keep(metric, size_s, panes, missing)
+            for panes in _panes_for(size_s, missing):
+                self._keep(metric, size_s, panes, missing & panes.functions)
 
     def _drop_all(self) -> None:
         self._panes, self._of, self._of_metric = {}, {}, {}
         self._windowed = Growing[np.bool_](np.bool_, False)
 
-    def _keep(self, metric: str, size_s: float, panes: Panes, functions: Iterable[str]) -> None:
+    def _keep(self, metric: str, size_s: float, panes: Kept, functions: Iterable[str]) -> None:
         self._panes.setdefault(metric, []).append((size_s, panes))
         number = self._metric_id(metric)
         self._of_metric.setdefault(number, []).append(panes)
@@ -102,7 +138,7 @@ class SharedWindows:
             for panes in every:
                 panes.update_one(series, time, value)
 
-    def _settle(self, series: int, every: Iterable[Panes]) -> None:
+    def _settle(self, series: int, every: Iterable[Kept]) -> None:
         for time, value in self._backlog.take_of(series):
             for panes in every:
                 panes.update_one(series, time, value)
@@ -150,14 +186,15 @@ class SharedWindows:
     def anchor_one(self, use: Use, series: int) -> Anchor | None:
         """See `Panes.anchor_one`."""
         self._settle(series, self._of_metric[self._metric_id(use[0])])
-        return self._of[use].anchor_one(series)
+        panes = self._of[use]
+        return panes.anchor_one(series) if isinstance(panes, Panes) else None
 
     # -- snapshots
 
     def state(self) -> list[Any]:
         self._take_in_all()
         return [
-            [metric, size_s, panes.ends, panes.state()]
+            [metric, size_s, _kind_of(panes), panes.state()]
             for metric, kept in self._panes.items()
             for size_s, panes in kept
         ]
@@ -165,7 +202,19 @@ class SharedWindows:
     def load(self, state: list[Any]) -> None:
         """Become what `state` was taken from; `use` comes after."""
         self.__init__(self._metric_id)
-        for metric, size_s, ends, inner in state:
-            panes = Panes(WindowSpec.hopping(size_s), ends=ends)
+        for metric, size_s, kind, inner in state:
+            panes = _empty(size_s, kind)
             panes.load(inner)
             self._keep(metric, size_s, panes, panes.functions)
+
+
+def _kind_of(panes: Kept) -> str | bool:
+    """What a snapshot calls such panes: for Panes, whether they have ends."""
+    return panes.ends if isinstance(panes, Panes) else panes.kind
+
+
+def _empty(size_s: float, kind: str | bool) -> Kept:
+    spec = WindowSpec.hopping(size_s)
+    if isinstance(kind, bool):
+        return Panes(spec, ends=kind)
+    return next(apart for apart in _APART if apart.kind == kind)(spec)

@@ -4,6 +4,7 @@ Three-valued: None is unknown. It shares no code with what runs in the server.
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 from tocsin.ingest.rules.expression import (
@@ -157,6 +158,10 @@ def windowed(function: str, readings: Sequence[tuple[float, Value]]) -> float | 
             return sum(values)
         case "last":
             return newest
+        case "first":
+            return oldest
+        case "stddev":
+            return statistics.stdev(values) if len(values) > 1 else None
         case "delta":
             return newest - oldest if len(values) > 1 else None
         case "rate":

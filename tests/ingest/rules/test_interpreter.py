@@ -1,5 +1,7 @@
 """The oracle itself, against values worked out by hand."""
 
+import math
+
 import pytest
 
 from tests.ingest.rules.interpreter import History, Value, evaluate
@@ -24,6 +26,9 @@ VALUES: dict[str, Value | None] = {
     "max(t, '10s')": 9.0,
     "max(t, '11s')": 100.0,
     "last(t, '10s')": 9.0,
+    "first(t, '10s')": 2.0,
+    "stddev(t, '10s')": math.sqrt(29 / 3),
+    "stddev(one, '10s')": None,
     "delta(t, '10s')": 7.0,
     "rate(t, '10s')": 7.0 / 9.85,
     "delta(one, '10s')": None,

@@ -20,7 +20,10 @@ from tocsin.ingest.rules.expression import (
 )
 from tocsin.ingest.rules.functions import FUNCTIONS
 
-WINDOWED = tuple(name for name, function in FUNCTIONS.items() if function.windowed)
+# A standard deviation is rounded on its way: it has tests of its own.
+WINDOWED = tuple(
+    name for name, function in FUNCTIONS.items() if function.windowed and name != "stddev"
+)
 
 _ZERO = st.just(0)
 _ORDERS = st.sampled_from(("<", "<=", ">", ">=", "==", "!="))

@@ -5,7 +5,6 @@ size 3 s                    [~~~~~~~~~~~t)         newest reading at 6.2: panes 
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from random import Random
 
@@ -14,33 +13,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.ingest.windows.readings import (
+    SPECS,
+    Reading,
+    feed,
+    readings,
+    rows_inside,
+    unique_batches,
+)
 from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
 from tocsin.ingest.windows.spec import WindowSpec
 
-Reading = tuple[int, float, float]  # series, time, value
-
-SPECS = (
-    WindowSpec(3.0, 1.0),
-    WindowSpec(10.0, 0.5),
-    WindowSpec.tumbling(4.0),
-    WindowSpec.hopping(1.0),
-    WindowSpec.hopping(70.0),
-)
 FUNCTIONS = sorted(BASIC | ENDS)
 
 
 def expected(spec: WindowSpec, readings: Sequence[Reading]) -> dict[tuple[str, int], float]:
     """Every function of every series, by sorting its readings and taking those of the window."""
     answers: dict[tuple[str, int], float] = {}
-    by_series: dict[int, list[tuple[float, int, float]]] = defaultdict(list)
-    for arrival, (series, time, value) in enumerate(readings):
-        by_series[series].append((time, arrival, value))
-    for series, rows in by_series.items():
-        rows.sort()
-        end = (math.floor(rows[-1][0] / spec.slide_s) + 1) * spec.slide_s
-        panes = math.ceil(spec.size_s / spec.slide_s - 1e-9)
-        begin = end - panes * spec.slide_s
-        inside = [row for row in rows if row[0] >= begin - 1e-9]
+    for series, inside in rows_inside(spec, readings).items():
         values = [value for _, _, value in inside]
         last = inside[-1][2]
         first = next(value for time, _, value in reversed(inside) if time == inside[0][0])
@@ -58,33 +48,6 @@ def expected(spec: WindowSpec, readings: Sequence[Reading]) -> dict[tuple[str, i
             ("rate", series): (last - first) / span if span > 0 else math.nan,
         }
     return answers
-
-
-def unique_batches(readings: Sequence[Reading]) -> list[list[Reading]]:
-    """Consecutive readings in batches without two of one series."""
-    batches: list[list[Reading]] = []
-    for reading in readings:
-        if not batches or any(reading[0] == other[0] for other in batches[-1]):
-            batches.append([])
-        batches[-1].append(reading)
-    return batches
-
-
-def feed(panes: Panes, batch: Sequence[Reading]) -> None:
-    series, time, value = zip(*batch, strict=True)
-    panes.update(np.array(series, np.int32), np.array(time), np.array(value))
-
-
-# Quarter seconds and whole values: exact in binary, so that results can be equal.
-readings = st.lists(
-    st.tuples(
-        st.integers(0, 4),
-        st.one_of(st.integers(0, 80), st.integers(0, 4000)).map(lambda quarter: quarter / 4),
-        st.integers(-50, 50).map(float),
-    ),
-    min_size=1,
-    max_size=60,
-)
 
 
 @given(st.sampled_from(SPECS), readings)

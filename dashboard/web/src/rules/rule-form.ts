@@ -23,6 +23,7 @@ const FUNCTIONS = [
   "max(metric, '5m')",
   "delta(metric, '1m')",
   "rate(metric, '1m')",
+  "stddev(metric, '5m')",
   "count(metric, '1m')",
   "age(metric)",
   "absent(metric, '60s')",
