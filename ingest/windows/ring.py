@@ -5,6 +5,7 @@ a query joins the cells of all panes of the window. `panes.Panes` keeps them joi
 """
 
 from collections.abc import Mapping
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class Ring:
         slot = slots.item(series) if series < len(slots) else -1
         if slot < 0:
             slot = int(self._admit(np.array([series], np.int32))[0])
-        pane = int(time // self.spec.slide_s)
+        pane = floor(time / self.spec.slide_s)
         newest = self._newest.values.item(slot)
         if pane <= newest - self.width:
             return None
