@@ -60,7 +60,12 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A device as it stands now. Its counters count since it was first seen."""
+    """A device as it stands now. Its counters count since it was first seen.
+
+    `position` is [latitude, longitude], the newest that can be true; `accuracy_m` is how exact it
+    is said to be (0: nothing was said), `speed_kmh` that of the way to it, and `jumps_total` counts
+    the positions that could not be.
+    """
 
     id: str
     connection: ConnectionWord
@@ -77,6 +82,9 @@ class Device(msgspec.Struct, frozen=True):
     metrics: dict[str, Metric]
     last_rejected: Rejected | None
     position: tuple[float, float] | None
+    accuracy_m: float | None
+    speed_kmh: float | None
+    jumps_total: int
 
 
 class PresenceView(msgspec.Struct, frozen=True):
@@ -282,6 +290,9 @@ def view_device(device: DeviceView) -> Device:
             time_of(rejected.at), rejected.topic, rejected.reason, rejected.payload_preview
         ),
         position=device.position,
+        accuracy_m=device.accuracy_m,
+        speed_kmh=device.speed_kmh,
+        jumps_total=device.jumps_total,
     )
 
 

@@ -26,7 +26,8 @@ class Profile:
     `expected_interval_s` is how often such a device reports (None: learned from its
     messages), `expected` the ids of devices that must be there, also before their first message,
     `allowed_lateness_s` how much older than the newest a reading may be and still
-    be judged, `units` the unit of a metric by its name.
+    be judged, `units` the unit of a metric by its name, `max_speed_kmh` the speed above which a
+    change of its position cannot be.
     """
 
     devices: str = "*"
@@ -34,6 +35,7 @@ class Profile:
     allowed_lateness_s: float = 60.0
     units: Mapping[str, str] = field(default_factory=dict[str, str])
     expected: tuple[str, ...] = ()
+    max_speed_kmh: float = 1000.0
 
     def __post_init__(self) -> None:
         for device in self.expected:

@@ -82,6 +82,10 @@ class Catalogue:
     def device_id(self, name: str) -> int | None:
         return self._device_ids.get(name)
 
+    def metric_id(self, name: str) -> int:
+        """The id of a metric's name, -1 if nothing has brought it yet."""
+        return self._metric_ids.get(name, -1)
+
     def series_id(self, device: int, metric: str) -> int | None:
         return self._series_of[device].get(metric)
 

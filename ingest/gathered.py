@@ -12,10 +12,10 @@ class Gathered:
     """One shape for each row, all values in one list.
 
     `origin` is the message a row of the fast lane came from, -1 for the long way, whose rows have
-    been checked. `times` and `positions` are what rows of the long way stated.
+    been checked. `times` are what rows of the long way stated.
     """
 
-    __slots__ = ("now", "origin", "positions", "presence", "shapes", "slow", "times", "values")
+    __slots__ = ("now", "origin", "presence", "shapes", "slow", "times", "values")
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -24,13 +24,11 @@ class Gathered:
         self.origin: list[int] = []
         self.values: list[float] = []
         self.times: list[tuple[int, float]] = []
-        self.positions: list[tuple[int, float, float]] = []
         self.presence: list[Presence] = []
 
     def one_by_one(self, lengths: NDArray[np.int64]) -> Iterator["Gathered"]:
         """Each row as a batch of its own. `lengths`: how many values a row of a shape has."""
         times = dict(self.times)
-        positions = {each[0]: each for each in self.positions}
         begin = 0
         for index, shape in enumerate(self.shapes):
             end = begin + lengths.item(shape)
@@ -39,9 +37,6 @@ class Gathered:
             row.slow, row.values = self.slow, self.values[begin:end]
             if index in times:
                 row.times = [(0, times[index])]
-            if index in positions:
-                _, latitude, longitude = positions[index]
-                row.positions = [(0, latitude, longitude)]
             begin = end
             yield row
 
@@ -49,4 +44,3 @@ class Gathered:
         """Forget what came behind that many rows and values."""
         del self.shapes[rows:], self.origin[rows:], self.values[values:]
         self.times = [each for each in self.times if each[0] < rows]
-        self.positions = [each for each in self.positions if each[0] < rows]

@@ -39,14 +39,13 @@ _UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 _END_OF_TIME = 1e17  # beyond it is no time in any unit
 
-# In a shape, in place of a series.
-_TS, _LAT, _LON = -1, -2, -3
-# What else than metrics is in a shape: nothing, a time, or a part of a position too.
+_TS = -1  # in a shape, in place of a series
+# What is in a shape besides plain metrics: nothing, a time, or a part of a position too.
 _PLAIN, _TIMED, _PLACED = range(3)
 # What a shape is found by. Rows that came the long way go by None and their series: among them
 # booleans and texts have numbers' places, which the fast lane must not take for its own.
 _Names = tuple[str | int | None, ...]
-_SPECIAL = {"ts": _TS, "lat": _LAT, "lon": _LON}
+_LIMITS = {"lat": 90.0, "lon": 180.0}  # degrees, either way
 
 
 class _Route:
@@ -242,15 +241,13 @@ class Intake:
                 continue
             series_of_row.append(series)
             gathered.values.append(number)
-        if series_of_row or row.position:
+        if series_of_row:
             index = len(gathered.shapes)
             gathered.shapes.append(self._shape(device, (None, *series_of_row), series_of_row))
             gathered.origin.append(-1)
             gathered.slow = True
             if row.ts is not None:
                 gathered.times.append((index, row.ts))
-            if row.position:
-                gathered.positions.append((index, *row.position))
         return refused
 
     def _admit_value(self, device: int, name: str, value: Value) -> tuple[int, float]:
@@ -274,9 +271,10 @@ class Intake:
             self._device.values[shape] = device
             self._start.values[shape] = self._pool_used
             self._length.values[shape] = len(series)
-            if any(each < 0 for each in series):
-                timed = min(series) == _TS
-                self._special.values[shape] = _TIMED if timed else _PLACED
+            if any(name in _LIMITS for name in names):
+                self._special.values[shape] = _PLACED
+            elif _TS in series:
+                self._special.values[shape] = _TIMED
             self._pool.values[self._pool_used : end] = series
             self._pool_used = end
         return shape
@@ -304,7 +302,7 @@ class Intake:
                 route.bare = self._shape(device, (name,), [known[name]])
             return
         route.numbers = True
-        series = [_SPECIAL.get(name, known.get(name)) for name in names]
+        series = [_TS if name == "ts" else known.get(name) for name in names]
         claim = self._decoder.claim(message.topic)
         if None not in series and isinstance(claim, Claim) and claim.metric is None:
             self._shape(device, names, [each for each in series if each is not None])
@@ -355,7 +353,7 @@ class Intake:
             ts[index] = at
         batch = Batch(device, ts, place, row, series, value)
         special = int(self._special.values.take(shape).max(initial=_PLAIN))
-        if gathered.positions or special == _PLACED:
+        if special == _PLACED:
             batch = self._take_out_special(batch, messages, gathered)
         elif special == _TIMED:
             batch = _timed(batch) or self._take_out_special(batch, messages, gathered)
@@ -365,9 +363,10 @@ class Intake:
     def _take_out_special(
         self, batch: Batch, messages: Sequence[Message], gathered: Gathered
     ) -> Batch:
-        """The batch with the times and positions of the fast lane in their places.
+        """The batch with the times of the fast lane in their places.
 
-        Rows where these are out of range are dropped; the decoder says what is wrong with them.
+        Its rows where a time or a position is out of range are dropped; the decoder says what is
+        wrong with them. Those of the long way were looked at by it.
         """
         device, ts, row, series, value = (
             batch.device, batch.ts, batch.row, batch.series, batch.value,
@@ -377,13 +376,11 @@ class Intake:
         time = value[stated]
         bad[row[stated]] = ~((time >= 0) & (time < _END_OF_TIME))
         ts[row[stated]] = _in_seconds(time)
-        position = np.full((2, len(device)), np.nan)
-        for index, latitude, longitude in gathered.positions:
-            position[:, index] = latitude, longitude
-        for axis, special, limit in ((0, _LAT, 90.0), (1, _LON, 180.0)):
-            here = series == special
-            position[axis, row[here]] = value[here]
-            bad |= np.abs(position[axis]) > limit
+        metrics = self._catalogue.metric.values[series]
+        fast = np.array(gathered.origin, np.intp)[row] >= 0
+        for name, limit in _LIMITS.items():
+            here = fast & (metrics == self._catalogue.metric_id(name)) & (series >= 0)
+            bad[row[here]] |= ~(np.abs(value[here]) <= limit)
         metric = (series >= 0) & ~bad[row]
         kept = np.cumsum(~bad) - 1
         count = len(device) - np.count_nonzero(bad)
@@ -395,9 +392,6 @@ class Intake:
             series[metric],
             value[metric],
         )
-        located = ~bad & ~np.isnan(position).any(axis=0)
-        self._catalogue.latitude.values[device[located]] = position[0, located]
-        self._catalogue.longitude.values[device[located]] = position[1, located]
         for index in np.flatnonzero(bad).tolist():
             message = messages[gathered.origin[index]]
             found = self._decode(message)

@@ -20,6 +20,7 @@ from tocsin.ingest.alerts.alert import Evidence
 from tocsin.ingest.batch import CalmRows, Judged
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.faults import Faults
+from tocsin.ingest.geo.fixes import Fixes
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules import compiled
 from tocsin.ingest.rules.device_glob import DeviceGlob
@@ -67,6 +68,7 @@ class Judge:
         self._catalogue = catalogue
         self._faults = faults or Faults()
         self._windows = SharedWindows(catalogue.admit_metric)
+        self.fixes = Fixes(catalogue)
         self._watch = Watch()
         self._groups: list[RuleGroup] = []
         self._of_metric: dict[int, list[int]] = {}  # metric id → places in _groups
@@ -179,7 +181,9 @@ class Judge:
         """Take in rows whose readings turn nothing."""
         time = calm.judged_time
         np.maximum.at(self._catalogue.watermark.values, calm.device, time)
-        self._take_newest(calm.series, time.take(calm.row), calm.value)
+        time = time.take(calm.row)
+        self._take_newest(calm.series, time, calm.value)
+        self.fixes.take(calm.row, calm.series, time, calm.value)
 
     def take(self, judged: Judged) -> list[Turn]:
         """Take in the readings of a batch, and say which rules turned, in order of the rows."""
@@ -226,10 +230,14 @@ class Judge:
         np.maximum.at(catalogue.watermark.values, judged.device, judged.row_time)
         if np.count_nonzero(current) == len(current):
             self._take_newest(series, judged.time, judged.value)
+            self.fixes.take(judged.row, series, judged.time, judged.value)
         else:
             self._into_windows(series, judged.time, judged.value)
             catalogue.newest_time.values[series[current]] = judged.time[current]
             catalogue.newest_value.values[series[current]] = judged.value[current]
+            self.fixes.take(
+                judged.row[current], series[current], judged.time[current], judged.value[current]
+            )
 
     def _take_newest(self, series: Ids, time: Floats, value: Floats) -> None:
         """Readings each of which is the newest of its series."""
@@ -350,6 +358,7 @@ class Judge:
             strict=True,
         )
         reading = next(of_readings, None)
+        placing = self.fixes.metrics
         for row, device, row_time in zip(
             rows.tolist(),
             judged.device[rows].tolist(),
@@ -360,12 +369,15 @@ class Judge:
                 watermark[device] = row_time
             concerned: set[int] = set()
             looked_at: list[tuple[int, int]] = []
+            placed: dict[int, float] = {}
             while reading and reading[0] == row:
                 _, series, time, value, current = reading
                 metric = metrics.item(series)
                 if current:
                     newest_time[series] = time
                     newest_value[series] = value
+                    if metric in placing:
+                        placed[metric] = value
                     concerned |= self._clocked
                     if not self._watch.within_one(series, time, value):
                         concerned.update(self._of_metric.get(metric, ()))
@@ -376,6 +388,8 @@ class Judge:
                     self._alert_all(metric, device)
                 self._windows.update_one(series, metric, time, value)
                 reading = next(of_readings, None)
+            if placed:
+                self.fixes.take_row(device, row_time, placed)
             if concerned:
                 sight = self._sight(device)
                 for group, pair in self._judge_one(concerned, device, sight):
@@ -545,12 +559,13 @@ class Judge:
 
     def state(self) -> dict[str, Any]:
         held = {name: devices for group in self._groups for name, devices in group.held()}
-        return {"held": held, "windows": self._windows.state()}
+        return {"held": held, "windows": self._windows.state(), "fixes": self.fixes.state()}
 
     def load(self, state: dict[str, Any], rules: Sequence[CheckedRule]) -> None:
         """Become what `state` was taken from; catalogue and rules come before."""
         self.__init__(self._catalogue, self._faults)
         self._windows.load(state["windows"])
+        self.fixes.load(state.get("fixes", []))  # a snapshot of before does not know them
         self._compile(rules, state["held"])
 
 

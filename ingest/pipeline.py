@@ -395,7 +395,7 @@ class Pipeline:
         return view_totals(self._messages_total, self.catalogue, self.refusals)
 
     def _view(self, device: int) -> DeviceView:
-        return view_device(device, self.catalogue, self.presence, self.refusals)
+        return view_device(device, self.catalogue, self.presence, self.refusals, self._judge.fixes)
 
     # -- snapshots
 

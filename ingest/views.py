@@ -4,6 +4,7 @@ import msgspec
 
 from tocsin.devices.formats.row import Value
 from tocsin.ingest.catalogue import Catalogue, Kind
+from tocsin.ingest.geo.fixes import Fixes
 from tocsin.ingest.presence import PresenceBook
 from tocsin.ingest.refusals import Refusals, Rejection
 
@@ -20,7 +21,8 @@ class MetricView(msgspec.Struct, frozen=True):
 class DeviceView(msgspec.Struct, frozen=True):
     """A device. Times in seconds since the epoch. `messages_total` counts PUBLISHes, refused ones
     too; `rejected_total` those of them refused wholly or in part; the other totals readings.
-    `position` is (latitude, longitude).
+    `position` is (latitude, longitude) of the newest position that can be true, `accuracy_m` how
+    exact it is said to be, `speed_kmh` of the way to it; `jumps_total` positions could not be.
     """
 
     id: str
@@ -38,6 +40,9 @@ class DeviceView(msgspec.Struct, frozen=True):
     metrics: dict[str, MetricView]
     last_rejected: Rejection | None
     position: tuple[float, float] | None
+    accuracy_m: float | None
+    speed_kmh: float | None
+    jumps_total: int
 
 
 class PipelineStats(msgspec.Struct, frozen=True):
@@ -61,7 +66,7 @@ _KINDS = [kind.name.lower() for kind in sorted(Kind)]
 
 
 def view_device(
-    device: int, catalogue: Catalogue, presence: PresenceBook, refusals: Refusals
+    device: int, catalogue: Catalogue, presence: PresenceBook, refusals: Refusals, fixes: Fixes
 ) -> DeviceView:
     seen = presence.view(device)
     profile = catalogue.profiles[device]
@@ -74,6 +79,11 @@ def view_device(
     latitude, longitude = (
         catalogue.latitude.values.item(device),
         catalogue.longitude.values.item(device),
+    )
+    fixes.reach()
+    accuracy_m, speed_kmh = (
+        None if value != value else value
+        for value in (fixes.accuracy_m.values.item(device), fixes.speed_kmh.values.item(device))
     )
     return DeviceView(
         id=seen.device,
@@ -91,6 +101,9 @@ def view_device(
         metrics=metrics,
         last_rejected=refusals.last_of(device),
         position=None if latitude != latitude else (latitude, longitude),
+        accuracy_m=accuracy_m,
+        speed_kmh=speed_kmh,
+        jumps_total=fixes.jumps(device),
     )
 
 

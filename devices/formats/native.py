@@ -53,20 +53,18 @@ def _row(document: Json, metric: str | None) -> Row:
         return Row({metric or "value": _value(document, metric or "value")})
     values: dict[str, Value] = {}
     ts: float | None = None
-    position: dict[str, float] = {}
     for name, member in document.items():
         if name == "ts":
             ts = _timestamp(member)
         elif name in ("lat", "lon"):
-            position[name] = _coordinate(name, member)
+            values[name] = _coordinate(name, member)
         elif metric and name == "value":
             _flatten(metric, member, values, 1)
         else:
             _flatten(f"{metric}.{name}" if metric else name, member, values, 1)
-    if not values and not position:
+    if not values:
         raise PayloadError("no metrics in it; expected at least one number, boolean or string")
-    whole = len(position) == 2
-    return Row(values, ts, (position["lat"], position["lon"]) if whole else None)
+    return Row(values, ts)
 
 
 def _flatten(name: str, member: Json, values: dict[str, Value], depth: int) -> None:
@@ -94,6 +92,8 @@ def _flatten(name: str, member: Json, values: dict[str, Value], depth: int) -> N
 
 
 def _value(member: Json, name: str) -> Value:
+    if name in ("lat", "lon"):
+        return _coordinate(name, member)
     if isinstance(member, str):
         if len(member.encode()) > MAX_STRING_BYTES:
             raise PayloadError(

@@ -9,12 +9,11 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     """Values of one device at one event time; nested names are joined with a dot.
 
     `ts` is the event time in seconds since the epoch, None if the payload gave none.
-    `position` is (latitude, longitude) in degrees.
+    `lat` and `lon` are degrees, of a position if both are there.
     """
 
     values: dict[str, Value]
     ts: float | None = None
-    position: tuple[float, float] | None = None
 
 
 class Decoded(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ READABLE: dict[str, tuple[str, bytes, list[Row]]] = {
                   [Row({"a": 1.0}, 1700000000.0)]),
     "ts with offset": (TELEMETRY, b'{"ts": "2023-11-14T23:13:20+01:00", "a": 1}',
                        [Row({"a": 1.0}, 1700000000.0)]),
-    "position": (TELEMETRY, b'{"lat": 48.2, "lon": 16.4}', [Row({}, None, (48.2, 16.4))]),
+    "position": (TELEMETRY, b'{"lat": 48.2, "lon": 16.4}', [Row({"lat": 48.2, "lon": 16.4})]),
     "batch": (TELEMETRY, b'[{"ts": 1, "a": 1}, {"ts": 2, "a": 2}]',
               [Row({"a": 1.0}, 1.0), Row({"a": 2.0}, 2.0)]),
     "bare number": (TELEMETRY, b"21.5", [Row({"value": 21.5})]),

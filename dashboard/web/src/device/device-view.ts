@@ -154,7 +154,7 @@ export class DeviceCounters extends Live {
     const device = plant.fleet.get(this.device);
     if (!device) return nothing;
     device.revision.value;
-    const { messages, readings, late, duplicates, rejected, future } = device.counters;
+    const { messages, readings, late, duplicates, rejected, future, jumps } = device.counters;
     const rejectedPayload = device.lastRejected;
     return html`<section class="panel" aria-labelledby="counters-title" data-testid="counters">
         <header><h2 id="counters-title">Counted</h2></header>
@@ -164,6 +164,7 @@ export class DeviceCounters extends Live {
           ${this.#count("Duplicates", duplicates, "Sent again with the same time and value: counted once")}
           ${this.#count("Rejected", rejected, "Could not be read")}
           ${this.#count("From the future", future, "Dated more than five minutes ahead: the time of arrival was taken instead")}
+          ${jumps ? this.#count("Jumps", jumps, "Positions it could only have reached faster than max_speed_kmh of its profile: no rule takes them for its position") : nothing}
         </dl>
       </section>
       ${

@@ -75,6 +75,7 @@ export interface Counters {
   duplicates: number;
   rejected: number;
   future: number;
+  jumps: number;
 }
 
 /** A device as the page knows it. State: presence, counters, series; `revision` rises whenever any of it changes. */
@@ -86,7 +87,7 @@ export class Device {
   via: string | null = null;
   freshness: Freshness = "never";
   lastSeen: number | null = null;
-  counters: Counters = { messages: 0, readings: 0, late: 0, duplicates: 0, rejected: 0, future: 0 };
+  counters: Counters = { messages: 0, readings: 0, late: 0, duplicates: 0, rejected: 0, future: 0, jumps: 0 };
   lastRejected: RejectedPayload | null = null;
   #presenceRevision = -1;
 
@@ -105,6 +106,7 @@ export class Device {
       duplicates: state.duplicates_total,
       rejected: state.rejected_total,
       future: state.future_total ?? 0,
+      jumps: state.jumps_total ?? 0,
     };
     this.lastRejected = state.last_rejected ?? null;
     for (const [metric, newest] of Object.entries(state.metrics)) this.seriesOf(metric).describe(newest);

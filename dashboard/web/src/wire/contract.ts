@@ -33,6 +33,7 @@ export interface DeviceState {
   duplicates_total: number;
   rejected_total: number;
   future_total?: number;
+  jumps_total?: number;
   refused_total?: number;
   metrics: Record<string, MetricState>;
   last_rejected?: RejectedPayload | null;

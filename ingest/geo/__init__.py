@@ -1,0 +1,1 @@
+"""Where devices are: positions that can be true, and zones."""
