@@ -9,6 +9,7 @@ pipeline when a timer is due, and makes checkpoints.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -75,6 +76,8 @@ log = structlog.get_logger(__name__)
 Listener = Callable[[Outcome], None]
 
 _FAILURE_LOG_S = 1.0
+_LONG_REPLAY_S = 1.0
+"""A replay at the start that took longer is followed by a checkpoint at once."""
 
 
 def pass_on(done: "asyncio.Future[int]", waiting: "asyncio.Future[int]") -> None:
@@ -140,6 +143,7 @@ class Engine:
         self._newest: asyncio.Future[int] | None = None
         # True while the state is ahead of the journal: something that was judged was refused there.
         self._ahead = False
+        self._checkpoint_soon = False
         self._wake: asyncio.TimerHandle | None = None
         self._wake_due = float("inf")
         self.upkeep = Upkeep()
@@ -213,7 +217,7 @@ class Engine:
 
     def _recover(self) -> float | None:
         """Snapshot, then the journal behind it, through the code that first judged it."""
-        companion = self._checkpoints.companion
+        companion, began = self._checkpoints.companion, time.monotonic()
         position, last_at = 0, self._journal.last_at
         while snapshot := self._snapshots.newest():
             try:
@@ -250,7 +254,10 @@ class Engine:
         rest = self.pipeline.settle(last_at or 0.0)
         if rest.readings and not stored:
             self.unsaved.add(rest.readings)
-        log.info("recovered", snapshot=position, replayed=entries)
+        took_s = time.monotonic() - began
+        # Who is killed again and again must not have more to replay each time.
+        self._checkpoint_soon = took_s > _LONG_REPLAY_S
+        log.info("recovered", snapshot=position, replayed=entries, seconds=round(took_s, 2))
         return last_at
 
     # -- the flow -------------------------------------------------------------------------
@@ -599,7 +606,7 @@ class Engine:
         await self._checkpoints.save_transitions()
 
     async def _checkpoint_now_and_then(self) -> None:
-        passed = 0.0
+        passed = self._settings.checkpoint_s if self._checkpoint_soon else 0.0
         while True:
             await asyncio.sleep(1.0)
             passed += 1.0
