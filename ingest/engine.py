@@ -76,7 +76,7 @@ log = structlog.get_logger(__name__)
 Listener = Callable[[Outcome], None]
 
 _FAILURE_LOG_S = 1.0
-_LONG_REPLAY_S = 1.0
+LONG_REPLAY_S = 1.0
 """A replay at the start that took longer is followed by a checkpoint at once."""
 
 
@@ -256,7 +256,7 @@ class Engine:
             self.unsaved.add(rest.readings)
         took_s = time.monotonic() - began
         # Who is killed again and again must not have more to replay each time.
-        self._checkpoint_soon = took_s > _LONG_REPLAY_S
+        self._checkpoint_soon = took_s > LONG_REPLAY_S
         log.info("recovered", snapshot=position, replayed=entries, seconds=round(took_s, 2))
         return last_at
 

@@ -42,8 +42,9 @@ from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.validation import RuleError
 from tocsin.ingest.storage.segment import JournalCorrupt
 from tocsin.listening import explain, refuse_exposure, request_check
-from tocsin.lock import FolderLock, Holder
+from tocsin.lock import FolderLock, Holder, is_within
 from tocsin.refusal import Refusal
+from tocsin.reserve import Reserve
 from tocsin.rule_watch import RuleWatch
 from tocsin.settings import Settings
 from tocsin.web import WebServer
@@ -88,6 +89,12 @@ class App:
                 raise explain(error, self._settings.listeners) from error
             if isinstance(error, (DatabaseError, JournalCorrupt, RuleError)):
                 raise Refusal(str(error)) from error
+            if isinstance(error, OSError) and is_within(error.filename, self._settings.data):
+                why = error.strerror or str(error)
+                raise Refusal(
+                    f"{error.filename} cannot be used: {why}; expected a data folder in which"
+                    " everything belongs to, and can be written by, who runs tocsin"
+                ) from error
             raise
 
     async def stop(self, within_s: float = STOP_S) -> None:
@@ -113,6 +120,9 @@ class App:
         settings = self._settings
         lock = FolderLock(settings.data)
         self._undo.append(_soon(lock.release))
+        reserve = Reserve(settings.data)
+        reserve.give_up()
+        self._undo.append(_soon(reserve.take))
         database = Database.open(settings.data)
         self._undo.append(_soon(database.close))
         self._authentication = Authentication(
@@ -229,6 +239,7 @@ class App:
         self._undo.append(_within(stop_web))
         holder = Holder(os.getpid(), str(self.mqtt_address), str(self.http_address), __version__)
         lock.describe(holder)
+        reserve.take()
         log.info("serving", mqtt=holder.mqtt, http=holder.http, data=str(settings.data))
 
     def _passwords(self) -> Passwords | None:

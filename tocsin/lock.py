@@ -76,6 +76,11 @@ def make_folder(folder: Path) -> None:
         raise _unusable(folder, error) from None
 
 
+def is_within(name: object, folder: Path) -> bool:
+    """Whether the file of an OSError is in `folder`."""
+    return isinstance(name, (str, Path)) and Path(name).is_relative_to(folder)
+
+
 def _unusable(folder: Path, error: OSError) -> Refusal:
     why = "is a file" if isinstance(error, FileExistsError) else error.strerror or str(error)
     return Refusal(f"data folder {folder} cannot be used: {why}; choose another with --data DIR")

@@ -1,6 +1,7 @@
 """state.db: one SQLite file for all packages, one connection, one thread that uses it."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,12 @@ class Database:
         """Opens or creates `folder`/state.db. Raises DatabaseError."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "state.db"
+        # SQLite would find out when something has to be stored.
+        if path.exists() and not os.access(path, os.W_OK):
+            raise DatabaseError(
+                f"{path} cannot be written; expected a file of who runs tocsin, on a disk that is"
+                " not read-only"
+            )
         thread = ThreadPoolExecutor(1, thread_name_prefix="state.db")
         try:
             connection = thread.submit(_connect, path).result()

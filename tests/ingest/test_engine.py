@@ -47,6 +47,19 @@ async def test_an_idle_engine_adds_no_delay(tmp_path: Path):
         assert len(seen) == 1, "judged in the turn in which it arrived"
 
 
+async def test_a_long_replay_is_followed_by_a_checkpoint_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with running(tmp_path):
+        pass
+    for old in (tmp_path / "snapshots").iterdir():
+        old.unlink()
+    monkeypatch.setattr("tocsin.ingest.engine.LONG_REPLAY_S", 0.0)
+    async with running(tmp_path), asyncio.timeout(20):
+        while not list((tmp_path / "snapshots").glob("*.snapshot")):
+            await asyncio.sleep(0.05)
+
+
 async def test_what_follows_closely_is_gathered_in_order(tmp_path: Path):
     async with running(tmp_path) as engine:
         seen: list[Outcome] = []
