@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.server import wait_for
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.profile import Profile
@@ -55,9 +56,9 @@ async def test_a_long_replay_is_followed_by_a_checkpoint_at_once(
     for old in (tmp_path / "snapshots").iterdir():
         old.unlink()
     monkeypatch.setattr("tocsin.ingest.engine.LONG_REPLAY_S", 0.0)
-    async with running(tmp_path), asyncio.timeout(20):
-        while not list((tmp_path / "snapshots").glob("*.snapshot")):
-            await asyncio.sleep(0.05)
+    async with running(tmp_path):
+        made = (tmp_path / "snapshots").glob
+        await asyncio.to_thread(wait_for, "a snapshot", lambda: any(made("*.snapshot")))
 
 
 async def test_what_follows_closely_is_gathered_in_order(tmp_path: Path):
