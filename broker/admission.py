@@ -112,7 +112,11 @@ class Admission:
             client = f"auto-{secrets.token_hex(8)}"  # [MQTT-3.1.3-6]
         login = _login(connection, packet, client)
         name = login.username or login.subject or client
-        wait_s = self._backoff.wait_s(name, connection.host, monotonic())
+        # Without a password nothing is guessed: a certificate was proved, the rest costs nothing.
+        password = login.password
+        wait_s = 0.0
+        if password is not None:
+            wait_s = self._backoff.wait_s(name, connection.host, monotonic(), password)
         if wait_s > 0:
             connection.refuse(
                 packet,
@@ -128,7 +132,8 @@ class Admission:
         if connection.closed:
             return
         if identity is None:
-            self._backoff.fail(name, connection.host, monotonic())
+            if password is not None:
+                self._backoff.fail(name, connection.host, monotonic(), password)
             named = packet.username is not None
             connection.refuse(
                 packet,
@@ -136,7 +141,8 @@ class Admission:
                 f"wrong credentials: client {client[:64]!r}, user {(packet.username or '')[:64]!r}",
             )
             return
-        self._backoff.succeed(name, connection.host)
+        if password is not None:
+            self._backoff.succeed(name, connection.host, password)
         permit = self._access.permit(identity, client, self._advise(login))
         if packet.will is not None and not await _may_leave(permit, packet.will.topic):
             connection.refuse(

@@ -1,5 +1,8 @@
 """How long who fails to log in has to wait before another try is looked at."""
 
+import hashlib
+import hmac
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -22,6 +25,11 @@ class Backoff:
     after each further failure. Other names at that address do not: a site has one address. An
     address that tries many names has `address_login_failures` of them, refilled at one a second.
     A try that is not looked at is no failure.
+
+    Who guesses must not keep out who knows: the password that was right at the last login of its
+    name is looked at, whatever others at that address or under that name have done. Of it a digest
+    is kept, under a key that is gone with the process; so after a restart, and for a first login,
+    the budget of the address counts.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -31,9 +39,15 @@ class Backoff:
         self._by_name: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
         # Per address when its budget is full again.
         self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._key = secrets.token_bytes(32)
+        self._logins = settings.remembered_logins
+        # Per name the digest of what was right; the one that logged in longest ago goes.
+        self._right: OrderedDict[str, bytes] = OrderedDict()
 
-    def wait_s(self, name: str, host: str, now: float) -> float:
+    def wait_s(self, name: str, host: str, now: float, password: bytes = b"") -> float:
         """Seconds until a try of this name from this address is looked at; 0: now."""
+        if self._was_right(name, password):
+            return 0.0
         wait_s = self._full_at.get(host, now) - now - self._burst + 1
         failures = self._by_name.get((name, host))
         if failures is not None and failures.count > self._free:
@@ -41,7 +55,9 @@ class Backoff:
             wait_s = max(wait_s, failures.last + doubled_s - now)
         return max(wait_s, 0.0)
 
-    def fail(self, name: str, host: str, now: float) -> None:
+    def fail(self, name: str, host: str, now: float, password: bytes = b"") -> None:
+        if self._was_right(name, password):
+            del self._right[name]  # it is so no more
         key = name, host
         failures = self._by_name.pop(key, None)
         if failures is None or now - failures.last > 10 * LONGEST_WAIT_S:
@@ -52,5 +68,16 @@ class Backoff:
             if len(kept) > self._kept:
                 kept.popitem(last=False)
 
-    def succeed(self, name: str, host: str) -> None:
+    def succeed(self, name: str, host: str, password: bytes = b"") -> None:
         self._by_name.pop((name, host), None)
+        self._right[name] = self._digest(password)
+        self._right.move_to_end(name)
+        if len(self._right) > self._logins:
+            self._right.popitem(last=False)
+
+    def _was_right(self, name: str, password: bytes) -> bool:
+        right = self._right.get(name)
+        return right is not None and hmac.compare_digest(right, self._digest(password))
+
+    def _digest(self, password: bytes) -> bytes:
+        return hmac.digest(self._key, password, hashlib.sha256)

@@ -51,6 +51,11 @@ class Settings:
     """Addresses whose connects and failed logins are remembered (count); the one seen longest ago
     goes. 2 MiB."""
 
+    remembered_logins: int = 20_000
+    """User names of which a digest of the last right password is remembered (count); the one that
+    logged in longest ago goes. Who comes with it again does not wait for what others guessed at its
+    address, or under its name. As many as there may be connections; 4 MiB."""
+
     connect_timeout_s: float = 10.0
     """From the socket's opening to an accepted CONNECT (seconds), authentication included. A slow
     radio link manages; a socket that never speaks is gone soon."""

@@ -47,19 +47,26 @@ class Server:
         self.python = str(python or sys.executable)
         self.program = [str(program)] if program else ["-m", "tocsin"]
         self.flags = flags
-        self.env = {**os.environ, **(env or {})}
+        self.env = {**os.environ, "PYTHONFAULTHANDLER": "1", **(env or {})}
         self.mqtt = ("", 0)
         self.http = ""
         self.http_port = "0"
         self._process: subprocess.Popen[bytes] | None = None
         self._log = data.parent / f"{data.name}.log"
 
-    def start(self) -> "Server":
+    def start(self, within_s: float = 30.0) -> "Server":
         command = [self.python, *self.program, "serve", "--data", str(self.data)]
         command += ["--mqtt", "127.0.0.1:0", "--http", f"127.0.0.1:{self.http_port}", *self.flags]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self.env)
-        holder = wait_for(f"server is up ({self._log})", self._holder, 30)
+        try:
+            holder = wait_for(f"server is up ({self._log})", self._holder, within_s)
+        except AssertionError as error:
+            if self._process.poll() is None:  # its log then says where it stands
+                self._process.send_signal(signal.SIGABRT)
+                self._process.wait(10)
+                error.add_note(self.log()[-3000:])
+            raise
         host, _, port = holder["mqtt"].rpartition(":")
         self.mqtt = (host, int(port))
         self.http = f"http://{holder['http']}"

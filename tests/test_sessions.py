@@ -369,7 +369,7 @@ def kill_rounds(folder: Path, seed: int, rounds: int, messages: int) -> None:
             for thread in running:
                 thread.join(20)
                 assert not thread.is_alive()
-            server.start()
+            server.start(within_s=120)
         last = threading.Thread(target=publisher.run, args=(server,),
                                 kwargs={"present": True, "until": 0})  # fmt: skip
         last.start()
