@@ -111,7 +111,12 @@ def create_app(
         ).router(),
         Previews(engine, clock).router(),
         Alerts(
-            lambda: pipeline.alerts, engine.command, engine.past_alerts, engine.transitions, clock
+            lambda: pipeline.alerts,
+            engine.command,
+            engine.command_all,
+            engine.past_alerts,
+            engine.transitions,
+            clock,
         ).router(),
         MaintenanceWindows(
             lambda: pipeline.alerts, engine.plan_maintenance, engine.cancel_maintenance, clock

@@ -35,6 +35,7 @@ from tocsin.ingest.durability import Durability
 from tocsin.ingest.effects import Effects
 from tocsin.ingest.facts import (
     AlertCommand,
+    AlertsCommand,
     AlertsMarked,
     DevicesExpected,
     Fact,
@@ -462,6 +463,19 @@ class Engine:
         if alert is None:
             raise KeyError(command.alert)
         return alert
+
+    async def command_all(self, command: AlertsCommand) -> list[Alert]:
+        """Do one thing to many alerts, in one fact; gives those it was done to, as they are after.
+
+        Raises ValueError where it could be done to none of them.
+        """
+        before = {each: self.pipeline.alerts.get(each) for each in command.alerts}
+        if problem := await self._apply(command):
+            raise ValueError(problem)
+        after = {each: self.pipeline.alerts.get(each) for each in before}
+        return [
+            alert for each, alert in after.items() if alert is not None and alert != before[each]
+        ]
 
     async def plan_maintenance(self, plan: Maintenance) -> None:
         """Plan a maintenance window. Raises ValueError for one that cannot be."""

@@ -102,6 +102,19 @@ class AlertCommand(msgspec.Struct, frozen=True, array_like=True, tag="cmd"):
     until: float | None = None
 
 
+class AlertsCommand(msgspec.Struct, frozen=True, array_like=True, tag="cmds"):
+    """A person did one thing to many alerts, with one note: as if to each of them in turn.
+
+    `until` is engine time, for `shelve` only. Those to which it cannot be done stay as they are.
+    """
+
+    alerts: list[str]
+    action: Action
+    by: str
+    note: str = ""
+    until: float | None = None
+
+
 class AlertsMarked(msgspec.Struct, frozen=True, array_like=True, tag="durable"):
     """Alerts were told ahead of the disk (`durable` false), or are on it after all."""
 
@@ -138,6 +151,7 @@ Fact = (
     | RuleDeleted
     | RuleFileLoaded
     | AlertCommand
+    | AlertsCommand
     | AlertsMarked
     | MaintenancePlanned
     | MaintenanceCancelled

@@ -31,6 +31,7 @@ from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.delivery.self_alarm import CHANNEL_FAILS, subject_of
 from tocsin.ingest.facts import (
     AlertCommand,
+    AlertsCommand,
     AlertsMarked,
     ChannelTurned,
     Connected,
@@ -293,6 +294,8 @@ class Pipeline:
                 self._change_rules(lambda: self.rules.load(rules, file=file, at=now), outcome)
             case AlertCommand():
                 self._change_alerts(lambda: self.alerts.command(fact, now), outcome)
+            case AlertsCommand():
+                self._change_alerts(lambda: self.alerts.command_all(fact, now), outcome)
             case AlertsMarked(alerts, durable):
                 outcome.alerts += self.alerts.mark(alerts, durable, now)
             case ChannelTurned(channel, reason):

@@ -13,13 +13,17 @@ from tocsin.dashboard.views import AlertView, TransitionView, view_alert, view_t
 from tocsin.devices.timestamps import parse_timestamp
 from tocsin.ingest.alerts.alert import Alert, State
 from tocsin.ingest.alerts.book import AlertBook
-from tocsin.ingest.facts import Action, AlertCommand
+from tocsin.ingest.facts import Action, AlertCommand, AlertsCommand
 from tocsin.ingest.storage.state import Transition
 
 MOST_LISTED = 10_000
 """Alerts of one answer: as many as are stored of those that are over."""
 
+MOST_AT_ONCE = 10_000
+"""Alerts that one request may do something to."""
+
 Command = Callable[[AlertCommand], Awaitable[Alert]]
+CommandAll = Callable[[AlertsCommand], Awaitable[list[Alert]]]
 Past = Callable[..., Awaitable[list[Alert]]]
 Transitions = Callable[[str], Awaitable[list[Transition]]]
 
@@ -31,21 +35,38 @@ class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: str | float | None = None
 
 
+class CommandAllBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which alerts, by id (1 to 10,000), and one note for all of them; `until` as for one."""
+
+    alerts: list[str]
+    note: str | None = None
+    until: str | float | None = None
+
+
+class CommandAllView(msgspec.Struct, frozen=True):
+    """The alerts that it was done to, as they are now, and the ids of those it could not be."""
+
+    changed: list[AlertView]
+    unchanged: list[str]
+
+
 class Alerts:
-    """`alerts` gives the book; `command` is done when it is on disk, and gives the alert then.
-    `past` gives stored alerts that match, and `transitions` what one went through.
+    """`alerts` gives the book; `command` and `command_all` are done when they are on disk, and give
+    the alerts then. `past` gives stored alerts that match, and `transitions` what one went through.
     """
 
     def __init__(
         self,
         alerts: Callable[[], AlertBook],
         command: Command,
+        command_all: CommandAll,
         past: Past,
         transitions: Transitions,
         clock: Callable[[], float],
     ) -> None:
         self._alerts = alerts
         self._command = command
+        self._command_all = command_all
         self._past = past
         self._transitions = transitions
         self._clock = clock
@@ -111,6 +132,27 @@ class Alerts:
             raise HTTPException(409, str(error)) from None
         return Json(view_alert(alert))
 
+    async def command_alerts(self, action: Action, request: Request) -> Response:
+        """Do the same to many alerts, with one note: a storm is acknowledged at once. Alerts that
+        have moved on meanwhile stay as they are, and are named; 409 if that is all of them."""
+        body = await read_body(request, CommandAllBody)
+        if not 1 <= len(body.alerts) <= MOST_AT_ONCE:
+            raise unprocessable(
+                problem(
+                    ["body", "alerts"],
+                    f"has {len(body.alerts)} ids; expected 1 to {MOST_AT_ONCE}",
+                )
+            )
+        until = self._until(action, body.until)
+        command = AlertsCommand(body.alerts, action, user_of(request), body.note or "", until)
+        try:
+            changed = await self._command_all(command)
+        except ValueError as error:
+            raise HTTPException(409, str(error)) from None
+        done = {alert.id for alert in changed}
+        unchanged = [each for each in dict.fromkeys(body.alerts) if each not in done]
+        return Json(CommandAllView([view_alert(alert) for alert in changed], unchanged))
+
     def _until(self, action: Action, until: str | float | None) -> float | None:
         if until is None:
             return None
@@ -131,6 +173,11 @@ class Alerts:
         router.get("/{alert_id}/transitions", responses=answers(list[TransitionView], 404))(
             self.list_transitions
         )
+        router.post(
+            "/{action}",
+            responses=answers(CommandAllView, 409, 422, 503),
+            openapi_extra=takes(CommandAllBody),
+        )(self.command_alerts)
         router.post(
             "/{alert_id}/{action}",
             responses=answers(AlertView, 404, 409, 422, 503),

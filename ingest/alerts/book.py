@@ -41,7 +41,7 @@ from tocsin.ingest.alerts.lifecycle import (
 from tocsin.ingest.alerts.maintenance import OWNER, Calendar, Maintenance, Window, covers
 from tocsin.ingest.alerts.mutes import Mute, Mutes
 from tocsin.ingest.alerts.timers import Timer, Timers
-from tocsin.ingest.facts import AlertCommand
+from tocsin.ingest.facts import AlertCommand, AlertsCommand
 from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.rules.message import Value
 from tocsin.ingest.rules.rule import Rule
@@ -177,6 +177,23 @@ class AlertBook:
                 )
             return changes
         return [self._mute(episode, Muting(command.action), command.until, cause)]
+
+    def command_all(self, command: AlertsCommand, now: float) -> list[Alert]:
+        """Somebody did one thing to many alerts; those to which it cannot be done are passed over.
+
+        Raises KeyError or ValueError, as `command`, if it could be done to none.
+        """
+        changes: list[Alert] = []
+        problem: KeyError | ValueError | None = None
+        for each in dict.fromkeys(command.alerts):
+            one = AlertCommand(each, command.action, command.by, command.note, command.until)
+            try:
+                changes += self.command(one, now)
+            except (KeyError, ValueError) as error:
+                problem = problem or error
+        if problem is not None and not changes:
+            raise problem
+        return changes
 
     def mark(self, alerts: Iterable[str], durable: bool, now: float) -> list[Alert]:
         """Whether what alerts, open or recent, say is on disk. Others are passed over."""

@@ -103,3 +103,37 @@ async def test_alerts_that_memory_has_forgotten_are_listed_and_shown(site: Site)
     assert await site.get(f"/api/alerts/{first['id']}") == first
     assert [each["device"] for each in await site.get("/api/alerts", limit=1)] == devices[-1:]
     assert (await site.client.get("/api/alerts?limit=0")).status_code == 422
+
+
+async def test_a_storm_is_acknowledged_with_one_note_in_one_fact(site: Site):
+    await site.engine.put_rule(HOT, "test")
+    devices = [f"boiler-{number}" for number in range(1000)]
+    await site.publish_all(devices, {"temp_c": 95.0})
+    ids = [alert["id"] for alert in await site.get("/api/alerts")]
+    await site.send("POST", f"/api/alerts/{ids[0]}/ack")
+    before = site.engine.status().journal.appends
+    body = {"alerts": [*ids, "gone", ids[1]], "note": "main valve closed"}
+    answer = await site.send("POST", "/api/alerts/ack", body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["unchanged"] == [ids[0], "gone"]
+    assert site.engine.status().journal.appends == before + 1
+    alerts = await site.get("/api/alerts", state="acknowledged")
+    assert [alert["id"] for alert in alerts] == ids
+    assert {alert["revision"] for alert in alerts} == {2}
+    assert [alert["comments"][-1]["note"] for alert in alerts[1:]] == ["main valve closed"] * 999
+    [_, acked] = await site.get(f"/api/alerts/{ids[7]}/transitions")
+    assert (acked["by"], acked["note"]) == ("local", "main valve closed")
+    again = await site.send("POST", "/api/alerts/ack", body)
+    assert again.status_code == 409
+    assert "is acknowledged" in again.json()["detail"]
+    wrongs: list[object] = [
+        {"alerts": []},
+        {},
+        {"alerts": ids, "until": 5},
+        {"alerts": ["x"] * 10_001},
+    ]
+    for wrong in wrongs:
+        assert (await site.send("POST", "/api/alerts/ack", wrong)).status_code == 422, wrong
+    end = rfc3339(site.engine.clock.now() + 60)
+    shelved = await site.send("POST", "/api/alerts/shelve", {"alerts": ids[:3], "until": end})
+    assert [alert["suppression"] for alert in shelved.json()["changed"]] == ["shelved"] * 3

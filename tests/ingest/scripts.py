@@ -13,6 +13,7 @@ from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.facts import (
     Action,
     AlertCommand,
+    AlertsCommand,
     Connected,
     DevicesExpected,
     Disconnected,
@@ -136,8 +137,11 @@ def _settled(each: Record | Command, pipeline: Pipeline, now: float) -> Record:
     if not isinstance(each, Command):
         return each
     alerts = pipeline.alerts.open()
-    alert = alerts[each.nth % len(alerts)].id if alerts else "none"
     until = now + each.for_s if each.action == "shelve" else None
+    if each.nth % 3 == 2 and alerts:
+        every = [alert.id for alert in alerts]
+        return AlertsCommand(every, each.action, "bob", "all of them", until)
+    alert = alerts[each.nth % len(alerts)].id if alerts else "none"
     return AlertCommand(alert, each.action, "ann", "seen", until)
 
 
