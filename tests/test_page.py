@@ -246,3 +246,32 @@ def test_nothing_is_loaded_from_another_host_and_nothing_polls(page: Page, serve
     with page.expect_event("console", timeout=5_000):
         page.evaluate("setTimeout(() => console.log('three seconds later'), 3000)")
     assert asked == [], "the page polls"
+
+
+def test_a_storm_is_one_line_and_is_acknowledged_with_one_note(page: Page, server: Server):
+    server.send("POST", "/api/rules", {"name": "flooded", "when": "level_mm > 5"})
+    with server.client("gateway") as client:
+        for number in range(120):
+            sent = client.publish(f"devices/drain-{number}/telemetry", '{"level_mm": 9}', qos=1)
+        sent.wait_for_publish(10)
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    storm, rows = page.get_by_test_id("storm"), page.get_by_test_id("alert-row")
+    expect(storm).to_contain_text("120 alerts")
+    expect(storm).to_contain_text("120 active")
+    expect(rows).to_have_count(0)
+    page.keyboard.press("j")
+    expect(storm).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(storm).to_have_attribute("aria-expanded", "true")
+    expect(rows).to_have_count(120)
+    page.keyboard.press("Enter")
+    expect(rows).to_have_count(0)
+    page.keyboard.press("a")
+    page.keyboard.type("the pump stands still")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("notices")).to_contain_text("Acknowledged 120 alerts.")
+    expect(storm).to_contain_text("120 acknowledged")
+    alerts = server.get("/api/alerts", state="acknowledged")
+    assert {alert["comments"][-1]["note"] for alert in alerts} == {"the pump stands still"}
+    assert len(alerts) == 120

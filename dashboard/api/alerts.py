@@ -19,8 +19,8 @@ from tocsin.ingest.storage.state import Transition
 MOST_LISTED = 10_000
 """Alerts of one answer: as many as are stored of those that are over."""
 
-MOST_AT_ONCE = 10_000
-"""Alerts that one request may do something to."""
+MOST_AT_ONCE = 2_500
+"""Alerts that one request may do something to: their ids fit into the largest body."""
 
 Command = Callable[[AlertCommand], Awaitable[Alert]]
 CommandAll = Callable[[AlertsCommand], Awaitable[list[Alert]]]
@@ -36,7 +36,7 @@ class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CommandAllBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which alerts, by id (1 to 10,000), and one note for all of them; `until` as for one."""
+    """Which alerts, by id (1 to 2,500), and one note for all of them; `until` as for one."""
 
     alerts: list[str]
     note: str | None = None

@@ -27,6 +27,7 @@ CONTRACT = """
     GET    /api/alerts
     GET    /api/alerts/{alert_id}
     GET    /api/alerts/{alert_id}/transitions
+    POST   /api/alerts/{action}
     POST   /api/alerts/{alert_id}/{action}
     GET    /api/maintenance
     POST   /api/maintenance

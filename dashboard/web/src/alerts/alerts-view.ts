@@ -15,6 +15,7 @@ import { type Alert, millis, SEVERITIES } from "../wire/contract";
 import "./alert-detail";
 import { act, ask } from "./ask";
 import { filterAlerts, isIn, readFilter, STATES } from "./filter";
+import { concerned, type Line, linesOf, type Storm, standingOf } from "./storms";
 import { lifeOf, readOf, shapeOf, whatOf } from "./words";
 import "./alerts.css";
 
@@ -34,6 +35,8 @@ export class AlertsView extends Live {
     if (filter.state === "cleared" || filter.state === "all") void this.#readCleared();
     const all = plant.alerts.all.value.filter((alert) => alert.raised_at !== null || filter.state === "all");
     const alerts = filterAlerts(all, filter);
+    const isByTime = filter.state === "cleared" || filter.state === "all";
+    const lines: Line[] = isByTime ? alerts.map((alert) => ({ alert })) : linesOf(alerts, query.value.get("storm"));
     return html`<h1>Alerts</h1>
       <div class="alerts ${this.chosen ? "with-detail" : ""}">
         <section class="list" aria-label="Alerts">
@@ -56,21 +59,21 @@ export class AlertsView extends Live {
             <input type="search" placeholder="Subject, rule or words" aria-label="Filter by subject, rule or words" .value=${filter.text}
               @input=${(event: InputEvent) => this.#filter({ q: (event.target as HTMLInputElement).value || null })}>
           </div>
-          ${alerts.length ? this.#table(alerts.slice(0, this.#shown.value)) : this.#none(filter.state)}
-          ${alerts.length > this.#shown.value ? html`<button class="more" @click=${() => (this.#shown.value += PAGE)}>${formatCount(alerts.length - this.#shown.value)} more</button>` : nothing}
+          ${lines.length ? this.#table(lines.slice(0, this.#shown.value)) : this.#none(filter.state)}
+          ${lines.length > this.#shown.value ? html`<button class="more" @click=${() => (this.#shown.value += PAGE)}>${formatCount(lines.length - this.#shown.value)} more</button>` : nothing}
           ${filter.state === "open" ? this.#lately(all) : nothing}
         </section>
         ${this.chosen ? html`<alert-detail .alert=${this.chosen}></alert-detail>` : nothing}
       </div>`;
   }
 
-  #table(alerts: readonly Alert[], name = "alert-table") {
+  #table(lines: readonly Line[], name = "alert-table") {
     return html`<div class="scroll"><table class="alert-table" data-testid=${name}>
       <thead><tr><th><span class="unseen">Severity</span></th><th>Subject</th><th>What</th><th class="number wide">Value</th><th>Since</th><th>State</th><th><span class="unseen">Actions</span></th></tr></thead>
       <tbody>${repeat(
-        alerts,
-        (alert) => alert.id,
-        (alert) => this.#row(alert),
+        lines,
+        ({ alert, storm }) => alert?.id ?? `storm ${storm?.rule}`,
+        ({ alert, storm }) => (alert ? this.#row(alert) : storm ? this.#stormRow(storm) : nothing),
       )}</tbody>
     </table></div>`;
   }
@@ -79,8 +82,47 @@ export class AlertsView extends Live {
   #lately(all: readonly Alert[]) {
     const cleared = filterAlerts(all, { ...readFilter(query.value), state: "cleared" }).slice(0, LATELY);
     if (cleared.length === 0) return nothing;
-    return html`<h2 class="lately">Cleared lately</h2>${this.#table(cleared, "cleared-lately")}`;
+    return html`<h2 class="lately">Cleared lately</h2>${this.#table(
+      cleared.map((alert) => ({ alert })),
+      "cleared-lately",
+    )}`;
   }
+
+  /** Many alerts of one rule. It is chosen, opened and acknowledged as one alert is. */
+  #stormRow({ rule, alerts }: Storm) {
+    const [first] = alerts;
+    if (!first) return nothing;
+    const isOpen = query.value.get("storm") === rule;
+    const toAck = concerned("ack", alerts);
+    const toShelve = concerned("shelve", alerts);
+    const since = alerts.reduce((earliest, alert) => Math.min(earliest, rangAt(alert)), Number.POSITIVE_INFINITY);
+    return html`<tr class="storm" data-item tabindex="0" data-storm=${rule} data-severity=${first.severity} data-life=${shapeOf(first)} data-testid="storm"
+      aria-expanded=${isOpen} @click=${this.#toggle} @keydown=${this.#toggleByKey}>
+      <td>${severityIcon(first.severity)}</td>
+      <td class="subject"><b>${formatCount(alerts.length)}</b> alerts</td>
+      <td class="what"><span>${rule}</span> <small class="dim">last: ${newestOf(alerts).subject} ${whatOf(newestOf(alerts))}</small></td>
+      <td class="number wide"></td>
+      <td class="since"><time>${formatTime(since, now.value)}</time> <small class="dim">${formatDuration(now.value - since)}</small></td>
+      <td class="state">${standingOf(alerts, lifeOf).map(([life, count], i) => html`${i ? " · " : ""}${formatCount(count)} ${life}`)}</td>
+      <td class="actions">
+        ${toAck.length ? html`<button class="ack" data-testid="ack-all" @click=${() => ask("ack", ...toAck)} aria-label="Ack all ${toAck.length} of ${rule}">Ack all</button>` : nothing}
+        ${toShelve.length ? html`<button data-testid="shelve-all" @click=${() => ask("shelve", ...toShelve)} aria-label="Shelve all ${toShelve.length} of ${rule}">Shelve all</button>` : nothing}
+        <button class="bare" tabindex="-1" aria-hidden="true" data-testid="open-storm" @click=${this.#toggle}>${isOpen ? "−" : "+"}</button>
+      </td>
+    </tr>`;
+  }
+
+  readonly #toggle = (event: Event): void => {
+    const from = event.target as Element;
+    if (from.closest("button") && event.currentTarget !== from) return;
+    event.stopPropagation();
+    const rule = from.closest<HTMLElement>("[data-storm]")?.dataset.storm ?? null;
+    setQuery({ storm: query.peek().get("storm") === rule ? null : rule });
+  };
+
+  readonly #toggleByKey = (event: KeyboardEvent): void => {
+    if (event.key === "Enter" && event.target === event.currentTarget) this.#toggle(event);
+  };
 
   #row(alert: Alert) {
     const ended = millis(alert.cleared_at);
@@ -139,3 +181,7 @@ export class AlertsView extends Live {
   }
 }
 customElements.define("alerts-view", AlertsView);
+
+function newestOf(alerts: readonly Alert[]): Alert {
+  return alerts.reduce((newest, alert) => (rangAt(alert) > rangAt(newest) ? alert : newest));
+}

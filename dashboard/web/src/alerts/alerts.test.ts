@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { sentence } from "../shell/sentence";
 import type { Alert } from "../wire/contract";
 import { filterAlerts, readFilter } from "./filter";
+import { concerned, linesOf, STORM_FROM, standingOf } from "./storms";
 import { lifeOf, readOf, shapeOf, whatOf } from "./words";
 
 function alert(id: string, rest: Partial<Alert> = {}): Alert {
@@ -72,6 +73,35 @@ describe("filters", () => {
     ["state=nonsense&severity=warning", ["warning"]],
     ["q=PUMP", ["warning"]],
   ])("%o", (query, expected) => expect(ids(query)).toEqual(expected));
+});
+
+describe("a storm", () => {
+  const storm = Array.from({ length: STORM_FROM }, (_, i) => alert(`s${i}`));
+  const other = alert("gas", { rule: "gas" });
+  const shown = (alerts: Alert[], open: string | null) =>
+    linesOf(alerts, open).map((line) => line.alert?.id ?? `${line.storm?.alerts.length} ${line.storm?.rule}`);
+
+  test("is one line where its most urgent alert stood", () => {
+    expect(shown([storm[0] as Alert, other, ...storm.slice(1)], null)).toEqual(["5 boiler-overheat", "gas"]);
+    expect(shown([other, ...storm], null)).toEqual(["gas", "5 boiler-overheat"]);
+  });
+  test("opens to its alerts", () =>
+    expect(shown([...storm, other], "boiler-overheat")).toEqual([
+      "5 boiler-overheat",
+      ...storm.map((a) => a.id),
+      "gas",
+    ]));
+  test("is not a few", () => expect(shown(storm.slice(1), null)).toEqual(["s1", "s2", "s3", "s4"]));
+  test("is acknowledged and shelved where that is still to be done", () => {
+    const known = alert("k", { state: "acknowledged", acknowledged: true });
+    const shelved = alert("m", { suppression: "shelved" });
+    expect(concerned("ack", [...storm, known, shelved])).toEqual(storm);
+    expect(concerned("shelve", [...storm, known, shelved])).toEqual([...storm, known]);
+    expect(standingOf([known, ...storm], lifeOf)).toEqual([
+      ["active", 5],
+      ["acknowledged", 1],
+    ]);
+  });
 });
 
 test("a storm is heard as one sentence", () => {

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals-core";
 import { html } from "lit";
 import { plant } from "../plant/plant";
+import { formatCount } from "../reading/number";
 import { icon, severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
 import { complain, say } from "../shell/notices";
@@ -11,7 +12,7 @@ import { whatOf } from "./words";
 
 interface Question {
   action: "ack" | "reset" | "shelve" | "out_of_service" | "comment";
-  alert: Alert;
+  alerts: readonly [Alert, ...Alert[]];
 }
 
 const question = signal<Question | null>(null);
@@ -36,9 +37,36 @@ const SHELVE_FOR: readonly [minutes: number, label: string][] = [
   [1440, "24 hours"],
 ];
 
-/** Opens the dialog that asks for a note. */
-export function ask(action: Question["action"], alert: Alert): void {
-  question.value = { action, alert };
+/** Opens the dialog that asks for a note, one for all alerts that are given. */
+export function ask(action: Question["action"], ...alerts: Alert[]): void {
+  const [first, ...others] = alerts;
+  if (first) question.value = { action, alerts: [first, ...others] };
+}
+
+/** As many as one request may be about. */
+const AT_ONCE = 2_500;
+
+/** Does one thing to many alerts, each part of them in one request. */
+async function actOnAll(
+  alerts: readonly Alert[],
+  action: Question["action"],
+  body: { note?: string; until?: string },
+): Promise<void> {
+  let done = 0;
+  try {
+    for (let i = 0; i < alerts.length; i += AT_ONCE) {
+      const ids = alerts.slice(i, i + AT_ONCE).map(({ id }) => id);
+      const { changed } = await api.alerts(action, { alerts: ids, ...body });
+      for (const alert of changed) plant.alerts.take(alert);
+      done += changed.length;
+    }
+    const left = alerts.length - done;
+    say(
+      `${WORDS[action].done} ${formatCount(done)} alerts.${left ? ` ${formatCount(left)} had moved on meanwhile.` : ""}`,
+    );
+  } catch (error) {
+    complain(error);
+  }
 }
 
 /** Does it and shows the server's answer at once; the stream tells the other viewers. */
@@ -62,16 +90,18 @@ export class AlertQuestion extends Live {
   override render() {
     const asked = question.value;
     const { title, hint } = WORDS[asked?.action ?? "ack"];
+    const first = asked?.alerts[0];
+    const count = asked?.alerts.length ?? 0;
     return html`<dialog class="dialog" aria-labelledby="alert-question-title" data-testid="alert-dialog"
       @close=${() => (question.value = null)} @click=${this.#leave}>
       ${
-        asked
+        asked && first
           ? html`<form method="dialog" @submit=${this.#submit}>
             <header>
-              <h2 id="alert-question-title">${title} ${severityIcon(asked.alert.severity)} ${asked.alert.subject}</h2>
+              <h2 id="alert-question-title">${title} ${severityIcon(first.severity)} ${count > 1 ? `${formatCount(count)} alerts` : first.subject}</h2>
               <button type="button" class="bare" aria-label="Close" @click=${() => this.#dialog.close()}>${icon("close")}</button>
             </header>
-            <p class="dim">${whatOf(asked.alert)}</p>
+            <p class="dim">${count > 1 ? html`All of <b>${first.rule}</b> that are listed now, with one note: ${first.subject}, ${asked.alerts[1]?.subject}${count > 2 ? ` and ${formatCount(count - 2)} more` : ""}.` : whatOf(first)}</p>
             ${
               asked.action === "shelve"
                 ? html`<fieldset class="choices">
@@ -123,7 +153,8 @@ export class AlertQuestion extends Live {
     if (asked.action === "shelve") {
       body.until = new Date(Date.now() + Number(given.get("minutes")) * 60_000).toISOString();
     }
-    void act(asked.alert, asked.action, body);
+    if (asked.alerts.length > 1) void actOnAll(asked.alerts, asked.action, body);
+    else void act(asked.alerts[0], asked.action, body);
   };
 }
 customElements.define("alert-question", AlertQuestion);

@@ -127,8 +127,14 @@ function obey(command: Command): void {
       break;
     case "acknowledge":
     case "shelve": {
+      const action = command.do === "shelve" ? "shelve" : "ack";
+      const storm = document.activeElement?.closest<HTMLElement>("[data-storm]");
+      if (storm) {
+        storm.querySelector<HTMLElement>(`[data-testid=${action}-all]`)?.click();
+        break;
+      }
       const alert = alertInFocus() ?? plant.alerts.worst.value;
-      if (alert) ask(command.do === "shelve" ? "shelve" : "ack", alert);
+      if (alert) ask(action, alert);
     }
   }
 }

@@ -154,6 +154,8 @@ export const api = {
   versions: (rule: string) => request<RuleVersion[]>("GET", `/api/rules/${part(rule)}/versions`),
   alert: (id: string, action: AlertAction, body: { note?: string; until?: string }) =>
     request<Alert>("POST", `/api/alerts/${part(id)}/${action}`, body),
+  alerts: (action: AlertAction, body: { alerts: string[]; note?: string; until?: string }) =>
+    request<{ changed: Alert[]; unchanged: string[] }>("POST", `/api/alerts/${action}`, body),
   view: (stream: string, devices: "*" | string[]) =>
     request<null>("PUT", `/api/stream/${part(stream)}/view`, { devices }),
 };
