@@ -70,7 +70,7 @@ class Absence:
         self._schedule_all(now)
 
     def use(self, now: float) -> None:
-        """Rules changed: what they ask may be true of devices that are silent."""
+        """Rules changed, or the hour they read: they may be true of devices that are silent."""
         self._ruled_at = now
         self._schedule_all(now)
 
@@ -118,16 +118,22 @@ class Absence:
         turns: list[Turn] = []
         if at <= due:
             self._looked.values[device] = due
-            seen = self._presence.last_seen.values.item(device)
-            came = isfinite(seen)
-            silent_s = due - seen if came else 0.0
-            waited_s = due - self._expected[device] if device in self._expected else None
+            silent_s, waited_s = self.silence_of(device, due)
+            came = isfinite(self._presence.last_seen.values.item(device))
             time = self._catalogue.watermark.values.item(device) + silent_s if came else due
-            turns = self._judge.look(device, silent_s, None if came else waited_s, time)
+            turns = self._judge.look(device, silent_s, waited_s, time)
             at = self._next(device)
         if at < inf:
             self._wait(device, at, self._delay_of(device))
         return due, turns
+
+    def silence_of(self, device: int, now: float) -> tuple[float, float | None]:
+        """For how long nothing came of a device, and, if nothing ever did, for how long it was
+        expected."""
+        seen = self._presence.last_seen.values.item(device)
+        if isfinite(seen):
+            return now - seen, None
+        return 0.0, now - self._expected[device] if device in self._expected else None
 
     def _delay_of(self, device: int) -> float:
         seen = self._presence.last_seen.values.item(device)

@@ -14,6 +14,7 @@ from tocsin.devices.formats.row import Value
 from tocsin.devices.profile import Profile
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.settings import Settings
+from tocsin.ingest.site_time import SiteTime
 
 
 class Kind(IntEnum):
@@ -57,6 +58,7 @@ class Catalogue:
         self._columns: dict[str, Growing[np.int32]] = {}
         self._text_metrics: set[str] = set()
         self.series_count = 0
+        self.site = SiteTime(settings.timezone)  # what rules see of the hour; set by the pipeline
 
         self.watermark = Growing[np.float64](np.float64, -np.inf)
         self.lateness_s = Growing[np.float64](np.float64, 0.0)
@@ -265,11 +267,13 @@ class Catalogue:
             "texts_of": {series: sorted(codes) for series, codes in self._texts_of.items()},
             "by_device": _rows(self._device_columns(), len(self.devices)),
             "by_series": _rows(self._series_columns(), self.series_count),
+            "site_at": self.site.at,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Become what `state` was taken from; profiles are those of the settings of today."""
         self.__init__(self._settings)
+        self.site.set(state.get("site_at", -np.inf))
         for name in state["metrics"]:
             self.admit_metric(name)
         for text in state["texts"]:

@@ -7,7 +7,7 @@ after it: a spike of one sample rings, however large the batch. A small round is
 device, a large one all at once.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -56,6 +56,11 @@ class Turn:
     evidence: Evidence
 
 
+SilenceOf = Callable[[int, float], tuple[float, float | None]]
+"""Of a device at engine time: for how long nothing came, and, if nothing ever did, for how long it
+was expected."""
+
+
 class Judge:
     """Owns the compiled rules, which of them hold for which device, the windows they read, and the
     bounds within which nothing turns.
@@ -73,6 +78,7 @@ class Judge:
         self._groups: list[RuleGroup] = []
         self._of_metric: dict[int, list[int]] = {}  # metric id → places in _groups
         self._clocked: frozenset[int] = frozenset()  # judged whatever comes of a device
+        self._hourly: list[int] = []  # judged when the hour turns
         # Those that are judged also where no reading matters.
         self._restless_of: dict[int, frozenset[int]] = {}
         self._restless = Growing[np.bool_](np.bool_, False)  # by metric
@@ -121,6 +127,7 @@ class Judge:
                 self._watched.values[metric] = True
                 self._of_metric.setdefault(metric, []).append(place)
         self._clocked = frozenset(n for n, group in enumerate(self._groups) if group.clocked)
+        self._hourly = [n for n, group in enumerate(self._groups) if group.hourly]
         self._restless = Growing[np.bool_](np.bool_, False)
         self._restless.reach(len(catalogue.metrics))
         self._restless_of = {}
@@ -150,6 +157,17 @@ class Judge:
         self._matched = devices
         for group in self._groups:
             group.reach(devices, lambda glob: self._globs[glob.text][1].values)
+
+    def _reach_all(self) -> None:
+        """Have room for every device and series."""
+        catalogue = self._catalogue
+        self._reach(len(catalogue.devices))
+        if self._series != catalogue.series_count:
+            self._series = catalogue.series_count
+            for by_metric in (self._watched, self._restless):
+                by_metric.reach(len(catalogue.metrics))
+            self._watch.reach(self._series)
+            self._windows.reach(len(catalogue.metrics), self._series)
 
     def mistrust(self) -> None:
         """After a fault: every reading matters until it was looked at."""
@@ -188,13 +206,7 @@ class Judge:
     def take(self, judged: Judged) -> list[Turn]:
         """Take in the readings of a batch, and say which rules turned, in order of the rows."""
         catalogue = self._catalogue
-        self._reach(len(catalogue.devices))
-        if self._series != catalogue.series_count:
-            self._series = catalogue.series_count
-            for by_metric in (self._watched, self._restless):
-                by_metric.reach(len(catalogue.metrics))
-            self._watch.reach(self._series)
-            self._windows.reach(len(catalogue.metrics), self._series)
+        self._reach_all()
         if np.count_nonzero(judged.late):
             judged = judged.without(judged.late)
         if not self._groups or not len(judged.series):
@@ -522,6 +534,45 @@ class Judge:
         ]
         placed = [self._turn(group, pair, device, time, 0, sight) for group, pair in turned]
         return [turn for _, turn in sorted(placed, key=lambda each: each[0])]
+
+    # -- the hour
+
+    @property
+    def reads_hour(self) -> bool:
+        return bool(self._hourly)
+
+    @property
+    def reads_hour_and_ages(self) -> bool:
+        return not self._clocked.isdisjoint(self._hourly)
+
+    @np.errstate(all="ignore")
+    def hour_turned(self, time: float, silence_of: SilenceOf) -> list[Turn]:
+        """The hour at the site is another one: the rules that turn by that, at engine time `time`.
+
+        Where a rule reads ages too it only ends here, and only if it does so both with the ages of
+        the device's newest reading and with those of now: silence clears nothing. Whether it comes
+        to hold is for `look` to say.
+        """
+        self._reach_all()
+        self._watch.forget()
+        devices = np.arange(self._matched, dtype=np.int32)
+        sight = RoundSight(self._catalogue, self._windows, devices)
+        turned: list[_Placed] = []
+        for place in self._hourly:
+            group = self._groups[place]
+            if group.clocked:
+                for device, pair in group.holding():
+                    now = SilentSight(
+                        self._catalogue, self._windows, device, *silence_of(device, time)
+                    )
+                    if self._turning(group, (pair,), self._sight(device)) and self._turning(
+                        group, (pair,), now
+                    ):
+                        turned.append(self._turn(group, pair, device, time, device, now))
+                continue
+            for device, pair in self._judge_at_once(group, devices.astype(np.intp), sight):
+                turned.append(self._turn(group, pair, device, time, device))
+        return _in_order(turned)
 
     def _clocked_pairs(self, device: int) -> Iterable[tuple[RuleGroup, int]]:
         self._reach(len(self._catalogue.devices))

@@ -126,7 +126,12 @@ class Pipeline:
 
     def next_due(self) -> float | None:
         """When `feed` should be called at the latest, also if nothing arrives."""
-        dues = (self.presence.next_due(), self.alerts.next_due(), self.absence.next_due())
+        dues = (
+            self.presence.next_due(),
+            self.alerts.next_due(),
+            self.absence.next_due(),
+            self._next_hour(),
+        )
         return min((due for due in dues if due is not None), default=None)
 
     # -- stages
@@ -211,6 +216,17 @@ class Pipeline:
         self._take_in_waiting()
         due, turns = self.absence.fire_next()
         self._signal(turns, due, outcome)
+
+    def _next_hour(self) -> float | None:
+        return self.catalogue.site.next_turn if self._judge.reads_hour else None
+
+    def _turn_hour(self, outcome: Outcome) -> None:
+        self._take_in_waiting()
+        due = self.catalogue.site.next_turn
+        self.catalogue.site.set(due)
+        self._signal(self._judge.hour_turned(due, self.absence.silence_of), due, outcome)
+        if self._judge.reads_hour_and_ages:
+            self.absence.use(due)
 
     def _signal(self, turns: Sequence[Turn], now: float, outcome: Outcome) -> None:
         for turn in turns:
@@ -356,6 +372,8 @@ class Pipeline:
             if name in after and name not in anew:
                 outcome.alerts += self.alerts.amend(after[name].rule, outcome.at)
         self._judge.use(rules, anew)
+        if self._judge.reads_hour:
+            self.catalogue.site.set(outcome.at)
         self.absence.use(outcome.at)
         # At once, as every timer that is due: before the readings behind it.
         while (due := self.absence.next_due()) is not None and due <= outcome.at:
@@ -376,6 +394,8 @@ class Pipeline:
                     outcome.presence += self.presence.fire_next()[1]
                 elif self.alerts.next_due() == due:
                     outcome.alerts += self.alerts.fire_next()[1]
+                elif self._next_hour() == due:
+                    self._turn_hour(outcome)
                 else:
                     self._look_at_silent(outcome)
         except Exception as error:  # the others that are due are fired by the next feed

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tocsin.devices.profile import Profile
+from tocsin.ingest.site_time import zone_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ class Settings:
     two gaps were seen. min_interval_s: messages closer than that are one report (a device that
     publishes each metric by itself). stale_after, silent_after: multiples of the expected
     interval. flap_rings, flap_within_s: an alarm that rings so often within so long flaps;
-    flap_hold_s: from then on it must be clear for that long before it is over.
+    flap_hold_s: from then on it must be clear for that long before it is over. timezone: IANA
+    name of the zone in which rules read `hour()` and `weekday()`; UTC, so that a journal gives
+    the same alerts on any machine.
     """
 
     caps: Caps = field(default_factory=Caps)
@@ -58,6 +61,10 @@ class Settings:
     flap_rings: int = 5
     flap_within_s: float = 600.0
     flap_hold_s: float = 300.0
+    timezone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        zone_of(self.timezone)
 
     def profile_of(self, device: str) -> Profile:
         return next((p for p in self.profiles if p.covers(device)), _ANY)

@@ -14,6 +14,7 @@ from tocsin.ingest.catalogue import Catalogue, Kind
 from tocsin.ingest.rules.calm import Anchor
 from tocsin.ingest.rules.compiled import Use
 from tocsin.ingest.rules.vector import Floats
+from tocsin.ingest.site_time import Dial
 from tocsin.ingest.windows.shared import SharedWindows
 
 Ids = NDArray[np.int32]
@@ -53,6 +54,9 @@ class RoundSight:
         age = np.maximum(self._catalogue.watermark.values[self.device] - since, 0.0)
         return np.where(np.isfinite(time), age, np.nan)
 
+    def site(self, dial: Dial) -> Floats:
+        return np.full(1, self._catalogue.site.read(dial))
+
     def window(self, use: Use) -> Floats:
         metric, _, function = use
         series = self.series(metric)
@@ -88,6 +92,9 @@ class PairSight:
 
     def age(self, metric: str) -> Floats:
         return self._round.read(("age", metric), lambda: self._round.age(metric))[self._row]
+
+    def site(self, dial: Dial) -> Floats:
+        return self._round.site(dial)
 
     def window(self, use: Use) -> Floats:
         return self._round.read(use, lambda: self._round.window(use))[self._row]
@@ -126,6 +133,9 @@ class DeviceSight:
         since = max(time, self._catalogue.age_from.values.item(self._device))
         age = max(self._catalogue.watermark.values.item(self._device) - since, 0.0)
         return age if isfinite(time) else nan
+
+    def site(self, dial: Dial) -> float:
+        return self._catalogue.site.read(dial)
 
     def window(self, use: Use) -> float:
         found = self._known.get(use)

@@ -226,7 +226,7 @@ def test_every_setting_is_documented_with_its_default():
         elif value in ((), "", None):
             assert said == "none", name
         elif isinstance(value, (bool, str)):
-            assert said == str(value).lower(), name
+            assert said.lower() == str(value).lower(), name
         else:
             assert float(said) == value, name
         assert ("may be 0" in meaning) == any(

@@ -108,6 +108,7 @@ def request_of(
         end=scope.end,
         max_readings=MAX_READINGS,
         flaps=flaps,
+        timezone=catalogue.site.timezone,
     )
     columns: list[Column] = [
         device.astype(np.int32),

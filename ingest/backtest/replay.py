@@ -20,7 +20,7 @@ from tocsin.ingest.backtest.readings import StoredReadings
 from tocsin.ingest.batch import Judged
 from tocsin.ingest.catalogue import Catalogue, Kind
 from tocsin.ingest.faults import Faults
-from tocsin.ingest.judge import Judge
+from tocsin.ingest.judge import Judge, Turn
 from tocsin.ingest.order import newest_before, occurrence
 from tocsin.ingest.rules.validation import CheckedRule
 from tocsin.ingest.settings import Caps, Settings
@@ -69,9 +69,10 @@ class Replay:
         rules: Sequence[CheckedRule],
         flaps: FlapLimits,
         on_change: Listener,
+        timezone: str = "UTC",
     ) -> None:
         self._table = table
-        self._catalogue = self._new_catalogue(table)
+        self._catalogue = self._new_catalogue(table, timezone)
         self._series = np.full(len(table), -1, np.int32)  # in the catalogue, by series of the table
         self._admit_all()
         self._alerts = AlertBook(flaps)
@@ -82,34 +83,38 @@ class Replay:
         self._on_change = on_change
         self._in_force = False
 
-    def put_in_force(self) -> None:
-        """From here on the rules ring. As when rules are put in force in a server, none of them
-        holds yet; unlike there, their windows hold what came before.
+    def put_in_force(self, at: float) -> None:
+        """From engine time `at` on the rules ring. As when rules are put in force in a server, none
+        of them holds yet; unlike there, their windows hold what came before.
         """
         self._judge.use(self._rules, [checked.rule.name for checked in self._rules])
+        if self._judge.reads_hour:
+            self._catalogue.site.set(at)
         self._in_force = True
 
     def take(self, readings: StoredReadings) -> Iterator[int]:
         """Judge readings, in order and later than all before; how many, step by step."""
         for batch in _batches(readings):
-            rest = batch
-            while self._successors and (cut := self._admit_next(rest)):
-                self._take(rest.only(slice(cut)))
-                rest = rest.only(slice(cut, None))
-            self._take(rest)
+            for rest in self._by_hour(batch):
+                while self._successors and (cut := self._admit_next(rest)):
+                    self._take(rest.only(slice(cut)))
+                    rest = rest.only(slice(cut, None))
+                self._take(rest)
             yield len(batch)
 
     def finish(self, end: float) -> None:
         """Let time go on to engine time `end`: delays end."""
+        while self._judge.reads_hour and self._catalogue.site.next_turn <= end:
+            self._turn_hour()
         self._fire_due(end)
 
     # -- series
 
     @staticmethod
-    def _new_catalogue(table: SeriesTable) -> Catalogue:
+    def _new_catalogue(table: SeriesTable, timezone: str) -> Catalogue:
         count = len(table)
         caps = Caps(devices=len(table.devices), metrics_per_device=count, series=count)
-        catalogue = Catalogue(Settings(caps=caps))
+        catalogue = Catalogue(Settings(caps=caps, timezone=timezone))
         for text in table.texts:
             catalogue.code_of(text)
         for device in table.devices:
@@ -188,7 +193,36 @@ class Replay:
         for turn in turns:
             at = batch.arrival.item(first.item(turn.row)) / 1e6
             self._fire_due(at)
-            name = catalogue.devices[turn.device]
+            self._signal((turn,), at)
+
+    def _by_hour(self, batch: StoredReadings) -> Iterable[StoredReadings]:
+        """Parts between which the hour turns, as long as a rule reads it."""
+        site = self._catalogue.site
+        while self._judge.reads_hour and len(batch):
+            if site.next_turn == np.inf:
+                site.set(batch.arrival.item(0) / 1e6)
+            cut = int(np.searchsorted(batch.arrival, round(site.next_turn * 1e6)))
+            if cut == len(batch):
+                break
+            if cut:
+                yield batch.only(slice(cut))
+            batch = batch.only(slice(cut, None))
+            self._turn_hour()
+        if len(batch):
+            yield batch
+
+    def _turn_hour(self) -> None:
+        site = self._catalogue.site
+        due = site.next_turn
+        site.set(due)
+        turns = self._judge.hour_turned(due, lambda _, __: (0.0, None))
+        if self._in_force:
+            self._fire_due(due)
+            self._signal(turns, due)
+
+    def _signal(self, turns: Iterable[Turn], at: float) -> None:
+        for turn in turns:
+            name = self._catalogue.devices[turn.device]
             self._tell(
                 self._alerts.signal(
                     turn.rule, name, name, turn.truth, turn.time, at, turn.values, turn.evidence

@@ -28,6 +28,7 @@ class BacktestRequest(msgspec.Struct, frozen=True):
     end: float
     max_readings: int
     flaps: FlapLimits
+    timezone: str = "UTC"
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -51,7 +51,7 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
     )
     courses = Courses()
     rules = [validate(rule) for rule in asked.rules]
-    replay = Replay(table, rules, asked.flaps, courses.note)
+    replay = Replay(table, rules, asked.flaps, courses.note, asked.timezone)
     since_us, start_us, end_us = (round(at * 1e6) for at in (asked.since, asked.start, asked.end))
     seen = np.zeros(len(table.devices), np.bool_)
     judged = 0
@@ -87,7 +87,7 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
             earlier, later = part.only(slice(before)), part.only(slice(before, None))
             for some in (earlier, later):
                 if some is later and not in_force and finish_us > start_us:
-                    replay.put_in_force()
+                    replay.put_in_force(asked.start)
                     in_force = True
                 for count in replay.take(some):
                     done += count

@@ -14,6 +14,7 @@ within them from the start: of `a and b` one may be true while the other keeps t
     rate(temp_c, '5m') > 1 from the first to the newest reading is at least the span it is now, as
                            long as that first one, or one half as old, is in the window; so the
                            newest would have to be above the smallest by more than 1 × that span
+    hour() >= 22           nothing, until the hour turns: then all bounds are forgotten
     a and b                one of the two        a or b                 both
 
 What is unknown is not true either: where nothing was read of a series there is nothing to watch,
@@ -129,6 +130,8 @@ class Calms:
                 return _text(name, operator, limit) if coded else _number(name, operator, limit)
             case Call("abs", (Metric(name),)):
                 return _size(name, operator, limit)
+            case Call("hour" | "weekday"):
+                return _site(self._scalar.number(left), operator, limit)
             case Call():
                 use = window_of(left)
                 return _window(use, operator, limit) if use else None
@@ -146,6 +149,9 @@ class _Nowhere:
         raise LookupError(metric)
 
     code = age = number
+
+    def site(self, dial: str) -> float:
+        raise LookupError(dial)
 
     def window(self, use: Use) -> float:
         raise LookupError(use)
@@ -270,6 +276,13 @@ def _size(metric: str, operator: str, limit: float) -> Calm | None:
         return (Bounds(metric, high=-edge),) if value <= -edge else None
 
     return size
+
+
+def _site(dial: Callable[[Spot], float], operator: str, limit: float) -> Calm:
+    def site(spot: CalmSpot) -> Sequence[Bounds] | None:
+        return () if _kept("", operator, limit, dial(spot)) else None
+
+    return site
 
 
 def _window(use: Use, operator: str, limit: float) -> Calm | None:

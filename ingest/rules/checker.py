@@ -46,6 +46,7 @@ class Checked:
     metrics: tuple[str, ...]
     windows: frozenset[tuple[str, float]]
     clocked: frozenset[str]
+    hourly: bool
 
 
 def check(expression: Expression, *, known_metrics: Collection[str] | None = None) -> Checked:
@@ -59,7 +60,11 @@ def check(expression: Expression, *, known_metrics: Collection[str] | None = Non
     checker = _Checker(known_metrics)
     kind = checker.kind(expression)
     return Checked(
-        kind, tuple(checker.metrics), frozenset(checker.windows), frozenset(checker.clocked)
+        kind,
+        tuple(checker.metrics),
+        frozenset(checker.windows),
+        frozenset(checker.clocked),
+        checker.hourly,
     )
 
 
@@ -81,6 +86,7 @@ class _Checker:
     metrics: dict[str, None] = field(default_factory=dict[str, None])
     windows: set[tuple[str, float]] = field(default_factory=set[tuple[str, float]])
     clocked: set[str] = field(default_factory=set[str])
+    hourly: bool = False
 
     def kind(self, tree: Expression) -> Kind:
         match tree:
@@ -157,8 +163,9 @@ class _Checker:
             given = len(call.arguments)
             raise ExpressionError(
                 f"{function.name} at column {call.column} has {given} argument{'s'[: given != 1]};"
-                f" expected {len(function.arguments)} ({', '.join(function.arguments)}),"
-                f" as in {function.example}",
+                f" expected {len(function.arguments) or 'none'}"
+                + (f" ({', '.join(function.arguments)})" if function.arguments else "")
+                + f", as in {function.example}",
                 call.column,
             )
         metric, window_s = "", 0.0
@@ -176,6 +183,7 @@ class _Checker:
             self.windows.add((metric, window_s))
         if function.clocked:
             self.clocked.add(metric)
+        self.hourly |= function.hourly
         return function.result
 
     def _metric_argument(self, argument: Expression, function: Function) -> str:

@@ -85,10 +85,11 @@ def functions_of(tree: Expression) -> Iterator[Use]:
 
 
 def calls_of(tree: Expression) -> Iterator[Call]:
-    """The functions of metrics that `tree` calls: windows and ages."""
+    """The functions that `tree` calls and that read something: windows, ages, the hour."""
     match tree:
         case Call():
-            if Argument.METRIC in FUNCTIONS[tree.function].arguments:
+            arguments = FUNCTIONS[tree.function].arguments
+            if not arguments or Argument.METRIC in arguments:
                 yield tree
             else:
                 for argument in tree.arguments:

@@ -34,7 +34,8 @@ class Argument(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """`example` is shown in errors and help. `clocked`: the value moves without any reading."""
+    """`example` is shown in errors and help. `clocked`: the value moves without any reading.
+    `hourly`: it changes when the hour turns, and then only."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -42,6 +43,7 @@ class Function:
     doc: str
     example: str
     clocked: bool = False
+    hourly: bool = False
 
     @property
     def windowed(self) -> bool:
@@ -81,6 +83,22 @@ _TABLE = (
         "Whether no reading of the metric came for that long: the same as age(temp_c) >= 60.",
         "absent(temp_c, '60s')",
         clocked=True,
+    ),
+    Function(
+        "hour",
+        (),
+        Kind.NUMBER,
+        "The hour where the plant is, 0 to 23, in the time zone of the settings.",
+        "hour()",
+        hourly=True,
+    ),
+    Function(
+        "weekday",
+        (),
+        Kind.NUMBER,
+        "The day of the week there, 1 (Monday) to 7 (Sunday).",
+        "weekday()",
+        hourly=True,
     ),
     Function("abs", (Argument.NUMBER,), Kind.NUMBER, "The number without its sign.", "abs(temp_c)"),
     Function(

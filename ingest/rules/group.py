@@ -63,6 +63,7 @@ class RuleGroup:
         first = forms[0].checked
         self.metrics = first.metrics
         self.clocked = bool(first.clocked)
+        self.hourly = first.hourly
         self.restless = all(form.unraised is None for form in forms)
         vector = Vector()
         self.when = vector.condition(first.when)
@@ -92,6 +93,12 @@ class RuleGroup:
             self.rule.values[self.pairs : self.pairs + len(rule)] = rule
             self.pairs += len(rule)
             self.devices = end
+
+    def holding(self) -> Iterable[tuple[int, int]]:
+        """Device and pair wherever a rule of the group holds."""
+        pair = np.flatnonzero(self.holds.values[: self.pairs])
+        device = np.searchsorted(self.start.values[: self.devices], pair, side="right") - 1
+        return zip(device.tolist(), pair.tolist(), strict=True)
 
     def held(self) -> Iterable[tuple[str, Places]]:
         """For each rule that holds somewhere, its name and those devices."""

@@ -5,7 +5,7 @@ Hot path (benchmarks/engine.py). Numbers are NaN where unknown, conditions None.
 
 import operator as op
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Spot(Protocol):
     def number(self, metric: str) -> float: ...
     def code(self, metric: str) -> float: ...
     def age(self, metric: str) -> float: ...
+    def site(self, dial: Literal["hour", "weekday"]) -> float: ...
     def window(self, use: Use) -> float: ...
 
 
@@ -78,6 +79,9 @@ class Scalar:
     def _call(self, call: Call) -> ScalarNumber:
         if windowed := window_of(call):
             return lambda spot: spot.window(windowed)
+        if call.function == "hour" or call.function == "weekday":
+            dial = call.function
+            return lambda spot: spot.site(dial)
         (argument,) = call.arguments
         if call.function == "age":
             assert isinstance(argument, Metric), "checked"

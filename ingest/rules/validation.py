@@ -53,7 +53,7 @@ class CheckedRule:
     `when` and `clear` read: a row without any of them cannot turn the rule. `shown` are these
     and the ones in the message, in the order in which an alert takes its `values`. `windows` are
     (metric, size in seconds). `clocked` are the metrics whose age is read: with one
-    of those the rule may turn without a reading.
+    of those the rule may turn without a reading. `hourly`: it may when the hour turns.
     """
 
     rule: Rule
@@ -67,6 +67,7 @@ class CheckedRule:
     shown: tuple[str, ...]
     windows: frozenset[tuple[str, float]]
     clocked: frozenset[str]
+    hourly: bool
 
 
 def validate(rule: Rule, *, known_metrics: Collection[str] | None = None) -> CheckedRule:
@@ -132,6 +133,7 @@ class _Examination:
             shown=tuple(dict.fromkeys((*metrics, *message.metrics))),
             windows=frozenset[tuple[str, float]]().union(*(part.windows for part in parts)),
             clocked=frozenset[str]().union(*(part.clocked for part in parts)),
+            hourly=any(part.hourly for part in parts),
         )
 
     def _try(self, key: str, look: Callable[[], T]) -> T | None:

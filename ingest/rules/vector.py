@@ -8,7 +8,7 @@ constant is a column of a table with one row for each rule.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ class Pairs(Protocol):
     def number(self, metric: str) -> Floats: ...
     def code(self, metric: str) -> Floats: ...
     def age(self, metric: str) -> Floats: ...
+    def site(self, dial: Literal["hour", "weekday"]) -> Floats: ...
     def window(self, use: Use) -> Floats: ...
 
 
@@ -88,6 +89,9 @@ class Vector:
     def _call(self, call: Call) -> VectorNumber:
         if windowed := window_of(call):
             return lambda pairs: pairs.window(windowed)
+        if call.function == "hour" or call.function == "weekday":
+            dial = call.function
+            return lambda pairs: pairs.site(dial)
         (argument,) = call.arguments
         if call.function == "age":
             assert isinstance(argument, Metric), "checked"

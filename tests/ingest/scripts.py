@@ -30,6 +30,7 @@ from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.settings import Settings
 
 START = 1_700_000_000.0
+TIMEZONE = "Asia/Kathmandu"  # 5:45 ahead of UTC: at START it is 3:58:20
 DEVICES = ("a", "b", "c", "d", "e", "f")
 CLIENTS = ("a", "b", "gateway")
 
@@ -72,7 +73,7 @@ Step = tuple[float, Sequence[Record | Command]]  # seconds since the step before
 
 
 def new_pipeline(settings: Settings | None = None) -> Pipeline:
-    return Pipeline(settings or Settings(), Decoder())
+    return Pipeline(settings or Settings(timezone=TIMEZONE), Decoder())
 
 
 def message(device: str, payload: object, client: str | None = None) -> Message:
@@ -155,6 +156,9 @@ def rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrategy[Rule
         "count(t, '1s') >= 3",
         "age(p) > 5",
         "absent(t, '3s') or p > 90",
+        "t > 50 and hour() >= 4",
+        "hour() < 4 and p < 50 or hour() == 5 and t > 20",
+        "weekday() == 3 and absent(t, '3s') and hour() != 4",
         "door == true",
         "state != 'run'",
     )

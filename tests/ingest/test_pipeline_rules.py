@@ -1,18 +1,21 @@
 """Rules as the pipeline judges them, in both compiled forms, against the plain interpreter."""
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.ingest.rules.interpreter import Value, evaluate
+from tests.ingest.rules.interpreter import Value, at_the_time, evaluate
 from tests.ingest.rules.trees import conditions
-from tests.ingest.scripts import START, message, new_pipeline
+from tests.ingest.scripts import START, TIMEZONE, message, new_pipeline
 from tocsin.ingest.facts import AlertCommand, Fact, RuleDeleted, RuleFileLoaded, RulePut
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.checker import check
@@ -56,7 +59,7 @@ class ModelDevice:
             readings.append((time, value))
         for rule in rules:
             if current if rule.clocked else current.intersection(rule.metrics):
-                self._judge(rule)
+                self.judge(rule, now)
 
     def _fits(self, metric: str, value: Value) -> bool:
         """Whether the value is taken. Numbers after texts are a metric that begins anew."""
@@ -67,14 +70,15 @@ class ModelDevice:
             return True
         return (kind is str) is (type(value) is str)
 
-    def _judge(self, rule: CheckedRule) -> None:
-        true = evaluate(rule.when, self.history, self.watermark)
+    def judge(self, rule: CheckedRule, now: float) -> None:
+        local = datetime.fromtimestamp(now, ZoneInfo(TIMEZONE))
+        true = evaluate(at_the_time(rule.when, local), self.history, self.watermark)
         if true is True:
             self.holds.add(rule.rule.name)
         elif rule.clear is None:
             if true is False:
                 self.holds.discard(rule.rule.name)
-        elif evaluate(rule.clear, self.history, self.watermark) is True:
+        elif evaluate(at_the_time(rule.clear, local), self.history, self.watermark) is True:
             self.holds.discard(rule.rule.name)
 
 
@@ -112,7 +116,8 @@ samples = st.tuples(
         },
     ),
 )
-trees = conditions(["a", "b", "c"], ["s"])
+trees = conditions(["a", "b", "c"], ["s"], hours=False)
+hourly = conditions(["a", "b", "c"], ["s"], ages=False)
 
 
 @given(
@@ -142,6 +147,45 @@ def test_rules_hold_where_the_interpreter_says_so(
                 devices[device].take(now + ahead, now, values, covering)
         expected = {(name, d) for d, model in devices.items() for name in model.holds}
         assert active(pipeline) == expected
+
+
+@given(
+    st.lists(st.tuples(hourly, st.none() | hourly), min_size=1, max_size=6),
+    st.lists(st.lists(samples, min_size=1, max_size=16), min_size=1, max_size=8),
+    st.lists(st.sampled_from((0.0, 4.0, 30.0, 60.0, 1800.0, 7200.0)), min_size=8, max_size=8),
+)
+@settings(max_examples=80, deadline=None)
+def test_rules_hold_where_the_interpreter_says_so_whatever_the_hour(
+    conditions_of_rules: list[tuple[Expression, Expression | None]],
+    batches: list[list[Sample]],
+    gaps_s: list[float],
+) -> None:
+    rules = checked(conditions_of_rules)
+    pipeline = new_pipeline()
+    pipeline.feed([RulePut(rule.rule, "ann") for rule in rules], START)
+    devices: dict[str, ModelDevice] = defaultdict(ModelDevice)
+    now = START
+    turn = START + 100  # when the hour turns in Kathmandu
+    for gap_s, batch in zip(gaps_s, batches, strict=False):
+        now += gap_s
+        pipeline.feed([], now)
+        while turn <= now:
+            for device, model in devices.items():
+                for rule in rules:
+                    if rule.devices.matches(device) and re.search(
+                        r"hour|weekday", f"{rule.rule.when} {rule.rule.clear}"
+                    ):
+                        model.judge(rule, turn)
+            turn += 3600
+        assert active(pipeline) == {(n, d) for d, model in devices.items() for n in model.holds}
+        pipeline.feed(
+            [message(d, {"ts": now + ahead} | values) for d, ahead, values in batch if values], now
+        )
+        for device, ahead, values in batch:
+            if values:
+                covering = [rule for rule in rules if rule.devices.matches(device)]
+                devices[device].take(now + ahead, now, values, covering)
+        assert active(pipeline) == {(n, d) for d, model in devices.items() for n in model.holds}
 
 
 def ringing(rule: Rule, rows: Sequence[dict[str, Value]], batch: int) -> list[str]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.ingest.scripts import (
     START,
+    TIMEZONE,
     Events,
     Played,
     feed,
@@ -65,10 +66,10 @@ def replayed(
 ) -> list[Alert]:
     found: list[Alert] = []
     checked = [validate(rule) for rule in rules if rule.enabled]
-    replay = Replay(table, checked, FlapLimits(), found.append)
+    replay = Replay(table, checked, FlapLimits(), found.append, TIMEZONE)
     before = int(np.searchsorted(readings.arrival, round(start * 1e6)))
     assert sum(replay.take(readings.only(slice(before)))) == before
-    replay.put_in_force()
+    replay.put_in_force(start)
     assert sum(replay.take(readings.only(slice(before, None)))) == len(readings) - before
     replay.finish(end)
     return found

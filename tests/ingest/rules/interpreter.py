@@ -6,6 +6,7 @@ Three-valued: None is unknown. It shares no code with what runs in the server.
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from tocsin.ingest.rules.expression import (
     Arithmetic,
@@ -60,6 +61,27 @@ def evaluate(tree: Expression, history: History, now: float) -> Value | None:
             return all_of([evaluate(operand, history, now) for operand in operands])
         case Logical(_, operands):
             return any_of([evaluate(operand, history, now) for operand in operands])
+
+
+def at_the_time(tree: Expression, local: datetime) -> Expression:
+    """`tree` with what the calendar says in place of `hour()` and `weekday()`."""
+    match tree:
+        case Call("hour"):
+            return Number(float(local.hour), 0)
+        case Call("weekday"):
+            return Number(float(local.isoweekday()), 0)
+        case Call(function, arguments):
+            return Call(function, tuple(at_the_time(each, local) for each in arguments), 0)
+        case Unary(operator, operand):
+            return Unary(operator, at_the_time(operand, local), 0)
+        case Arithmetic(operator, left, right):
+            return Arithmetic(operator, at_the_time(left, local), at_the_time(right, local), 0)
+        case Comparison(operands, operators):
+            return Comparison(tuple(at_the_time(each, local) for each in operands), operators, 0)
+        case Logical(operator, operands):
+            return Logical(operator, tuple(at_the_time(each, local) for each in operands), 0)
+        case _:
+            return tree
 
 
 def all_of(truths: Sequence[Value | None]) -> bool | None:

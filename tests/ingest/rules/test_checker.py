@@ -15,6 +15,7 @@ ERRORS = {
     "avg(a) > 1": "avg at column 1 has 1 argument; expected 2 (metric, window),"
     " as in avg(temp_c, '5m')",
     "age(a, b) > 1": "age at column 1 has 2 arguments; expected 1 (metric), as in age(temp_c)",
+    "a > 1 and hour(2) > 1": "hour at column 11 has 1 argument; expected none, as in hour()",
     "max(a + 1, '5m') > 1": "'a + 1' is a number; max needs the name of a metric at column 5,"
     " as in max(temp_c, '5m')",
     "abs(a > 1) > 1": "'a > 1' is a condition; abs needs a number at column 5",

@@ -61,6 +61,9 @@ def conditions(
     numeric: Sequence[str],
     textual: Sequence[str] = (),
     windows: Sequence[str] = ("1s", "10s", "5m"),
+    *,
+    ages: bool = True,
+    hours: bool = True,
 ) -> st.SearchStrategy[Expression]:
     """Conditions that pass the checker, over metrics of numbers or booleans and metrics of text."""
     metrics = st.builds(Metric, st.sampled_from(numeric), _ZERO)
@@ -69,8 +72,11 @@ def conditions(
         metrics
         | st.builds(Number, st.integers(0, 5).map(float), _ZERO)
         | st.builds(Call, st.sampled_from(WINDOWED), st.tuples(metrics, sizes), _ZERO)
-        | st.builds(Call, st.just("age"), st.tuples(metrics), _ZERO)
     )
+    if ages:
+        terms |= st.builds(Call, st.just("age"), st.tuples(metrics), _ZERO)
+    if hours:
+        terms |= st.builds(Call, st.sampled_from(["hour", "weekday"]), st.just(()), _ZERO)
     numbers = st.recursive(terms, _numbers, max_leaves=4)
     truths = st.builds(Truth, st.booleans(), _ZERO)
     simple = _comparisons(numbers) | _equalities(metrics, truths) | truths

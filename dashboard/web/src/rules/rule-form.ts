@@ -27,6 +27,8 @@ const FUNCTIONS = [
   "count(metric, '1m')",
   "age(metric)",
   "absent(metric, '60s')",
+  "hour()",
+  "weekday()",
 ];
 
 /** A rule to read, change or delete, or one to add. */
