@@ -71,7 +71,10 @@ class Closing(Subscriber):
         What it still sends is read and dropped until it closes too, at most `linger_s`.
         """
         if not transport.is_closing():
-            transport.write_eof()
+            try:
+                transport.write_eof()
+            except OSError:  # the peer closed behind the packet, and resets what we answer
+                transport.abort()
             if self.holds:
                 self.holds = Hold.NONE
                 transport.resume_reading()

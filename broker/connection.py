@@ -350,7 +350,14 @@ class Connection(Closing):
         else:
             around.deadlines.drop(self)
         if self.five:
-            self.send(encode(Connack(Reason.SUCCESS, session_present, told), LEVEL_5))
+            answer = encode(Connack(Reason.SUCCESS, session_present, told), LEVEL_5)
+            if len(answer) > self._packet_limit:  # [MQTT-3.1.2-24]
+                self.client, self.will = client, None
+                self.close(
+                    f"CONNACK has {len(answer)} bytes; the client takes {self._packet_limit}"
+                )
+                return
+            self.send(answer)
         else:
             self.send(encode(Connack(ConnectCode.ACCEPTED, session_present)))
         self.resume(client)

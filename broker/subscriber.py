@@ -123,8 +123,7 @@ class Subscriber(Delivery):
                 failed if topic_filter in refused else code
                 for (topic_filter, _), code in zip(packet.filters, codes, strict=True)
             ]
-            answer = Suback(packet.packet_id, tuple(told), explained)
-            self.send(encode(answer, self.level))  # [MQTT-3.8.4-5]
+            self._answer_all(Suback(packet.packet_id, tuple(told), explained))
             self.replay(replays)
 
         if not kept:
@@ -216,13 +215,28 @@ class Subscriber(Delivery):
                 found = each in kept or around.clients.unsubscribe(client, each)
                 codes.append(Reason.SUCCESS if found else Reason.NO_SUBSCRIPTION_EXISTED)
             # [MQTT-3.10.4-5] also if there was none
-            self.send(encode(Unsuback(packet.packet_id, tuple(codes)), self.level))
+            self._answer_all(Unsuback(packet.packet_id, tuple(codes)))
 
         if kept:
             fact = Unsubscribed(client.id, kept, not client.durable)
             around.intake.record(fact, take_effect)
         else:
             take_effect(True, False)
+
+    def _answer_all(self, answer: Suback | Unsuback) -> None:
+        """Sends one answer for all filters of a packet [MQTT-3.8.4-5] [MQTT-3.10.4-6]."""
+        wire = encode(answer, self.level)
+        if len(wire) > self._packet_limit:  # [MQTT-3.1.2-24]
+            why = f"the answer has {len(wire)} bytes; the client takes {self._packet_limit}"
+            self.close(why, Reason.PACKET_TOO_LARGE)
+            return
+        self.send(wire)
+
+    def close(
+        self, reason: str, code: Reason | None = None, *, answer: bytes = b"", cut: bool = False
+    ) -> None:
+        """Ends the connection."""
+        raise NotImplementedError
 
     def not_stored(self) -> None:
         """What the client waits for an answer to could not be stored."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker.clauses import clause, clause311
 from tests.server import Server, wait_for
 from tests.simulation.wire import take_packet
 from tocsin.broker.codec import encode
@@ -111,6 +112,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     running.kill()
 
 
+@clause311("MQTT-4.1.0-1", "MQTT-4.6.0-6")
 def test_who_is_away_gets_everything_in_order_after_a_kill(server: Server) -> None:
     with client(server, "away", present=False) as away:
         subscribe(away, "t/#", 2)
@@ -138,6 +140,7 @@ def test_who_is_away_gets_everything_in_order_after_a_kill(server: Server) -> No
             assert after.dup
 
 
+@clause311("MQTT-4.3.3-1")
 def test_qos_2_to_a_subscriber_is_once_at_whatever_step_the_server_is_killed(
     server: Server,
 ) -> None:
@@ -165,6 +168,7 @@ def test_qos_2_to_a_subscriber_is_once_at_whatever_step_the_server_is_killed(
         assert following.payload == b"next"
 
 
+@clause311("MQTT-4.3.3-2")
 def test_qos_2_from_a_publisher_counts_once_at_whatever_step_the_server_is_killed(
     server: Server,
 ) -> None:
@@ -188,6 +192,7 @@ def test_qos_2_from_a_publisher_counts_once_at_whatever_step_the_server_is_kille
     assert server.get("/api/devices/d")["messages_total"] == 2
 
 
+@clause311("MQTT-3.1.2-7")
 def test_retained_messages_and_their_deletion_survive(server: Server) -> None:
     with client(server, "pub", present=False) as pub:
         for number, payload in enumerate((b"old", b"new"), 1):
@@ -210,6 +215,7 @@ def test_retained_messages_and_their_deletion_survive(server: Server) -> None:
         ]
 
 
+@clause("MQTT-4.1.0-2")
 def test_a_session_expires_while_the_server_is_down(server: Server) -> None:
     short, long = Properties(session_expiry_s=1), Properties(session_expiry_s=1_000)
     for name, properties in (("short", short), ("long", long)):
@@ -227,6 +233,7 @@ def test_a_session_expires_while_the_server_is_down(server: Server) -> None:
         pass
 
 
+@clause311("MQTT-3.1.2-8")
 def test_a_will_waits_over_a_kill_and_is_withdrawn_when_its_client_is_back(
     tmp_path: Path,
 ) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.broker.clauses import clause311
 from tests.broker.harness import Running, running
 from tests.broker.test_subscriptions import filters, matches, topics
 from tocsin.broker import AccessControl, Action, Login, Rule
@@ -206,6 +207,7 @@ async def test_a_refused_publish_at_qos_0_is_dropped_and_counted(broker: Running
 
 
 @pytest.mark.parametrize("qos", [1, 2])
+@clause311("MQTT-3.3.5-2")
 async def test_a_refused_publish_at_qos_1_or_2_closes(broker: Running, qos: int) -> None:
     async with broker.client("c") as peer:
         await peer.send(Publish("$SYS/broker/uptime", b"x", qos, packet_id=1))
@@ -214,6 +216,7 @@ async def test_a_refused_publish_at_qos_1_or_2_closes(broker: Running, qos: int)
     assert broker.sink.messages == []
 
 
+@clause311("MQTT-3.3.5-2")
 async def test_what_is_empty_is_acknowledged_and_ignored_in_its_turn(broker: Running) -> None:
     """3.1.1 has no negative ack; a message without payload has nothing that could be lost."""
     broker.broker.publish("tocsin/x", b"kept", retain=True)

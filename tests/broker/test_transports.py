@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker.clauses import clause, clause311
 from tests.broker.harness import WITHIN_S, Peer, Running, running
 from tests.broker.transports import WAYS, Way
 from tocsin.broker.codec import encode
@@ -42,6 +43,8 @@ async def test_a_large_message_there_and_back_at_qos_2(way: Way) -> None:
         assert address.startswith("127.0.0.1:")
 
 
+@clause311("MQTT-7.1.1-1")
+@clause("MQTT-4.2.0-1")
 async def test_a_flood_keeps_its_order_and_ends_clean(way: Way) -> None:
     async with running(way.settings()) as broker:
         async with way.peer(broker) as peer:

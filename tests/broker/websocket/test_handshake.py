@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.broker.clauses import clause, clause311
 from tocsin.broker.websocket.handshake import (
     HandshakeRefused,
     accept_request,
@@ -34,6 +35,8 @@ def changed(old: str, new: str | None) -> list[str]:
     return lines if new is not None else [line for line in GOOD if old not in line]
 
 
+@clause311("MQTT-6.0.0-4", "MQTT-6.0.0-3")
+@clause("MQTT-6.0.0-4", "MQTT-6.0.0-3")
 def test_the_answer_of_the_standards_example() -> None:
     assert answer(*GOOD).decode().split("\r\n") == [
         "HTTP/1.1 101 Switching Protocols",

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.typing import Origin, Subprotocol
 
+from tests.broker.clauses import clause, clause311
 from tests.broker.harness import WITHIN_S, Peer, Running, running
 from tests.broker.test_paho import Paho
 from tocsin.broker import Listener, Settings
@@ -56,6 +57,8 @@ def client_frame(opcode: Opcode, data: bytes) -> bytes:
     return Frame(opcode, data).serialize(mask=True)
 
 
+@clause311("MQTT-6.0.0-2")
+@clause("MQTT-6.0.0-2")
 async def test_packets_and_frames_need_not_agree() -> None:
     async with running(framed()) as broker, client(broker) as connection:
         wire = encode(Connect("c")) + encode(Pingreq())
@@ -83,6 +86,8 @@ async def test_paho_over_websocket() -> None:
         assert await broker.ended("paho") == "clean"
 
 
+@clause311("MQTT-6.0.0-1")
+@clause("MQTT-6.0.0-1")
 async def test_a_text_frame_ends_the_connection() -> None:
     async with running(framed()) as broker, client(broker) as connection:
         await connection.send(encode(Connect("c")))
