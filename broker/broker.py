@@ -96,7 +96,7 @@ class Broker:
         self._admission = Admission(
             settings, self._fold, self._intake, access, authenticate, on_connection, clock, advise
         )
-        self._system = SystemTopics(version, self._router, self.totals, monotonic())
+        self._system = SystemTopics(version, self._router, self._clients, self.totals, monotonic())
         self._around = Surroundings(
             settings=settings,
             clock=clock,

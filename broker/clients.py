@@ -135,6 +135,8 @@ class Clients:
         self._expiring: Deadlines[Client] = Deadlines(_SLOT_S)
         self.guests: dict[str, Client] = {}
         """Clients with shared subscriptions whose sessions are not kept, by id."""
+        self.expired = 0
+        """Sessions that ended because their clients stayed away too long."""
         self.past_received = 0
         self.past_sent = 0
         self.past_dropped = 0
@@ -233,6 +235,7 @@ class Clients:
     def expire(self, client: Client, now: float) -> None:
         """Ends the session, if the client stayed away too long."""
         if not client.online and client.expires_at <= now:
+            self.expired += 1
             self.end(client)
 
     # -- subscriptions ---------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from tocsin.broker.clients import Clients
 from tocsin.broker.load import MINUTES, Load
 from tocsin.broker.report import Totals
 from tocsin.broker.router import Router
@@ -12,10 +13,16 @@ class SystemTopics:
     """Owns the last published values. Figures are made only while somebody is subscribed."""
 
     def __init__(
-        self, version: str, router: Router, totals: Callable[[], Totals], started_at: float
+        self,
+        version: str,
+        router: Router,
+        clients: Clients,
+        totals: Callable[[], Totals],
+        started_at: float,
     ) -> None:
         self._version = version
         self._router = router
+        self._clients = clients
         self._totals = totals
         self._started_at = started_at
         self._published: dict[str, bytes] = {}
@@ -59,20 +66,32 @@ class SystemTopics:
             ),
         )
         away = totals.sessions - totals.connected
+        # One pass over all clients: made here, while somebody listens, and not for each report.
+        waiting = sum(client.session.waiting for client in self._clients)
+        waiting_bytes = sum(client.session.waiting_bytes for client in self._clients)
+        stored = totals.retained + waiting
+        shared = sum(len(group) for group in self._router.subscriptions.shared.values())
         figures = (
             f"tocsin {self._version}",
             f"{now - self._started_at:.0f} seconds",
             totals.connected,
+            totals.connected,
+            away,
             away,
             self._most,
             totals.sessions,
+            self._clients.expired,
             totals.messages_received,
             totals.messages_sent,
             totals.messages_dropped,
             totals.bytes_received,
             totals.bytes_sent,
             totals.subscriptions,
+            shared,
             totals.retained,
+            stored,
+            stored,
+            totals.retained_bytes + waiting_bytes,
             *(f"{average:.2f}" for average in load.values()),
         )
         return dict(zip(SYSTEM_TOPICS, map(str, figures), strict=True))
@@ -91,16 +110,23 @@ SYSTEM_TOPICS: Mapping[str, str] = {
     "$SYS/broker/version": "name and version of the server",
     "$SYS/broker/uptime": "seconds since the broker started",
     "$SYS/broker/clients/connected": "clients connected now",
+    "$SYS/broker/clients/active": "the same, by its older name",
     "$SYS/broker/clients/disconnected": "clients that are away and have a session",
+    "$SYS/broker/clients/inactive": "the same, by its older name",
     "$SYS/broker/clients/maximum": "most clients connected at a time, as far as it was looked at",
     "$SYS/broker/clients/total": "clients connected, and away with a session",
+    "$SYS/broker/clients/expired": "sessions that ended because their clients stayed away too long",
     "$SYS/broker/publish/messages/received": "PUBLISH packets from clients",
     "$SYS/broker/publish/messages/sent": "PUBLISH packets to clients",
     "$SYS/broker/publish/messages/dropped": "messages dropped or refused",
     "$SYS/broker/bytes/received": "bytes from clients",
     "$SYS/broker/bytes/sent": "bytes to clients",
     "$SYS/broker/subscriptions/count": "subscriptions of all sessions",
+    "$SYS/broker/shared_subscriptions/count": "those of them that are shared",
     "$SYS/broker/retained messages/count": "retained messages",
+    "$SYS/broker/store/messages/count": "messages kept: retained ones, and QoS 1 and 2 that wait",
+    "$SYS/broker/messages/stored": "the same, by its older name",
+    "$SYS/broker/store/messages/bytes": "their bytes",
     **{
         f"$SYS/broker/load/{name}/{minutes}min": f"{meaning} a minute, over {minutes} min"
         for name, meaning in LOADS.items()

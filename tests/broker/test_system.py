@@ -32,6 +32,35 @@ async def test_who_subscribes_gets_every_figure_as_of_now(broker: Running) -> No
     assert figures["uptime"].endswith(b" seconds")
 
 
+async def test_what_is_kept_is_told(broker: Running) -> None:
+    async with broker.client("away", clean=False) as peer:
+        await peer.subscribe("queue", 1)
+        await peer.subscribe("$share/g/jobs", 1)
+    await broker.ended("away")
+    async with broker.client5("short", session_expiry_s=1):
+        pass
+    await broker.until("its session is over", lambda: broker.broker.totals().sessions == 1)
+    for number in range(3):
+        broker.broker.publish("queue", b"%d" % number, qos=1)
+    async with broker.client("pub") as pub:
+        await pub.send(Publish("kept", b"12345", retain=True))
+        await pub.subscribe("$SYS/#")
+        got = [await pub.expect(Publish) for _ in SYSTEM_TOPICS]
+    figures = {
+        each.topic.removeprefix("$SYS/broker/"): int(each.payload)
+        for each in got
+        if each.payload.isdigit()
+    }
+    assert figures["clients/expired"] == 1
+    assert figures["clients/active"] == figures["clients/connected"] == 1
+    assert figures["clients/inactive"] == figures["clients/disconnected"] == 1
+    # That of the client that asks is not counted yet.
+    assert (figures["subscriptions/count"], figures["shared_subscriptions/count"]) == (2, 1)
+    assert figures["store/messages/count"] == figures["retained messages/count"] + 3
+    assert figures["store/messages/count"] == figures["messages/stored"]
+    assert figures["store/messages/bytes"] >= len("kept") + 5 + 3 * len("queue0")
+
+
 async def test_figures_are_published_again_on_a_timer_while_somebody_listens() -> None:
     async with running(local(sys_interval_s=0.1)) as broker, broker.client("sub") as peer:
         await peer.subscribe("$SYS/broker/clients/connected")
