@@ -21,7 +21,7 @@ from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule_set import RuleVersion
 from tocsin.ingest.storage.history.history import History, Rows
 from tocsin.ingest.storage.journal import Journal
-from tocsin.ingest.storage.snapshots import Snapshot, Snapshots
+from tocsin.ingest.storage.snapshots import Snapshots
 from tocsin.ingest.storage.state import StateStore
 from tocsin.ingest.unsaved import UnsavedReadings
 
@@ -103,11 +103,11 @@ class Checkpoints:
             committed, at = newest(), now()
             settle()
             chunk = self._unsaved.take()
-            content = self._pipeline.snapshot()
+            frozen = self._pipeline.freeze()
             companion = asyncio.ensure_future(self.companion.snapshot())
             try:
                 position = await asyncio.shield(committed)
-                content = snapshot.join(content, await companion)
+                others = await companion
                 of = self._pipeline.catalogue
                 rows = Rows.of(chunk, of.name_of, of.is_text, of.texts)
                 await self._history.store(rows, position)
@@ -118,5 +118,8 @@ class Checkpoints:
             self._unsaved.saved()
             await self.save_transitions()
             await self._outbox.save()
-            through = await asyncio.to_thread(self._snapshots.save, Snapshot(position, at, content))
+            through = await asyncio.to_thread(self._save, position, at, frozen, others)
             self._journal.trim(min(through, self._history.covered()))
+
+    def _save(self, position: int, at: float, own: snapshot.Frozen, companion: bytes) -> int:
+        return self._snapshots.save(position, at, snapshot.join(own.parts(), companion))

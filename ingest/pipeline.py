@@ -21,7 +21,6 @@ import numpy as np
 from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
-from tocsin.ingest import snapshot
 from tocsin.ingest.absence import Absence
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
@@ -58,6 +57,7 @@ from tocsin.ingest.refusals import Refusals
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import RuleChange, RuleSet
 from tocsin.ingest.settings import Settings
+from tocsin.ingest.snapshot import Frozen, decode, freeze
 from tocsin.ingest.untold import UntoldReadings
 from tocsin.ingest.views import DeviceView, PipelineStats, view_device, view_totals
 from tocsin.ingest.waiting import WaitingRows
@@ -424,9 +424,13 @@ class Pipeline:
 
     def snapshot(self) -> bytes:
         """Everything that later outcomes depend on, after `settle`: what was told is not in it."""
+        return b"".join(self.freeze().parts())
+
+    def freeze(self) -> Frozen:
+        """`snapshot`, of which the larger part of the work can be done in another thread."""
         if self._waiting or self._untold:
             raise RuntimeError("readings wait to be told; expected `settle` before a snapshot")
-        return snapshot.encode(
+        return freeze(
             {
                 "messages_total": self._messages_total,
                 "rows": [self._rows, self._rows_at],
@@ -447,7 +451,7 @@ class Pipeline:
         Raises ValueError for what is not a snapshot of this format; the pipeline is empty then.
         """
         try:
-            state: dict[str, Any] = snapshot.decode(data)
+            state: dict[str, Any] = decode(data)
             self._messages_total = state["messages_total"]
             self._rows, self._rows_at = state.get("rows", (0, -np.inf))
             self.catalogue.load(state["catalogue"])

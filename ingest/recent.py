@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.order import occurrence
+from tocsin.ingest.snapshot import Later
 
 Ids = NDArray[np.int32]
 Places = NDArray[np.intp]
@@ -55,6 +56,22 @@ class _Rings:
         order = (self.next.values[slots][:, None] + np.arange(self.depth)) % self.depth
         rows = slots[:, None]
         return self.time.values[rows, order], self.value.values[rows, order]
+
+    def unrolled_later(self, slots: Places) -> tuple[Later, Later]:
+        """`unrolled` as of now, to be worked out in another thread."""
+        used = self._slots
+        first = self.next.values[:used][slots]
+
+        def later(column: Growing[np.float64]) -> Later:
+            kept, depth = column.values[:used].copy(), self.depth
+
+            def unroll() -> Floats:
+                order = (first[:, None] + np.arange(depth)) % depth
+                return kept[slots[:, None], order]
+
+            return Later(unroll)
+
+        return later(self.time), later(self.value)
 
     def put(self, slots: Places, time: Floats, value: Floats) -> None:
         """Fill empty slots, the oldest first; NaN are places not used."""
@@ -172,8 +189,8 @@ class RecentReadings:
         state: list[Any] = []
         for place, rings in enumerate(self._rings):
             series = np.flatnonzero(self._depth_of.values == place)
-            time, value = rings.unrolled(self._slot_of.values[series].astype(np.intp))
-            state.append([series, time, value])
+            slots = self._slot_of.values[series].astype(np.intp)
+            state.append([series, *rings.unrolled_later(slots)])
         return state
 
     def load(self, state: list[Any]) -> None:

@@ -1,23 +1,77 @@
-"""The bytes of a snapshot: msgpack of plain values and numpy arrays, with a format number."""
+"""The bytes of a snapshot: plain values in msgpack, then the numpy arrays among them.
+
+    magic, lengths | head: the values, arrays as numbers | table: dtype and shape | the arrays
+
+A snapshot may be 100 MB, and making its bytes takes a second of a processor. So it is made in two
+steps: `freeze` holds on to the state of one instant, which takes some milliseconds, and `parts`,
+in any thread, makes the bytes of it, without the lock of the interpreter for the most part.
+"""
 
 import struct
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 2
+FORMAT = 3
 
+_MAGIC = b"TOCSINA\n"
+_LENGTHS = struct.Struct("<QQ")  # of head and table
 _JOINED = b"TOCSIN2\n"
 _LENGTH = struct.Struct("<Q")
 
-_ARRAY = 1  # msgpack extension: dtype and shape in msgpack, then the bytes of the array
+_ARRAY = 1  # msgpack extension: the number of an array
+
+Array: TypeAlias = NDArray[Any]
+Part: TypeAlias = bytes | memoryview
+
+
+class Later:
+    """An array that `work` makes in another thread, out of arrays that nobody changes any more."""
+
+    def __init__(self, work: Callable[[], Array]) -> None:
+        self.work = work
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The state of an instant: values as msgpack, and the arrays in them."""
+
+    head: bytes
+    arrays: Sequence[Array | Later]
+
+    def parts(self) -> list[Part]:
+        """The bytes of the snapshot, one after the other."""
+        made = [each.work() if isinstance(each, Later) else each for each in self.arrays]
+        table = msgspec.msgpack.encode([(array.dtype.str, array.shape) for array in made])
+        lead = _MAGIC + _LENGTHS.pack(len(self.head), len(table))
+        bodies = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in made]
+        return [lead, self.head, table, *bodies]
+
+
+def freeze(state: Mapping[str, Any]) -> Frozen:
+    """Hold on to `state`: plain values, `Later`, and arrays that are new or parts of others."""
+    arrays: list[Array | Later] = []
+
+    def put_aside(value: object) -> object:
+        if isinstance(value, np.ndarray):
+            array = cast("Array", value)
+            arrays.append(array if array.flags.owndata else array.copy())
+        elif isinstance(value, Later):
+            arrays.append(value)
+        else:
+            raise NotImplementedError(f"{type(value)} cannot be in a snapshot")
+        return msgspec.msgpack.Ext(_ARRAY, (len(arrays) - 1).to_bytes(4, "big"))
+
+    head = msgspec.msgpack.encode({"format": FORMAT, **state}, enc_hook=put_aside)
+    return Frozen(head, arrays)
 
 
 def encode(state: Mapping[str, Any]) -> bytes:
-    return msgspec.msgpack.encode({"format": FORMAT, **state}, enc_hook=_encode_array)
+    return b"".join(freeze(state).parts())
 
 
 def decode(data: bytes) -> dict[str, Any]:
@@ -26,18 +80,45 @@ def decode(data: bytes) -> dict[str, Any]:
     Raises ValueError for anything but a snapshot of this format.
     """
     try:
-        state = msgspec.msgpack.decode(data, ext_hook=_decode_array)
-    except (msgspec.DecodeError, ValueError, TypeError) as error:
-        raise ValueError(f"not a snapshot: {error}") from None
+        arrays, head = _arrays(data)
+        state = msgspec.msgpack.decode(head, ext_hook=lambda _, place: arrays[_number(place)])
+    except (msgspec.DecodeError, ValueError, TypeError, IndexError, struct.error) as error:
+        raise ValueError(f"not a snapshot of format {FORMAT}: {error}") from None
     form = cast("dict[str, Any]", state).get("format") if isinstance(state, dict) else None
     if form != FORMAT:
         raise ValueError(f"the snapshot has format {form!r}; expected {FORMAT}")
     return cast("dict[str, Any]", state)
 
 
-def join(own: bytes, companion: bytes) -> bytes:
-    """The pipeline's snapshot and that of a companion as one."""
-    return _JOINED + _LENGTH.pack(len(own)) + own + companion
+def _arrays(data: bytes) -> tuple[list[Array], memoryview]:
+    """The arrays of a snapshot, and its head."""
+    if not data.startswith(_MAGIC):
+        raise ValueError(f"it begins with {data[: len(_MAGIC)]!r}; expected {_MAGIC!r}")
+    head_length, table_length = _LENGTHS.unpack_from(data, len(_MAGIC))
+    begin = len(_MAGIC) + _LENGTHS.size
+    at = begin + head_length + table_length
+    table = msgspec.msgpack.decode(
+        memoryview(data)[begin + head_length : at], type=list[tuple[str, tuple[int, ...]]]
+    )
+    arrays: list[Array] = []
+    for dtype, shape in table:
+        array = np.empty(shape, np.dtype(dtype))
+        flat = array.reshape(-1).view(np.uint8)
+        flat[:] = np.frombuffer(data, np.uint8, flat.size, at)
+        at += flat.size
+        arrays.append(array)
+    if at != len(data):
+        raise ValueError(f"it has {len(data)} bytes; expected {at}")
+    return arrays, memoryview(data)[begin : begin + head_length]
+
+
+def _number(place: memoryview) -> int:
+    return int.from_bytes(place, "big")
+
+
+def join(own: Sequence[Part], companion: bytes) -> list[Part]:
+    """The parts of the pipeline's snapshot and that of a companion as one."""
+    return [_JOINED + _LENGTH.pack(sum(map(len, own))), *own, companion]
 
 
 def split(content: bytes) -> tuple[bytes, bytes]:
@@ -47,20 +128,3 @@ def split(content: bytes) -> tuple[bytes, bytes]:
         return content, b""
     (length,) = _LENGTH.unpack_from(content, len(_JOINED))
     return content[head : head + length], content[head + length :]
-
-
-def _encode_array(value: object) -> object:
-    if isinstance(value, np.ndarray):
-        array = cast("NDArray[Any]", value)
-        head = msgspec.msgpack.encode((array.dtype.str, array.shape))
-        return msgspec.msgpack.Ext(_ARRAY, len(head).to_bytes(2, "big") + head + array.tobytes())
-    raise NotImplementedError(f"{type(value)} cannot be in a snapshot")
-
-
-def _decode_array(code: int, data: memoryview) -> NDArray[Any]:
-    if code != _ARRAY:
-        raise ValueError(f"extension {code}; expected {_ARRAY}")
-    length = int.from_bytes(data[:2], "big")
-    dtype, shape = msgspec.msgpack.decode(data[2 : 2 + length], type=tuple[str, tuple[int, ...]])
-    flat: NDArray[Any] = np.frombuffer(data[2 + length :], np.dtype(dtype))
-    return flat.reshape(shape).copy()

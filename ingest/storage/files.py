@@ -101,8 +101,8 @@ def write_all(files: FileLayer, fd: int, data: bytes | bytearray | memoryview, o
     return offset
 
 
-def write_whole(files: FileLayer, path: Path, data: bytes | bytearray | memoryview) -> None:
-    """Makes `path` hold `data`: after a crash at any point it is as before or as wanted.
+def write_whole(files: FileLayer, path: Path, *data: bytes | bytearray | memoryview) -> None:
+    """Makes `path` hold `data`, its parts joined: after a crash it is as before or as wanted.
 
     Written beside as `.new`, synced, renamed, and the name synced. A left-over `.new` is
     overwritten by the next call.
@@ -110,7 +110,9 @@ def write_whole(files: FileLayer, path: Path, data: bytes | bytearray | memoryvi
     beside = path.with_name(path.name + ".new")
     fd = files.create(beside)
     try:
-        write_all(files, fd, data, 0)
+        offset = 0
+        for part in data:
+            offset = write_all(files, fd, part, offset)
         files.fdatasync(fd)
     finally:
         files.close(fd)

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,21 +37,18 @@ class Snapshots:
         self.skipped: list[str] = []
         """What `newest` passed over, and why."""
 
-    def save(self, snapshot: Snapshot) -> int:
-        """Keeps `snapshot`, on disk when this returns, and drops the oldest of three.
+    def save(self, position: int, at: float, content: Sequence[bytes | memoryview]) -> int:
+        """Keeps a snapshot, given in parts, and drops the oldest of three; on disk when it returns.
 
         Returns the position through which the journal may be trimmed: that of the oldest
         snapshot kept, so that a restart from it still finds what follows. 0 with only one.
         """
-        header = _HEADER.pack(
-            _MAGIC,
-            snapshot.position,
-            snapshot.at,
-            len(snapshot.content),
-            zlib.crc32(snapshot.content),
-        )
-        path = self._folder / f"{snapshot.position:020d}{_SUFFIX}"
-        write_whole(self._files, path, header + snapshot.content)
+        checksum = 0
+        for part in content:
+            checksum = zlib.crc32(part, checksum)
+        header = _HEADER.pack(_MAGIC, position, at, sum(map(len, content)), checksum)
+        path = self._folder / f"{position:020d}{_SUFFIX}"
+        write_whole(self._files, path, header, *content)
         paths = self._paths()
         for old in paths[KEPT:]:
             self._files.unlink(old)

@@ -32,6 +32,7 @@ Integers = NDArray[np.int64]
 Places = NDArray[np.intp]
 
 _NONE = -(2**62)  # no pane: older than any
+_NEAR = 6  # panes from the middle of a window in which its anchor is looked for
 _SHORT_RUN = 24  # readings of one series up to which it is faster to take them one by one
 
 # Name, what joins two parts of a window, and the empty part.
@@ -341,6 +342,13 @@ class Panes:
         if middle <= of["front"].item(slot):
             place = slot * self._width + middle % self._width
             time = min(time, self._cell["first_time"].item(place))
+        else:
+            # The oldest of the back may be about to leave the window.
+            for pane in range(middle, min(middle + _NEAR, of["newest"].item(slot))):
+                place = slot * self._width + pane % self._width
+                if self._cell["stamp"].item(place) == pane:
+                    time = self._cell["first_time"].item(place)
+                    break
         age_s = of["last_time"].item(slot) - time
         if not age_s > 0:
             return None

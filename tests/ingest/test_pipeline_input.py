@@ -10,8 +10,9 @@ from tests.ingest.scripts import START, Events, feed, finish, message, new_pipel
 from tocsin.devices.message import Message
 from tocsin.devices.profile import Profile
 from tocsin.ingest import snapshot
-from tocsin.ingest.facts import Refused
+from tocsin.ingest.facts import Refused, RulePut
 from tocsin.ingest.pipeline import Pipeline
+from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.settings import Caps, Settings
 from tocsin.ingest.views import DeviceView
 
@@ -361,6 +362,24 @@ def test_what_is_no_snapshot_is_refused_and_leaves_nothing_behind(content: bytes
     with pytest.raises(ValueError, match="snapshot"):
         pipeline.restore(content)
     assert pipeline.snapshot() == new_pipeline().snapshot()
+
+
+def test_what_is_frozen_is_of_its_instant_whenever_it_is_written() -> None:
+    rule = Rule(name="mean", when="avg(t, '1m') > 5 and delta(t, '1m') > 1")
+    pipeline = new_pipeline()
+    pipeline.feed([RulePut(rule, "test")], START)
+
+    def hear(first: int) -> None:
+        for n in range(first, first + 40):
+            at = START + n
+            pipeline.feed([message(f"d{n % 3}", {"ts": at, "t": n % 9, "on": n % 2 > 0})], at)
+        pipeline.settle(START + first + 40)
+
+    hear(0)
+    expected, frozen = pipeline.snapshot(), pipeline.freeze()
+    hear(40)
+    assert pipeline.snapshot() != expected
+    assert b"".join(frozen.parts()) == expected
 
 
 def test_a_snapshot_takes_the_profiles_of_today() -> None:

@@ -58,3 +58,12 @@ def test_bounded_by_dropping_the_oldest():
         unsaved.add(readings(1, n))
     assert unsaved.take().time.tolist() == list(range(20, 30))
     assert unsaved.dropped_total == 20
+
+
+def test_thousands_of_chunks_are_few_to_look_through_and_in_order():
+    unsaved = UnsavedReadings(1_000_000)
+    for n in range(3000):
+        unsaved.add(readings(n % 7, n))
+    assert unsaved.chunks < 20
+    assert unsaved.of_series(3, 0, 3000)[0].tolist() == list(range(3, 3000, 7))
+    assert unsaved.all().time.tolist() == list(range(3000))

@@ -35,7 +35,7 @@ from tocsin.ingest.storage.history.history import (
     Series,
 )
 from tocsin.ingest.storage.journal import Journal, JournalSettings
-from tocsin.ingest.storage.snapshots import Snapshot, Snapshots
+from tocsin.ingest.storage.snapshots import Snapshots
 from tocsin.ingest.worker import complete, find
 from tocsin.ingest.workers import Lane, OnProgress, Workers, WorkerTaskFailed
 
@@ -517,7 +517,7 @@ async def test_an_hour_of_load_leaves_journal_and_history_within_their_bounds(
         row = series.astype(np.intp)
         flushed = Readings(series, time, rng.normal(50, 3, len(time)), late, time, row)
         await history.store(Rows.of(flushed, names.__getitem__), through)
-        kept = snapshots.save(Snapshot(through, at, b"state"))
+        kept = snapshots.save(through, at, [b"state"])
         journal.trim(min(kept, history.covered()))
         largest_journal = max(largest_journal, journal.stats().bytes)
         await history.maintain(at)

@@ -8,17 +8,17 @@ from tocsin.ingest.storage.snapshots import Snapshot, Snapshots
 def test_two_are_kept_and_the_journal_may_be_trimmed_to_the_older(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path / "snapshots")
     assert snapshots.newest() is None
-    assert snapshots.save(Snapshot(10, 1.0, b"ten")) == 0
-    assert snapshots.save(Snapshot(25, 2.0, b"twenty-five")) == 10
-    assert snapshots.save(Snapshot(300, 3.0, b"")) == 25
+    assert snapshots.save(10, 1.0, [b"ten"]) == 0
+    assert snapshots.save(25, 2.0, [b"twenty-five"]) == 10
+    assert snapshots.save(300, 3.0, [b""]) == 25
     assert Snapshots(tmp_path / "snapshots").newest() == Snapshot(300, 3.0, b"")
     assert len(list((tmp_path / "snapshots").iterdir())) == 2
 
 
 def test_a_damaged_one_is_passed_over_and_said(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
-    snapshots.save(Snapshot(10, 1.0, b"ten" * 100))
-    snapshots.save(Snapshot(20, 2.0, b"twenty" * 100))
+    snapshots.save(10, 1.0, [b"ten" * 100])
+    snapshots.save(20, 2.0, [b"twenty" * 100])
     newest = max(tmp_path.iterdir())
     whole = newest.read_bytes()
     rotten = bytearray(whole)
@@ -34,8 +34,8 @@ def test_a_damaged_one_is_passed_over_and_said(tmp_path: Path) -> None:
 
 def test_one_that_cannot_be_restored_is_discarded(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
-    snapshots.save(Snapshot(10, 1.0, b"a"))
+    snapshots.save(10, 1.0, [b"a"])
     unreadable = Snapshot(20, 2.0, b"of another format")
-    snapshots.save(unreadable)
+    snapshots.save(20, 2.0, [b"of another ", b"format"])
     snapshots.discard(unreadable)
     assert snapshots.newest() == Snapshot(10, 1.0, b"a")

@@ -156,6 +156,17 @@ def test_an_anchor_holds_the_span_of_a_window(
         assert panes.query_one("delta", 0) >= anchor.age_s
 
 
+def test_of_a_series_that_goes_on_an_anchor_never_is_about_to_leave_the_window() -> None:
+    panes = Panes(WindowSpec.hopping(30.0), ends=True)
+    for n in range(1, 1200):
+        now = n / 10
+        panes.update_one(0, now, float(n))
+        anchor = panes.anchor_one(0)
+        if now > 1.0:
+            assert anchor is not None
+            assert anchor.until > now + 10.0, f"at {now} s"
+
+
 def test_a_window_of_one_time_has_no_anchor() -> None:
     panes = Panes(WindowSpec.hopping(10.0), ends=True)
     assert panes.anchor_one(0) is None
