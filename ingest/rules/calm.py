@@ -8,7 +8,7 @@ within them from the start: of `a and b` one may be true while the other keeps t
 
     temp_c > 80            readings up to 80
     max(temp_c, '5m') > 80 readings up to 80: what is in the window now is not above either
-    avg(temp_c, '5m') > 80 readings up to 80, if the window has none above; also first
+    avg(temp_c, '5m') > 80 readings up to 80, if the window has none above; as first and p95
     stddev(temp_c, '5m') > 1 readings that are within the root of 2 of all others in the window: two
                            that are so far apart deviate by 1, and more of them by less
     rate(temp_c, '5m') > 1 from the first to the newest reading is at least the span it is now, as
@@ -312,7 +312,7 @@ def _extreme(use: Use, operator: str, limit: float) -> Calm:
     return extreme
 
 
-_AMONG = frozenset({"first"})
+_AMONG = frozenset({"first", "p50", "p90", "p95", "p99"})
 """Functions that yield one of the readings in the window."""
 
 

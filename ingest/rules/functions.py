@@ -68,6 +68,22 @@ _TABLE = (
     _windowed(
         "stddev", "Standard deviation of the readings (sample, n - 1); unknown with one reading."
     ),
+    _windowed(
+        "p50",
+        "Median: the smallest reading that half of them are at or below, or up to 1 % above it.",
+    ),
+    _windowed(
+        "p90",
+        "As p50, with 90 %.",
+    ),
+    _windowed(
+        "p95",
+        "As p50, with 95 %.",
+    ),
+    _windowed(
+        "p99",
+        "As p50, with 99 %.",
+    ),
     Function(
         "age",
         (Argument.METRIC,),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.growing import Growing
+from tocsin.ingest.windows.slots import Slots
 from tocsin.ingest.windows.spec import WindowSpec
 
 Ids = NDArray[np.int32]
@@ -30,8 +31,7 @@ class Ring:
     def __init__(self, spec: WindowSpec, columns: Mapping[str, float]) -> None:
         self.spec = spec
         self.width = spec.panes
-        self._slot_of = Growing[np.int32](np.int32, -1)
-        self._slots = 0
+        self._slots = Slots(self._reach)
         self._newest = Growing[np.int64](np.int64, NONE)
         self._cells: dict[str, Growing[Any]] = {
             "stamp": Growing[np.int64](np.int64, NONE, (self.width,))
@@ -48,7 +48,7 @@ class Ring:
         """Room for readings, each of another series: which of them are in the window, their cells,
         and whether these were empty. The caller writes the cells it is given.
         """
-        slot = self._admit(series).astype(np.intp)
+        slot = self._slots.admit(series)
         pane = np.floor(time / self.spec.slide_s).astype(np.int64)
         newest = self._newest.values
         before = newest.take(slot)
@@ -62,10 +62,7 @@ class Ring:
 
     def write_one(self, series: int, time: float) -> tuple[int, bool] | None:
         """As `write`: the cell and whether it was empty, None if the window has moved on."""
-        slots = self._slot_of.values
-        slot = slots.item(series) if series < len(slots) else -1
-        if slot < 0:
-            slot = int(self._admit(np.array([series], np.int32))[0])
+        slot = self._slots.admit_one(series)
         pane = floor(time / self.spec.slide_s)
         newest = self._newest.values.item(slot)
         if pane <= newest - self.width:
@@ -81,8 +78,7 @@ class Ring:
         """By series: the slots, and which of their cells are in the open window. A series of -1,
         or one that nothing was read of, has none.
         """
-        known = self._slot_of.values
-        slot = known[np.where(series < len(known), series, -1)].astype(np.intp)
+        slot = self._slots.find(series)
         stamp = self._cells["stamp"].values[slot]
         oldest = self._newest.values[slot] - self.width + 1
         return slot, (stamp >= oldest[:, None]) & (stamp != NONE)
@@ -91,32 +87,19 @@ class Ring:
         """A column of these slots, by slot and pane."""
         return self._cells[name].values[slot]
 
-    def _admit(self, series: Ids) -> Ids:
-        self._slot_of.reach(int(series.max(initial=-1)) + 1)
-        slot = self._slot_of.values.take(series)
-        new = slot < 0
-        if np.count_nonzero(new):
-            slots = self._slots + int(new.sum())
-            for column in (self._newest, *self._cells.values()):
-                column.reach(slots)
-            self._look()
-            self._slot_of.values[series[new]] = np.arange(self._slots, slots)
-            self._slots = slots
-            slot = self._slot_of.values[series]
-        return slot
+    def _reach(self, slots: int) -> None:
+        for column in (self._newest, *self._cells.values()):
+            column.reach(slots)
+        self._look()
 
     def state(self) -> dict[str, Any]:
-        used = np.flatnonzero(self._slot_of.values >= 0)
-        slot = self._slot_of.values[used]
+        used, slot = self._slots.used()
         cells = {name: column.values[slot] for name, column in self._cells.items()}
         return {"series": used, "newest": self._newest.values[slot], "cells": cells}
 
     def load(self, state: dict[str, Any]) -> None:
         """Become what `state` was taken from: the same spec and columns."""
-        used = state["series"]
-        self._slots = len(used)
-        self._slot_of.reach(int(used.max(initial=-1)) + 1)
-        self._slot_of.values[used] = np.arange(len(used))
+        self._slots.load(state["series"])
         self._newest.load(state["newest"])
         for name, column in self._cells.items():
             column.load(state["cells"][name])

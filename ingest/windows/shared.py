@@ -13,6 +13,7 @@ from tocsin.ingest.rules.compiled import Use
 from tocsin.ingest.windows.backlog import Backlog
 from tocsin.ingest.windows.moments import Moments
 from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
+from tocsin.ingest.windows.quantiles import Quantiles
 from tocsin.ingest.windows.spec import WindowSpec
 
 Ids = NDArray[np.int32]
@@ -44,7 +45,7 @@ class Apart(Protocol):
 
 Kept: TypeAlias = Panes | Apart
 
-_APART: tuple[type[Apart], ...] = (Moments,)
+_APART: tuple[type[Apart], ...] = (Moments, Quantiles)
 
 
 def _panes_for(size_s: float, functions: set[str]) -> Iterable[Kept]:

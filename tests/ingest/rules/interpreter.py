@@ -7,6 +7,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from fractions import Fraction
 
 from tocsin.ingest.rules.expression import (
     Arithmetic,
@@ -180,6 +181,9 @@ def windowed(function: str, readings: Sequence[tuple[float, Value]]) -> float | 
             return sum(values)
         case "last":
             return newest
+        case "p50" | "p90" | "p95" | "p99":
+            share = Fraction(int(function[1:]), 100)
+            return sorted(values)[math.ceil(share * len(values)) - 1]
         case "first":
             return oldest
         case "stddev":

@@ -23,6 +23,7 @@ const FUNCTIONS = [
   "max(metric, '5m')",
   "delta(metric, '1m')",
   "rate(metric, '1m')",
+  "p95(metric, '5m')",
   "stddev(metric, '5m')",
   "count(metric, '1m')",
   "age(metric)",
