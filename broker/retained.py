@@ -44,7 +44,7 @@ class _Node:
 
 
 class RetainedMessages:
-    """Owns the retained messages, bounded by count and bytes.
+    """Owns the retained messages; those of clients are bounded by count and bytes.
 
     QoS 0 is kept at once and QoS 1 and 2 after their commit, so a message can come here after a
     newer one of its topic: the higher sequence stays, also when the newer one was a deletion.
@@ -58,6 +58,9 @@ class RetainedMessages:
         self._deleted: dict[str, int] = {}
         self._expiring: Deadlines[str] = Deadlines(_SLOT_S)
         self.bytes = 0
+        # Of clients, whose messages are bounded.
+        self._theirs = 0
+        self._their_bytes = 0
 
     def __len__(self) -> int:
         return len(self._by_topic)
@@ -82,15 +85,11 @@ class RetainedMessages:
             self._deleted.pop(topic, None)
             self._deleted[topic] = message.sequence
             return True
-        size = message.size
-        if bounded and (
-            self.bytes + size > self._limit_bytes
-            or (present is None and len(self._by_topic) >= self._limit)
-        ):
+        if bounded and not self._has_room(message, present):
             return False
         if present:
-            self.bytes -= present.size
-        self.bytes += size
+            self._count(present, -1)
+        self._count(message, 1)
         self._by_topic[topic] = message
         self._deleted.pop(topic, None)
         if message.expires_at is not None:
@@ -105,6 +104,20 @@ class RetainedMessages:
             node = child
         node.message = message
         return True
+
+    def _has_room(self, message: Retained, present: Retained | None) -> bool:
+        """A message in the place of another needs what it is larger by."""
+        freed, place = (present.size, 1) if present and not present.ours else (0, 0)
+        return (
+            self._their_bytes - freed + message.size <= self._limit_bytes
+            and self._theirs - place < self._limit
+        )
+
+    def _count(self, message: Retained, change: int) -> None:
+        self.bytes += change * message.size
+        if not message.ours:
+            self._theirs += change
+            self._their_bytes += change * message.size
 
     def settle(self, sequence: int) -> None:
         """No message up to `sequence` is still to come: deletions before it are forgotten."""
@@ -122,7 +135,7 @@ class RetainedMessages:
     def _remove(self, message: Retained) -> None:
         del self._by_topic[message.topic]
         self._expiring.drop(message.topic)
-        self.bytes -= message.size
+        self._count(message, -1)
         path: list[tuple[_Node, str]] = []
         node = self._root
         for level in message.topic.split("/"):

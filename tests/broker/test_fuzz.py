@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import resource
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -71,6 +72,36 @@ async def attack(broker: Running, chance: random.Random, number: int) -> None:
             return
 
 
+def every_wire(level: int) -> list[bytes]:
+    """Packets of that level, valid or not, of every type there is."""
+    extra = b"\xc0\x00", b"\xd0\x00"  # PINGREQ and PINGRESP are the same in both
+    wires = [case.wire for case in CASES[level] if 0 < len(case.wire) < 200]
+    return list(dict.fromkeys((*wires, *extra)))
+
+
+def mutants(wire: bytes) -> Iterator[bytes]:
+    """The packet cut after each byte, stretched before each, and with each bit flipped."""
+    for at in range(len(wire) + 1):
+        yield wire[:at]
+        yield wire[:at] + b"\x00" + wire[at:]
+        yield wire[:at] + b"\xff\x7f" + wire[at:]
+    for bit in range(8 * len(wire)):
+        flipped = bytearray(wire)
+        flipped[bit // 8] ^= 1 << bit % 8
+        yield bytes(flipped)
+
+
+async def send_mutant(broker: Running, level: int, greet: bool, wire: bytes) -> None:
+    """One connection that says this, before or after its CONNECT, and then something in order."""
+    async with broker.peer() as peer:
+        try:
+            if greet:
+                await peer.connect(Connect("mutant", level=level))
+            await peer.send(wire, b"\xc0\x00")
+        except (ConnectionError, EOFError):
+            return
+
+
 async def healthy(pub: Peer, sub: Peer, stopping: asyncio.Event) -> int:
     """Publishes and receives numbers; fails at the first gap. How many there were."""
     for number in count():
@@ -129,6 +160,54 @@ async def test_the_broker_stays_up_and_small(rounds: int) -> None:
             report = broker.broker.report()
             assert sum(report.refused.values()) > rounds
             assert len(report.refusals) <= broker.broker.report().limits["refusals_kept"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="counts memory through /proc")
+@pytest.mark.parametrize(
+    "share", [pytest.param(0.01, id="short"), pytest.param(1.0, id="long", marks=pytest.mark.long)]
+)
+async def test_every_packet_cut_stretched_and_flipped(share: float) -> None:
+    print(f"TEST_FUZZ_SEED={SEED}")
+    chance = random.Random(SEED)
+    attacks = [
+        (level, greet, mutant)
+        for level in (4, 5)
+        for greet in (False, True)
+        for wire in every_wire(level)
+        for mutant in mutants(wire)
+        if chance.random() < share
+    ]
+    for level in (4, 5):
+        kinds = {wire[0] >> 4 for wire in every_wire(level)}
+        assert kinds >= set(range(1, 15)), "every packet type is among them"
+    chance.shuffle(attacks)
+    small = local(
+        queued_messages=50, retained_messages=50, unreleased=50, remembered_topics=500,
+        sessions_offline=5, address_connects_per_s=1e6,
+    )  # fmt: skip
+    async with running(small, access=AccessControl(remembered=500)) as broker:
+        async with broker.client("healthy-pub") as pub, broker.client("healthy-sub") as sub:
+            await sub.subscribe("healthy/t")
+            stopping = asyncio.Event()
+            watch = asyncio.create_task(healthy(pub, sub, stopping))
+            files = memory = 0
+            for first in range(0, len(attacks), 50):
+                batch = attacks[first : first + 50]
+                await asyncio.gather(*(send_mutant(broker, *each) for each in batch))
+                broker.sink.batches.clear()
+                broker.sink.facts.clear()
+                broker.sink.order.clear()
+                broker.connections.clear()
+                if first <= len(attacks) // 2:
+                    files, memory = open_files(), resident_kib()
+            stopping.set()
+            assert await watch > len(attacks) // 100
+            await broker.until(
+                "attackers are gone", lambda: broker.broker.totals().connections == 2
+            )
+            assert open_files() <= files + 5
+            assert resident_kib() <= memory + 2_000
+            print(f"{len(attacks)} packets, {sum(broker.refused().values())} refused")
 
 
 async def test_a_packet_byte_by_byte_costs_no_more_than_its_size(broker: Running) -> None:

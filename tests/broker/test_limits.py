@@ -187,6 +187,98 @@ async def test_retained_messages_of_clients_are_bounded() -> None:
         assert len(broker.sink.messages) == 3
 
 
+async def test_bytes_of_retained_messages_are_bounded() -> None:
+    async with running(local(retained_bytes=1_000)) as broker, broker.client() as peer:
+        for number in range(3):
+            await peer.send(Publish(f"r/{number}", bytes(400), retain=True))
+        # What takes the place of another needs what it is larger by.
+        await peer.send(Publish("r/0", b"x" * 500, retain=True))
+        await peer.send(Publish("r/1", b"x" * 500, retain=True))
+        await peer.round_trip()
+        totals = broker.broker.totals()
+        assert (totals.retained, totals.not_retained) == (2, 2)
+        assert totals.retained_bytes == 906
+        await peer.subscribe("r/#")
+        got = {each.topic: len(each.payload) for each in
+               [await peer.expect(Publish), await peer.expect(Publish)]}  # fmt: skip
+        assert got == {"r/0": 500, "r/1": 400}
+
+
+async def test_what_the_server_retains_takes_no_room_of_clients() -> None:
+    async with running(local(retained_messages=2, retained_bytes=1_000)) as broker:
+        for number in range(5):
+            broker.broker.publish(f"own/{number}", bytes(400), retain=True)
+        async with broker.client() as peer:
+            for number in (1, 2, 3):
+                await peer.send(Publish(f"r/{number}", b"v", retain=True))
+            await peer.send(Publish("r/1", b"", retain=True), Publish("r/3", b"v", retain=True))
+            await peer.round_trip()
+        totals = broker.broker.totals()
+        assert (totals.retained, totals.not_retained) == (7, 1)
+
+
+async def test_bytes_queued_for_who_is_away_are_bounded() -> None:
+    async with running(local(queued_bytes=1_000)) as broker:
+        async with broker.client("c", clean=False) as peer:
+            await peer.subscribe("t", 1)
+        await broker.ended("c")
+        for number in range(5):
+            broker.broker.publish("t", b"%d" % number * 300, qos=1)
+        await broker.until("five were queued", lambda: report_of(broker, "c")[2])
+        await broker.until("two are gone", lambda: report_of(broker, "c")[2]["queue full"] == 2)
+        assert report_of(broker, "c")[0] == 3
+        async with broker.peer() as peer:
+            await peer.connect(Connect("c", clean=False))
+            got = [(await peer.expect(Publish)).payload[:1] for _ in range(3)]
+        assert got == [b"2", b"3", b"4"]
+
+
+async def test_connections_of_one_address_are_bounded() -> None:
+    async with running(local(address_connections=2)) as broker:
+        async with broker.client("a") as first, broker.peer(), broker.peer() as third:
+            await third.closed()
+            await first.round_trip()
+        assert broker.refused() == {"too many connections of one address": 1}
+        [refusal] = broker.broker.report().refusals
+        assert refusal.reason.startswith("too many connections of one address: 127.0.0.1 has 2")
+        await broker.until("room again", lambda: not broker.broker.totals().connections)
+        async with broker.client("c") as peer:
+            await peer.round_trip()
+
+
+async def test_how_fast_an_address_connects_is_bounded() -> None:
+    settings = local(address_connects_per_s=5.0, address_connect_burst=2)
+    async with running(settings) as broker:
+        async with broker.client("a") as first, broker.client("b"), broker.peer() as third:
+            await third.closed()
+            await first.round_trip()
+        assert broker.refused() == {"connects too fast": 1}
+
+        async def comes_in() -> None:
+            async with broker.client("c") as peer:
+                await peer.round_trip()
+
+        began = time.monotonic()
+        while True:  # its budget fills again
+            try:
+                await comes_in()
+            except (ConnectionError, EOFError):
+                assert time.monotonic() - began < 5
+                await asyncio.sleep(0.02)
+            else:
+                break
+
+
+async def test_a_connect_and_a_client_id_are_bounded() -> None:
+    async with running(local(connect_packet_bytes=100, client_id_bytes=10)) as broker:
+        async with broker.peer() as peer:
+            assert (await peer.connect(Connect("x" * 11))).code == 2
+        async with broker.peer() as peer:
+            await peer.send(Connect("c", username="u" * 100))
+            await peer.closed()
+        assert broker.refused() == {"client id too long": 1, "malformed packet": 1}
+
+
 async def test_subscriptions_of_one_client_are_bounded() -> None:
     async with running(local(subscriptions=2)) as broker, broker.client() as peer:
         await peer.send(Subscribe(1, (("a", 0), ("b", 1), ("c", 0), ("a", 2))))

@@ -16,6 +16,7 @@ from tocsin.ingest.storage.segment import frame, read_frames
 from tocsin.ingest.storage.segment_writer import SegmentWriter
 
 SEGMENT_BYTES = 20_000
+SECTOR_BYTES = 512
 
 
 class QuickFiles(DiskFiles):
@@ -76,13 +77,20 @@ class Disk:
         )
         if data and self._chance.random() < 0.8:
             at = self._chance.randrange(len(data))
-            match self._chance.randrange(3):
+            match self._chance.randrange(5):
                 case 0:
                     del data[at:]
                 case 1:
                     data[at] ^= 1 << self._chance.randrange(8)
-                case _:
+                case 2:
                     data[at:] = bytes(len(data) - at)
+                case 3:
+                    # Sectors reach the medium in any order: one in the middle did not.
+                    hole = min(SECTOR_BYTES, len(data) - at)
+                    data[at : at + hole] = bytes(hole)
+                case _:
+                    # What an older file had in this place.
+                    data[at:] = self._chance.randbytes(len(data) - at)
         self._writer.close()
         with segment.path.open("ab") as file:
             file.write(data)
