@@ -353,6 +353,10 @@ async def test_who_never_reads_its_answers_is_disconnected() -> None:
     async with running(local(packet_bytes=20_000, write_buffer_bytes=20_000)) as broker:
         peer = await narrow(broker)
         await peer.connect(Connect("deaf", level=LEVEL_5))
+        # Else the kernel takes megabytes of answers before any of them waits with us.
+        [ours] = broker.broker._around.connections  # pyright: ignore[reportPrivateUsage]
+        sock = ours.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
         asking = asyncio.create_task(ask_for_ever(peer))
         assert await broker.ended("deaf") == (
             "slow subscriber: it does not read its answers; expected at most 40000 bytes"
