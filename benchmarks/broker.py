@@ -69,6 +69,16 @@ def details() -> list[Workload]:
     ]
 
 
+def fan_out() -> Workload:
+    """Few messages, many deliveries. One publisher, but no fewer messages than clock ticks."""
+    return Workload(
+        "fan-out-1000",
+        "10 messages a second of one publisher to 1,000 MQTT subscribers, QoS 0",
+        {"connections": 1, "qos": 0, "rate": 10.0, "seconds": 4.0},
+        subscribers={"count": 1000, "qos": 0},
+    )
+
+
 def large() -> list[Workload]:
     """One round each in a whole run, beside Mosquitto."""
     slow: dict[str, object] = {"rate": RATE, "seconds": SECONDS}

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.charts import Bar, bar_chart, line_chart, number
+from benchmarks.costs import cost_rows
 from benchmarks.product import CLAIM_MESSAGES
 from benchmarks.series import KEPT_UP, keeps_up
 from tocsin.simulators.bench.packets import METRICS
@@ -98,6 +99,7 @@ def _targets(report: Report) -> str:
     rows = [_cost_target(by_name[name], most) for name, most in TARGETS.items() if name in by_name]
     if "claim" in by_name:
         rows.append(_claim(by_name["claim"]))
+    rows += cost_rows(by_name)
     parts = ["## Targets", ""]
     if rows:
         parts.append(_table(["", "target", "measured", ""], rows))
@@ -345,6 +347,10 @@ def _deliveries(runs: Sequence[Report]) -> str:
     return f"{median(one['deliveries'] for one in seen):,.0f}" if seen else "–"
 
 
+def _pings(runs: Sequence[Report]) -> str:
+    return _percentiles([run["seen"]["ping"]["took_ms"] for run in runs if "ping" in run["seen"]])
+
+
 def _lost(runs: Sequence[Report]) -> str:
     lost = [run["lost"] for run in runs if run["lost"] is not None]
     return f"{sum(lost):,}" if lost else "–"
@@ -365,6 +371,7 @@ FIGURES: dict[str, Callable[[Sequence[Report]], str]] = {
     "publish → alert, ms": lambda runs: _seen(runs, "alert_latency_ms"),
     "alerts": _alerts,
     "deliveries": _deliveries,
+    "PINGREQ → PINGRESP, ms": _pings,
     "messages sent": _sent,
     "lost": _lost,
     "memory, MiB": lambda runs: _spread(runs, "resident_mib"),

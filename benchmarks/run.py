@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import broker, peers, product
+from benchmarks import broker, isolation, peers, product
 from benchmarks.measure import machine
 from benchmarks.page import OURS, write_page
 from benchmarks.peers import Missing, Server
@@ -70,6 +70,9 @@ def plan(quick: bool, rounds: int | None) -> list[Step]:
     steps += [Step(workload, builds) for workload, builds in product.together()]
     steps += [Step(workload, broker.RELAYS) for workload in broker.large()]
     steps += [Step(workload, broker.BROKERS) for workload in broker.details()]
+    steps.append(Step(broker.fan_out(), broker.RELAYS, fewer))
+    steps.append(Step(isolation.lag(), isolation.OURS))
+    steps += [Step(workload, isolation.OURS) for workload in isolation.isolation()]
     return steps
 
 

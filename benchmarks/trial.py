@@ -36,6 +36,8 @@ class Workload:
     load: dict[str, object]
     viewers: int = 0
     subscribers: dict[str, object] = field(default_factory=dict[str, object])
+    neighbours: tuple[str, ...] = ()
+    """Who is there besides, as benchmarks.neighbours names them."""
     slow_viewers: int = 0
     slow_subscribers: int = 0
     queries: bool = False
@@ -118,6 +120,8 @@ def _watchers(server: Server, workload: Workload, child: Callable[..., Child]) -
         started["slow subscriber"] = child(subscribers, port=server.port, count=count, slow=True)
     if workload.subscribers:
         started["subscribers"] = child(subscribers, port=server.port, **workload.subscribers)
+    for what in workload.neighbours:
+        started[what] = child("benchmarks.neighbours", port=server.port, what=what)
     if workload.queries:
         address = f"127.0.0.1:{server.http_port}"
         devices = workload.load["connections"]

@@ -6,11 +6,15 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.charts import Bar, bar_chart, line_chart
+from benchmarks.costs import cost_rows
 from benchmarks.measure import cpu_seconds, tree
 from benchmarks.page import TARGET_PEER, TARGETS, write_page
 from benchmarks.peers import Server
@@ -18,7 +22,10 @@ from benchmarks.peers.tocsin_server import rules_file
 from benchmarks.run import plan
 from benchmarks.series import Series, measure
 from benchmarks.trial import Figures, Workload
+from tests.server import Server as TocsinServer
+from tests.server import wait_for
 from tocsin.ingest.rules.loading import read_rules
+from tocsin.simulators.bench.child import Child
 from tocsin.simulators.bench.percentiles import percentiles
 
 
@@ -295,3 +302,69 @@ def test_the_load_generator_and_viewer_refuse_to_guess() -> None:
     assert "Connection refused" in json.loads(done.stdout)["error"]
     assert done.returncode == 1
     assert time.monotonic() - began < 10.0
+
+
+def test_the_costs_say_what_is_reached_and_what_is_missed() -> None:
+    def series(name: str, p99: float, ping_p99: float, **ratios: float) -> dict[str, object]:
+        run = {
+            "refused": None, "rate": 400_000, "connection_kib": 7.5,
+            "latency_ms": {"count": 5000, "p99": p99},
+            "seen": {"ping": {"took_ms": {"count": 2000, "p99": ping_p99, "max": 50.0}}},
+        }  # fmt: skip
+        return {
+            "workload": {"name": name},
+            "servers": {"tocsin": {"runs": [run]}},
+            "ratios": {peer: {"cpu_us": [ratio]} for peer, ratio in ratios.items()},
+        }
+
+    by_name: dict[str, Any] = {
+        "slow-qos0": series("slow-qos0", 1, 1, mosquitto=1.4, amqtt=0.2),
+        "fast-qos0": series("fast-qos0", 1, 1),
+        "many-qos0": series("many-qos0", 1, 1),
+        "isolation-quiet": series("isolation-quiet", 2.0, 1.0),
+        "isolation-flood": series("isolation-flood", 4.2, 4.9),
+    }
+    rows = cost_rows(by_name)
+    assert [row[2:] for row in rows] == [
+        ["1.40 ×", "reached"],
+        ["0.20 ×", "missed"],
+        ["400,000 messages a second", "missed"],
+        ["7.50 KiB", "reached"],
+        ["4.90 ms", "reached"],
+        ["2.10 ×", "missed"],
+    ]
+
+
+@pytest.mark.parametrize("what", ["ping", "deaf", "flood", "logins", "reconnect"])
+def test_each_neighbour_does_what_it_says(what: str, tmp_path: Path) -> None:
+    with (
+        running_server(tmp_path / "data") as server,
+        Child("benchmarks.neighbours", port=server.mqtt[1], what=what) as neighbour,
+    ):
+        neighbour.receive("ready", 30)
+        wait_for(what, lambda: is_busy(what, neighbour.ask("seen", 30)), 60)
+        refused = server.get("/api/broker")["refused"]
+        assert ("wrong credentials" in refused) == (what == "logins")
+
+
+def is_busy(what: str, seen: Any) -> bool:
+    match what:
+        case "ping":
+            return seen["took_ms"]["count"] > 0
+        case "flood":
+            return seen["sent"] > 0
+        case "logins":
+            return seen["tried"] > 0
+        case "reconnect":
+            return seen["storms"] >= 1 and not seen["failed"]
+        case _:
+            return seen == {}
+
+
+@contextmanager
+def running_server(data: Path) -> Generator[TocsinServer]:
+    server = TocsinServer(data).start()
+    try:
+        yield server
+    finally:
+        server.kill()
