@@ -27,6 +27,7 @@ from tocsin.ingest.backtest.preparation import Scope, request_of, scope_of
 from tocsin.ingest.backtest.report import Report
 from tocsin.ingest.backtest.task import backtest
 from tocsin.ingest.catalogue import Catalogue, Kind
+from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.outcome import Readings
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.validation import validate
@@ -116,7 +117,7 @@ class Plant:
         scope = self.scope(case)
         with self.history.raw_files(scope.since, scope.end) as files:
             request, columns = request_of(
-                scope, self.catalogue, files, Readings.joined([]), FlapLimits()
+                scope, self.catalogue, files, Readings.joined([]), FlapLimits(), ZoneSet()
             )
             report, _ = await self.workers.call(
                 "backtest.run", request, Report, columns=columns, lane="backtest"
@@ -128,7 +129,7 @@ class Plant:
         scope = self.scope(case)
         with self.history.raw_files(scope.since, scope.end) as files:
             request, columns = request_of(
-                scope, self.catalogue, files, Readings.joined([]), FlapLimits()
+                scope, self.catalogue, files, Readings.joined([]), FlapLimits(), ZoneSet()
             )
             steps = backtest(request, [column.tobytes() for column in columns])
             while True:

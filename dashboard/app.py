@@ -23,6 +23,7 @@ from tocsin.dashboard.api.session import Session
 from tocsin.dashboard.api.status import Statuses
 from tocsin.dashboard.api.stream import Stream
 from tocsin.dashboard.api.topics import Topics
+from tocsin.dashboard.api.zones import Zones
 from tocsin.dashboard.guards import Guards
 from tocsin.dashboard.metrics import Figures, Metrics
 from tocsin.dashboard.openapi import Problem, describe
@@ -108,6 +109,9 @@ def create_app(
         Devices(pipeline, engine.series, clock).router(),
         Rules(
             lambda: pipeline.rules, engine.put_rule, engine.delete_rule, engine.rule_versions
+        ).router(),
+        Zones(
+            lambda: pipeline.zones, pipeline.readers_of, engine.put_zone, engine.delete_zone
         ).router(),
         Previews(engine, clock).router(),
         Alerts(

@@ -47,7 +47,12 @@ from tocsin.ingest.facts import (
     RuleFileLoaded,
     RulePut,
     Started,
+    ZoneDeleted,
+    ZoneFileLoaded,
+    ZonePut,
 )
+from tocsin.ingest.geo import zone_set
+from tocsin.ingest.geo.zone import Zone, ZoneError
 from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
@@ -164,10 +169,16 @@ class Engine:
     # -- start and stop -------------------------------------------------------------------
 
     async def start(
-        self, version: str, file_rules: Sequence[Rule] = (), file: str = "rules.toml"
+        self,
+        version: str,
+        file_rules: Sequence[Rule] = (),
+        file: str = "rules.toml",
+        file_zones: Sequence[Zone] = (),
+        zone_file: str = "zones.geojson",
     ) -> None:
         """Rebuild the state from snapshot and journal, then run; also on a full disk, where it
-        judges and rings and stores nothing. `file` names where `file_rules` come from.
+        judges and rings and stores nothing. `file` names where `file_rules` come from, `zone_file`
+        where `file_zones` do.
 
         Raises JournalCorrupt, and RuleError if a rule in a file has the name of one made in
         the page.
@@ -179,6 +190,7 @@ class Engine:
             self.record(DevicesExpected(self._expected))
         self.pipeline.rules.check_file_names(rule.name for rule in file_rules)
         self.check_actions(file_rules)
+        self._start_zones(file_zones, zone_file, file_rules)
         if file_rules or any(e.source != API for e in self.pipeline.rules.entries()):
             self.record(RuleFileLoaded(list(file_rules), file))
         self._durability.start()
@@ -415,7 +427,7 @@ class Engine:
 
     async def put_rule(self, rule: Rule, by: str) -> None:
         """Create or replace a rule; done when that is on disk. Raises RuleError."""
-        validate(rule)
+        self.check_zones([rule])
         self.check_actions([rule])
         if problem := await self._apply(RulePut(rule, by)):
             raise RuleError("name", problem)
@@ -425,8 +437,43 @@ class Engine:
         page has a rule of one's name, or one names no channel there is."""
         self.pipeline.rules.check_file_names(rule.name for rule in rules)
         self.check_actions(rules)
+        self.check_zones(rules)
         if problem := await self._apply(RuleFileLoaded(list(rules), file)):
             raise RuleError("name", problem)
+
+    def check_zones(self, rules: Sequence[Rule]) -> None:
+        """Raises RuleError for the first rule with a zone that is not there."""
+        names = self.pipeline.zones.names()
+        for rule in rules:
+            validate(rule, known_zones=names)
+
+    def _start_zones(self, zones: Sequence[Zone], file: str, file_rules: Sequence[Rule]) -> None:
+        """Have the zones of files. Raises ZoneError, and RuleError where a rule has none."""
+        known = self.pipeline.zones
+        known.check_file_names(zone.name for zone in zones)
+        names = {zone.name for zone in zones}
+        names |= {entry.zone.name for entry in known.entries() if entry.source == zone_set.API}
+        of_api = [entry.rule for entry in self.pipeline.rules.entries() if entry.source == API]
+        for rule in (*file_rules, *of_api):
+            try:
+                validate(rule, known_zones=names)
+            except RuleError as error:
+                raise RuleError(error.field, f"{error.message} (rule {rule.name!r})") from None
+        if zones or any(entry.source != zone_set.API for entry in known.entries()):
+            self.record(ZoneFileLoaded(list(zones), file))
+
+    async def put_zone(self, zone: Zone, by: str) -> None:
+        """Create or replace a zone; done when that is on disk. Raises ZoneError."""
+        if problem := await self._apply(ZonePut(zone, by)):
+            raise ZoneError([], problem)
+
+    async def delete_zone(self, name: str, by: str) -> None:
+        """Delete a zone. Raises KeyError for an unknown one, ZoneError for one of a file or one
+        that a rule names."""
+        if self.pipeline.zones.get(name) is None:
+            raise KeyError(name)
+        if problem := await self._apply(ZoneDeleted(name, by)):
+            raise ZoneError([], problem)
 
     async def rule_versions(self, name: str) -> list[RuleVersion]:
         """What became of the rule of this name, the newest first."""
@@ -548,6 +595,7 @@ class Engine:
 
     def backtest_scope(self, rules: Sequence[CheckedRule], start: float, end: float) -> Scope:
         """See `scope_of`. Raises RangeError, RuleError."""
+        self.check_zones([checked.rule for checked in rules])
         return scope_of(rules, self.pipeline.catalogue, start, end)
 
     async def backtest(
@@ -571,6 +619,7 @@ class Engine:
                 files,
                 self.unsaved.all(),
                 self.pipeline.flaps,
+                self.pipeline.zones,
             )
             report, _ = await self.workers.call(
                 "backtest.run",

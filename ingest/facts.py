@@ -11,6 +11,7 @@ import msgspec
 from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.message import Message
 from tocsin.ingest.alerts.maintenance import Maintenance
+from tocsin.ingest.geo.zone import Zone
 from tocsin.ingest.rules.rule import Rule
 
 Action = Literal[
@@ -92,6 +93,28 @@ class RuleFileLoaded(msgspec.Struct, frozen=True, array_like=True, tag="rules"):
     file: str = "rules.toml"
 
 
+class ZonePut(msgspec.Struct, frozen=True, array_like=True, tag="zone"):
+    """A zone was created or replaced by name, through the API."""
+
+    zone: Zone
+    by: str
+
+
+class ZoneDeleted(msgspec.Struct, frozen=True, array_like=True, tag="nozone"):
+    name: str
+    by: str
+
+
+class ZoneFileLoaded(msgspec.Struct, frozen=True, array_like=True, tag="zones"):
+    """The whole set of zones from files; it replaces the set loaded from files before.
+
+    `file` is what a person knows their source by.
+    """
+
+    zones: list[Zone]
+    file: str
+
+
 class AlertCommand(msgspec.Struct, frozen=True, array_like=True, tag="cmd"):
     """A person did something to an alert. `until` is engine time, for `shelve` only."""
 
@@ -158,5 +181,8 @@ Fact = (
     | ChannelTurned
     | Outage
     | DevicesExpected
+    | ZonePut
+    | ZoneDeleted
+    | ZoneFileLoaded
 )
 Record = Message | Fact | BrokerFact

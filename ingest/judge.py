@@ -7,7 +7,7 @@ after it: a spike of one sample rings, however large the batch. A small round is
 device, a large one all at once.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -21,6 +21,8 @@ from tocsin.ingest.batch import CalmRows, Judged
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.geo.fixes import Fixes
+from tocsin.ingest.geo.whereabouts import Whereabouts
+from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules import compiled
 from tocsin.ingest.rules.device_glob import DeviceGlob
@@ -69,11 +71,15 @@ class Judge:
     row that is judged, so `take` must see every batch, also without rules.
     """
 
-    def __init__(self, catalogue: Catalogue, faults: Faults | None = None) -> None:
+    def __init__(
+        self, catalogue: Catalogue, faults: Faults | None = None, zones: ZoneSet | None = None
+    ) -> None:
         self._catalogue = catalogue
         self._faults = faults or Faults()
         self._windows = SharedWindows(catalogue.admit_metric)
         self.fixes = Fixes(catalogue)
+        self._zones = zones or ZoneSet()
+        self._whereabouts = Whereabouts(catalogue, self.fixes, self._zones)
         self._watch = Watch()
         self._groups: list[RuleGroup] = []
         self._of_metric: dict[int, list[int]] = {}  # metric id → places in _groups
@@ -300,7 +306,7 @@ class Judge:
                 now = restless if group.restless else row[here[current[here]]]
                 if len(now):
                     concerned.setdefault(place, []).append(now)
-        sight = RoundSight(catalogue, self._windows, judged.device)
+        sight = RoundSight(catalogue, self._windows, self._whereabouts, judged.device)
         for place, parts in concerned.items():
             some = parts[0] if len(parts) == 1 else np.concatenate(parts)
             if len(parts) > 1 or place in self._clocked:
@@ -412,8 +418,11 @@ class Judge:
                 for series, _ in looked_at:
                     self._watch.release(series)
 
+    def _sight_of(self, device: Ids) -> RoundSight:
+        return RoundSight(self._catalogue, self._windows, self._whereabouts, device)
+
     def _sight(self, device: int) -> DeviceSight:
-        return DeviceSight(self._catalogue, self._windows, device)
+        return DeviceSight(self._catalogue, self._windows, self._whereabouts, device)
 
     def _alert_all(self, metric: int, device: int) -> None:
         """The next reading of a metric must be looked at, and of those that rules read with it."""
@@ -466,7 +475,7 @@ class Judge:
             group = self._groups[place]
             number = group.number.values.item(device)
             if number > _FEW_RULES:
-                sight = RoundSight(self._catalogue, self._windows, np.array([device], np.int32))
+                sight = self._sight_of(np.array([device], np.int32))
                 found = self._judge_at_once(group, np.zeros(1, np.intp), sight)
                 turned += [(group, pair) for _, pair in found]
                 continue
@@ -494,6 +503,26 @@ class Judge:
             if turns:
                 turning.append(pair)
         return turning
+
+    # -- zones
+
+    @np.errstate(all="ignore")
+    def zones_changed(self, names: Collection[str], time: float) -> list[Turn]:
+        """The rules that turn because zones of these names are others than they were: for each
+        device where it was last. `time` is event time. One that reads ages too turns with the next
+        reading: how old they are now is not for a zone to say.
+        """
+        self._reach_all()
+        devices = np.array(self.fixes.placed(), np.int32)
+        turns: list[_Placed] = []
+        for group in self._groups:
+            zones = group.forms[0].checked.zones
+            if len(devices) and not group.clocked and not zones.isdisjoint(names):
+                sight = self._sight_of(devices)
+                for at, pair in self._judge_at_once(group, np.arange(len(devices)), sight):
+                    turns.append(self._turn(group, pair, devices.item(at), time, 0))
+        self.mistrust()
+        return _in_order(turns)
 
     # -- silence
 
@@ -525,7 +554,9 @@ class Judge:
         """The rules over ages that come to hold for a device from which nothing came for
         `silent_s`; `waited_s`: it never came, and was expected for that long. `time` is event time.
         """
-        sight = SilentSight(self._catalogue, self._windows, device, silent_s, waited_s)
+        sight = SilentSight(
+            self._catalogue, self._windows, self._whereabouts, device, silent_s, waited_s
+        )
         turned = [
             (group, pair)
             for group, pair in self._clocked_pairs(device)
@@ -556,14 +587,18 @@ class Judge:
         self._reach_all()
         self._watch.forget()
         devices = np.arange(self._matched, dtype=np.int32)
-        sight = RoundSight(self._catalogue, self._windows, devices)
+        sight = self._sight_of(devices)
         turned: list[_Placed] = []
         for place in self._hourly:
             group = self._groups[place]
             if group.clocked:
                 for device, pair in group.holding():
                     now = SilentSight(
-                        self._catalogue, self._windows, device, *silence_of(device, time)
+                        self._catalogue,
+                        self._windows,
+                        self._whereabouts,
+                        device,
+                        *silence_of(device, time),
                     )
                     if self._turning(group, (pair,), self._sight(device)) and self._turning(
                         group, (pair,), now
@@ -614,7 +649,7 @@ class Judge:
 
     def load(self, state: dict[str, Any], rules: Sequence[CheckedRule]) -> None:
         """Become what `state` was taken from; catalogue and rules come before."""
-        self.__init__(self._catalogue, self._faults)
+        self.__init__(self._catalogue, self._faults, self._zones)
         self._windows.load(state["windows"])
         self.fixes.load(state.get("fixes", []))  # a snapshot of before does not know them
         self._compile(rules, state["held"])

@@ -46,8 +46,12 @@ from tocsin.ingest.facts import (
     RuleFileLoaded,
     RulePut,
     Started,
+    ZoneDeleted,
+    ZoneFileLoaded,
+    ZonePut,
 )
 from tocsin.ingest.faults import Faults
+from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.intake import Intake
 from tocsin.ingest.judge import Judge, Turn
 from tocsin.ingest.outcome import Outcome, Readings
@@ -75,6 +79,7 @@ class Pipeline:
         self._decoder = decoder
         self.catalogue = Catalogue(settings)
         self.rules = RuleSet()
+        self.zones = ZoneSet()
         self.refusals = Refusals(settings.caps)
         self.presence = PresenceBook(settings, self.catalogue)
         self.flaps = FlapLimits(settings.flap_rings, settings.flap_within_s, settings.flap_hold_s)
@@ -84,7 +89,7 @@ class Pipeline:
             settings.caps, decoder, self.catalogue, self.presence, self.refusals, self.faults
         )
         self._plausibility = Plausibility(settings, self.catalogue, self.faults)
-        self._judge = Judge(self.catalogue, self.faults)
+        self._judge = Judge(self.catalogue, self.faults, self.zones)
         self.absence = Absence(self.catalogue, self.presence, self._judge)
         self._waiting = WaitingRows(
             self.catalogue, self.presence, self._judge, settings.future_tolerance_s
@@ -308,6 +313,13 @@ class Pipeline:
                 self._change_rules(lambda: self.rules.delete(name), outcome, by)
             case RuleFileLoaded(rules, file):
                 self._change_rules(lambda: self.rules.load(rules, file=file, at=now), outcome)
+            case ZonePut(zone, by):
+                self._change_zones(lambda: self.zones.put(zone, by=by, at=now), outcome)
+            case ZoneDeleted(name):
+                readers = self.readers_of(name)
+                self._change_zones(lambda: self.zones.delete(name, readers, at=now), outcome)
+            case ZoneFileLoaded(zones, file):
+                self._change_zones(lambda: self.zones.load(zones, file=file, at=now), outcome)
             case AlertCommand():
                 self._change_alerts(lambda: self.alerts.command(fact, now), outcome)
             case AlertsCommand():
@@ -379,6 +391,21 @@ class Pipeline:
         while (due := self.absence.next_due()) is not None and due <= outcome.at:
             self._look_at_silent(outcome)
 
+    def _change_zones(self, change: Callable[[], set[str]], outcome: Outcome) -> None:
+        """Zones apply from their place in the order, to where each device was last."""
+        try:
+            changed = change()
+        except (KeyError, ValueError) as error:
+            outcome.problems.append(_told(error))
+            return
+        if changed:
+            self._signal(self._judge.zones_changed(changed, outcome.at), outcome.at, outcome)
+
+    def readers_of(self, zone: str) -> list[str]:
+        """The rules that name a zone."""
+        names = (entry.rule.name for entry in self.rules.entries())
+        return [name for name in names if zone in self.rules.checked(name).zones]
+
     def _why(self, name: str) -> str:
         """Why the alerts of a rule that was in force end."""
         kept = self.rules.get(name)
@@ -439,6 +466,7 @@ class Pipeline:
                 "refusals": self.refusals.state(),
                 "plausibility": self._plausibility.state(),
                 "rules": self.rules.snapshot(),
+                "zones": self.zones.state(),
                 "alerts": self.alerts.snapshot(),
                 "judge": self._judge.state(),
                 "absence": self.absence.state(),
@@ -459,6 +487,8 @@ class Pipeline:
             self.refusals.load(state["refusals"])
             self._plausibility.load(state["plausibility"])
             self.rules.restore(state["rules"])
+            if "zones" in state:  # a snapshot of before does not know them
+                self.zones.restore(state["zones"])
             self.alerts.restore(state["alerts"])
             self._judge.load(state["judge"], self.rules.enabled())
             self.absence.load(state["absence"])

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.catalogue import Catalogue, Kind
+from tocsin.ingest.geo.whereabouts import Whereabouts
 from tocsin.ingest.rules.calm import Anchor
-from tocsin.ingest.rules.compiled import Use
+from tocsin.ingest.rules.compiled import Place, Use
 from tocsin.ingest.rules.vector import Floats
 from tocsin.ingest.site_time import Dial
 from tocsin.ingest.windows.shared import SharedWindows
@@ -24,9 +25,12 @@ Places = NDArray[np.intp]
 class RoundSight:
     """What the vector form reads of the rows of one round; found once for all groups."""
 
-    def __init__(self, catalogue: Catalogue, windows: SharedWindows, device: Ids) -> None:
+    def __init__(
+        self, catalogue: Catalogue, windows: SharedWindows, whereabouts: Whereabouts, device: Ids
+    ) -> None:
         self._catalogue = catalogue
         self._windows = windows
+        self._whereabouts = whereabouts
         self.device = device
         self._known: dict[Hashable, Floats] = {}
 
@@ -62,6 +66,9 @@ class RoundSight:
         series = self.series(metric)
         found = self._windows.query(use, series)
         return found if function == "count" else self.unless_text(metric, series, found)
+
+    def place(self, place: Place) -> Floats:
+        return self._whereabouts.of(place, self.device)
 
     def unless_text(self, metric: str, series: Ids, value: Floats) -> Floats:
         if not self._catalogue.has_texts(metric):
@@ -99,17 +106,23 @@ class PairSight:
     def window(self, use: Use) -> Floats:
         return self._round.read(use, lambda: self._round.window(use))[self._row]
 
+    def place(self, place: Place) -> Floats:
+        return self._round.read(place, lambda: self._round.place(place))[self._row]
+
 
 class DeviceSight:
     """What the scalar form reads: one device at one row; found once for all rules."""
 
-    __slots__ = ("_catalogue", "_device", "_known", "_windows")
+    __slots__ = ("_catalogue", "_device", "_known", "_whereabouts", "_windows")
 
-    def __init__(self, catalogue: Catalogue, windows: SharedWindows, device: int) -> None:
+    def __init__(
+        self, catalogue: Catalogue, windows: SharedWindows, whereabouts: Whereabouts, device: int
+    ) -> None:
         self._catalogue = catalogue
         self._windows = windows
+        self._whereabouts = whereabouts
         self._device = device
-        self._known: dict[str | Use, float] = {}
+        self._known: dict[str | Use | Place, float] = {}
 
     def number(self, metric: str) -> float:
         found = self._known.get(metric)
@@ -146,6 +159,12 @@ class DeviceSight:
             found = self._known[use] = nan if text else self._windows.query_one(use, series)
         return found
 
+    def place(self, place: Place) -> float:
+        found = self._known.get(place)
+        if found is None:
+            found = self._known[place] = self._whereabouts.of_one(place, self._device)
+        return found
+
     def is_text(self, metric: str) -> bool:
         return self._of_texts(metric, self._series(metric))
 
@@ -174,11 +193,12 @@ class SilentSight(DeviceSight):
         self,
         catalogue: Catalogue,
         windows: SharedWindows,
+        whereabouts: Whereabouts,
         device: int,
         silent_s: float,
         waited_s: float | None,
     ) -> None:
-        super().__init__(catalogue, windows, device)
+        super().__init__(catalogue, windows, whereabouts, device)
         self._silent_s = silent_s
         self._waited_s = waited_s
 

@@ -38,6 +38,7 @@ from tocsin.heartbeat import Heartbeat
 from tocsin.ingest.companion import Companion
 from tocsin.ingest.engine import Engine
 from tocsin.ingest.facts import Connected, Disconnected, Refused
+from tocsin.ingest.geo.zone import ZoneError
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.validation import RuleError
 from tocsin.ingest.storage.segment import JournalCorrupt
@@ -48,6 +49,7 @@ from tocsin.reserve import Reserve
 from tocsin.rule_watch import RuleWatch
 from tocsin.settings import Settings
 from tocsin.web import WebServer
+from tocsin.zone_files import read_zones
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +89,7 @@ class App:
             await self.stop()
             if isinstance(error, ListenError):
                 raise explain(error, self._settings.listeners) from error
-            if isinstance(error, (DatabaseError, JournalCorrupt, RuleError)):
+            if isinstance(error, (DatabaseError, JournalCorrupt, RuleError, ZoneError)):
                 raise Refusal(str(error)) from error
             if isinstance(error, OSError) and is_within(error.filename, self._settings.data):
                 why = error.strerror or str(error)
@@ -118,6 +120,7 @@ class App:
 
     async def _start(self) -> None:
         settings = self._settings
+        zones, zone_files = read_zones(settings.zones)
         lock = FolderLock(settings.data)
         self._undo.append(_soon(lock.release))
         reserve = Reserve(settings.data)
@@ -154,7 +157,7 @@ class App:
         self._undo.append(self._stop_engine)
         fold = Fold(settings.broker, lambda: self.engine.clock.now())
         self.engine.accompany(Companion(fold.replay, _later(fold.snapshot), fold.restore))
-        await self.engine.start(__version__, self._rules, self._rule_files)
+        await self.engine.start(__version__, self._rules, self._rule_files, zones, zone_files)
 
         self.broker = Broker(
             replace(settings.broker, listeners=settings.listeners),

@@ -73,7 +73,9 @@ def _backtest(settings: Settings, rules: Sequence[Rule], since: float, until: fl
         raise Refusal(f"--{error.field} {error.message}") from None
     except (RuleError, HistoryCorrupt) as error:
         raise Refusal(str(error)) from None
-    request, columns = request_of(scope, catalogue, files, Readings.joined([]), pipeline.flaps)
+    request, columns = request_of(
+        scope, catalogue, files, Readings.joined([]), pipeline.flaps, pipeline.zones
+    )
     request = msgspec.structs.replace(request, max_readings=_UNBOUNDED)
     steps = backtest(request, [column.tobytes() for column in columns])
     with Progress(

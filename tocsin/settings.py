@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     rules: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="TOML files with [[rule]] tables"
     )
+    zones: Annotated[tuple[Path, ...], NoDecode] = Field((), description="GeoJSON files with zones")
     listener: tuple[ListenerSetting, ...] = Field((), description="more MQTT listeners")
     password_file: Path | None = Field(None, description="user names and password hashes")
     password_queue: int = 64
@@ -144,11 +145,11 @@ class Settings(BaseSettings):
     def _is_address(cls, text: str) -> str:
         return str(Address.parse(text))
 
-    @field_validator("rules", mode="before")
+    @field_validator("rules", "zones", mode="before")
     @classmethod
-    def _are_paths(cls, rules: object) -> object:
+    def _are_paths(cls, files: object) -> object:
         """The environment names several files as PATH names folders."""
-        return rules.split(os.pathsep) if isinstance(rules, str) else rules
+        return files.split(os.pathsep) if isinstance(files, str) else files
 
     @field_validator("dashboard", mode="before")
     @classmethod

@@ -10,6 +10,8 @@ from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.backtest.request import BacktestRequest
 from tocsin.ingest.catalogue import Catalogue, Kind
 from tocsin.ingest.frames import Column
+from tocsin.ingest.geo.fixes import QUALITY
+from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.outcome import Readings
 from tocsin.ingest.rules.suggestion import did_you_mean
 from tocsin.ingest.rules.validation import CheckedRule, RuleError, validate
@@ -74,7 +76,8 @@ def scope_of(rules: Sequence[CheckedRule], catalogue: Catalogue, start: float, e
         known = {catalogue.metrics[each] for each in present}
         validate(rule.rule, known_metrics=known)
         if not rule.clocked:  # else any reading of the device may turn it
-            read = [name in rule.shown for name in catalogue.metrics]
+            names = (*rule.shown, *(QUALITY if rule.positioned else ()))
+            read = [name in names for name in catalogue.metrics]
             here &= np.array(read, np.bool_)[metric]
         wanted |= here
     warm_up_s = max((size_s for rule in rules for _, size_s in rule.windows), default=0.0)
@@ -83,7 +86,12 @@ def scope_of(rules: Sequence[CheckedRule], catalogue: Catalogue, start: float, e
 
 
 def request_of(
-    scope: Scope, catalogue: Catalogue, files: RawFiles, unsaved: Readings, flaps: FlapLimits
+    scope: Scope,
+    catalogue: Catalogue,
+    files: RawFiles,
+    unsaved: Readings,
+    flaps: FlapLimits,
+    zones: ZoneSet,
 ) -> tuple[BacktestRequest, list[Column]]:
     """What the worker is asked, and its columns. `unsaved` are readings that `files` lack."""
     series = scope.series
@@ -109,6 +117,8 @@ def request_of(
         max_readings=MAX_READINGS,
         flaps=flaps,
         timezone=catalogue.site.timezone,
+        max_speeds_kmh=[catalogue.profiles[each].max_speed_kmh for each in devices.tolist()],
+        zones=zones.versions(scope.since, scope.end),
     )
     columns: list[Column] = [
         device.astype(np.int32),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.devices.profile import Profile
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.alerts.flapping import FlapLimits
@@ -20,6 +21,7 @@ from tocsin.ingest.backtest.readings import StoredReadings
 from tocsin.ingest.batch import Judged
 from tocsin.ingest.catalogue import Catalogue, Kind
 from tocsin.ingest.faults import Faults
+from tocsin.ingest.geo.zone_set import ZoneSet, ZoneVersion
 from tocsin.ingest.judge import Judge, Turn
 from tocsin.ingest.order import newest_before, occurrence
 from tocsin.ingest.rules.validation import CheckedRule
@@ -59,8 +61,8 @@ class SeriesTable:
 class Replay:
     """State: what the pipeline has of the readings so far, but for what no rule depends on.
 
-    `on_change` is told of every transition of an alert, in order. Nobody acknowledges, resets or
-    shelves anything in a replay.
+    `max_speeds_kmh` are those of the devices' profiles. `on_change` is told of every transition of
+    an alert, in order. Nobody acknowledges, resets or shelves anything in a replay.
     """
 
     def __init__(
@@ -70,14 +72,18 @@ class Replay:
         flaps: FlapLimits,
         on_change: Listener,
         timezone: str = "UTC",
+        max_speeds_kmh: Sequence[float] = (),
     ) -> None:
         self._table = table
         self._catalogue = self._new_catalogue(table, timezone)
+        for device, speed_kmh in enumerate(max_speeds_kmh):
+            self._catalogue.profiles[device] = Profile(max_speed_kmh=speed_kmh)
         self._series = np.full(len(table), -1, np.int32)  # in the catalogue, by series of the table
         self._admit_all()
         self._alerts = AlertBook(flaps)
         self.faults = Faults()
-        self._judge = Judge(self._catalogue, self.faults)
+        self._zones = ZoneSet()
+        self._judge = Judge(self._catalogue, self.faults, self._zones)
         self._rules = sorted(rules, key=lambda checked: checked.rule.name)
         self._judge.use(self._rules)
         self._on_change = on_change
@@ -101,6 +107,16 @@ class Replay:
                     rest = rest.only(slice(cut, None))
                 self._take(rest)
             yield len(batch)
+
+    def take_zone(self, version: ZoneVersion) -> None:
+        """A zone becomes what `version` says, later than all readings before."""
+        while self._judge.reads_hour and self._catalogue.site.next_turn <= version.at:
+            self._turn_hour()
+        self._zones.become(version)
+        turns = self._judge.zones_changed({version.name}, version.at)
+        if self._in_force:
+            self._fire_due(version.at)
+            self._signal(turns, version.at)
 
     def finish(self, end: float) -> None:
         """Let time go on to engine time `end`: delays end."""

@@ -3,6 +3,7 @@
 import msgspec
 
 from tocsin.ingest.alerts.flapping import FlapLimits
+from tocsin.ingest.geo.zone_set import ZoneVersion
 from tocsin.ingest.rules.rule import Rule
 
 
@@ -28,6 +29,10 @@ class BacktestRequest(msgspec.Struct, frozen=True):
     end: float
     max_readings: int
     flaps: FlapLimits
+    max_speeds_kmh: list[float]
+    """By device."""
+    zones: list[ZoneVersion]
+    """What zones were at `since`, and what became of them until `end`."""
     timezone: str = "UTC"
 
 

@@ -2,7 +2,7 @@
 
 import os
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ from tocsin.ingest.backtest.report import Courses, Report
 from tocsin.ingest.backtest.request import BacktestRequest, Progress
 from tocsin.ingest.catalogue import Kind
 from tocsin.ingest.frames import Column
+from tocsin.ingest.geo.zone_set import ZoneVersion
 from tocsin.ingest.rules.validation import validate
 from tocsin.ingest.storage.history.arrivals import Arrivals
 
@@ -51,7 +52,9 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
     )
     courses = Courses()
     rules = [validate(rule) for rule in asked.rules]
-    replay = Replay(table, rules, asked.flaps, courses.note, asked.timezone)
+    replay = Replay(table, rules, asked.flaps, courses.note, asked.timezone, asked.max_speeds_kmh)
+    zones = list(asked.zones)
+    _take_zones(replay, zones, asked.since)
     since_us, start_us, end_us = (round(at * 1e6) for at in (asked.since, asked.start, asked.end))
     seen = np.zeros(len(table.devices), np.bool_)
     judged = 0
@@ -89,13 +92,15 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
                 if some is later and not in_force and finish_us > start_us:
                     replay.put_in_force(asked.start)
                     in_force = True
-                for count in replay.take(some):
-                    done += count
-                    if done >= told + _TOLD_EVERY:
-                        told = done
-                        yield Progress(done, total)
+                for cut in _between_zones(replay, some, zones):
+                    for count in replay.take(cut):
+                        done += count
+                        if done >= told + _TOLD_EVERY:
+                            told = done
+                            yield Progress(done, total)
             seen[table.device[later.series]] = True
             judged += len(later)
+    _take_zones(replay, zones, asked.end)
     replay.finish(asked.end)
     for fault in replay.faults.take():
         # As in the server it costs what it happened in; its log has what a worker says.
@@ -110,6 +115,26 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
         subjects=subjects,
         deaf_to_silence=[each.rule.name for each in rules if each.clocked],
     )
+
+
+def _take_zones(replay: Replay, zones: list[ZoneVersion], until: float) -> None:
+    """What became of zones until then, which are no longer in `zones`."""
+    while zones and zones[0].at <= until:
+        replay.take_zone(zones.pop(0))
+
+
+def _between_zones(
+    replay: Replay, readings: StoredReadings, zones: list[ZoneVersion]
+) -> Iterator[StoredReadings]:
+    """The readings, cut where a zone changed."""
+    while zones and len(readings):
+        cut = int(np.searchsorted(readings.arrival, round(zones[0].at * 1e6)))
+        if cut == len(readings):
+            break
+        yield readings.only(slice(cut))
+        _take_zones(replay, zones, zones[0].at)
+        readings = readings.only(slice(cut, None))
+    yield readings
 
 
 def _micros(column: bytes) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

@@ -12,7 +12,6 @@ Each position is taken after the one before it and one at a time, in about two m
 rows were batched: a replay must come to the same numbers to the last bit.
 """
 
-from collections.abc import Iterable
 from math import inf, nan
 from typing import Any
 
@@ -36,6 +35,7 @@ HDOP_M = 5.0
 """Metres of a GPS receiver's error at a dilution of 1."""
 
 POSITION = ("lat", "lon")
+QUALITY = (ACCURACY, HDOP)
 
 AGREEING = 3
 """Jumps in a row to one place that are no jump."""
@@ -208,7 +208,7 @@ class Fixes:
     def jumps_total(self) -> int:
         return sum(track.jumps for track in self._tracks.values())
 
-    def placed(self) -> Iterable[int]:
+    def placed(self) -> list[int]:
         """The devices that have a position, in ascending order."""
         return sorted(self._tracks)
 

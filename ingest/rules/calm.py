@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from math import inf, isnan, nextafter, sqrt
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from tocsin.ingest.rules.compiled import Use, window_of
+from tocsin.ingest.rules.compiled import Place, Use, window_of
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -155,6 +155,9 @@ class _Nowhere:
 
     def window(self, use: Use) -> float:
         raise LookupError(use)
+
+    def place(self, place: Place) -> float:
+        raise LookupError(place)
 
 
 _NOWHERE = _Nowhere()

@@ -39,7 +39,8 @@ class Checked:
     """What an expression yields and reads.
 
     `metrics` in order of appearance, each once. `windows` are (metric, size in seconds).
-    `clocked` are the metrics whose age it reads, so that it may turn without a reading.
+    `clocked` are the metrics whose age it reads, so that it may turn without a reading. `zones` are
+    those it names; `positioned`: it reads the position, `lat` and `lon` of `metrics`.
     """
 
     kind: Kind
@@ -47,17 +48,24 @@ class Checked:
     windows: frozenset[tuple[str, float]]
     clocked: frozenset[str]
     hourly: bool
+    zones: frozenset[str]
+    positioned: bool
 
 
-def check(expression: Expression, *, known_metrics: Collection[str] | None = None) -> Checked:
+def check(
+    expression: Expression,
+    *,
+    known_metrics: Collection[str] | None = None,
+    known_zones: Collection[str] | None = None,
+) -> Checked:
     """The kind of `expression` and what it reads.
 
     With `known_metrics` a metric outside of them is an error; without, any name will do, since
-    a rule may come before its first device.
+    a rule may come before its first device. So it is with `known_zones`.
 
     Raises ExpressionError, which names the column and the reason.
     """
-    checker = _Checker(known_metrics)
+    checker = _Checker(known_metrics, known_zones)
     kind = checker.kind(expression)
     return Checked(
         kind,
@@ -65,6 +73,8 @@ def check(expression: Expression, *, known_metrics: Collection[str] | None = Non
         frozenset(checker.windows),
         frozenset(checker.clocked),
         checker.hourly,
+        frozenset(checker.zones),
+        checker.positioned,
     )
 
 
@@ -83,10 +93,13 @@ def require_condition(expression: Expression, kind: Kind, what: str) -> None:
 @dataclass(slots=True)
 class _Checker:
     known: Collection[str] | None
+    known_zones: Collection[str] | None = None
     metrics: dict[str, None] = field(default_factory=dict[str, None])
     windows: set[tuple[str, float]] = field(default_factory=set[tuple[str, float]])
     clocked: set[str] = field(default_factory=set[str])
     hourly: bool = False
+    zones: set[str] = field(default_factory=set[str])
+    positioned: bool = False
 
     def kind(self, tree: Expression) -> Kind:
         match tree:
@@ -168,6 +181,8 @@ class _Checker:
                 + f", as in {function.example}",
                 call.column,
             )
+        if function.positioned:
+            self._position(call)
         metric, window_s = "", 0.0
         for argument, expected in zip(call.arguments, function.arguments, strict=True):
             match expected:
@@ -179,12 +194,43 @@ class _Checker:
                     _window_argument(argument, function, MAX_ABSENCE_S, "30d")
                 case Argument.NUMBER:
                     self._number(argument, function.name)
+                case Argument.ZONE:
+                    self.zones.add(self._zone_argument(argument, function))
         if function.windowed:
             self.windows.add((metric, window_s))
         if function.clocked:
             self.clocked.add(metric)
         self.hourly |= function.hourly
         return function.result
+
+    def _position(self, call: Call) -> None:
+        for name in ("lat", "lon"):
+            if self.known is not None and name not in self.known:
+                raise ExpressionError(
+                    f"{call.function} at column {call.column} needs a position;"
+                    f" expected a device that sends lat and lon",
+                    call.column,
+                )
+            self.metrics[name] = None
+        self.positioned = True
+
+    def _zone_argument(self, argument: Expression, function: Function) -> str:
+        if not isinstance(argument, Text):
+            raise ExpressionError(
+                f"{_quoted(argument)} is no zone; {function.name} needs the name of one in quotes"
+                f" at column {argument.column}, as in {function.example}",
+                argument.column,
+            )
+        name = argument.value
+        if self.known_zones is not None and name not in self.known_zones:
+            near = did_you_mean(name, self.known_zones)
+            some = ", ".join(sorted(self.known_zones)[:5]) or "none is there yet"
+            raise ExpressionError(
+                f"unknown zone {name[:64]!r} at column {argument.column}"
+                + (near or f"; expected one of these: {some}"),
+                argument.column,
+            )
+        return name
 
     def _metric_argument(self, argument: Expression, function: Function) -> str:
         if not isinstance(argument, Metric):

@@ -28,6 +28,9 @@ from tocsin.ingest.rules.functions import FUNCTIONS, Argument
 CodeOf: TypeAlias = Callable[[str], int]
 """The code that stands for a text in the columns."""
 
+Place: TypeAlias = tuple[str, str]
+"""A function of the position, and the zone it asks for, '' for none."""
+
 Use: TypeAlias = tuple[str, float, str]
 """A windowed function: metric, size in seconds, function."""
 
@@ -43,7 +46,7 @@ def skeleton(tree: Expression) -> Hashable:
             return ("metric", name)
         case Call():
             windowed = window_of(tree)
-            return windowed or (tree.function, *map(skeleton, tree.arguments))
+            return windowed or place_of(tree) or (tree.function, *map(skeleton, tree.arguments))
         case Unary(operator, operand):
             return (operator, skeleton(operand))
         case Arithmetic(operator, left, right):
@@ -62,7 +65,7 @@ def constants(tree: Expression, code_of: CodeOf) -> Iterator[float]:
         case Text(value):
             yield code_of(value)
         case Call():
-            if not window_of(tree):
+            if not window_of(tree) and not place_of(tree):
                 for argument in tree.arguments:
                     yield from constants(argument, code_of)
         case Unary(_, operand):
@@ -85,11 +88,12 @@ def functions_of(tree: Expression) -> Iterator[Use]:
 
 
 def calls_of(tree: Expression) -> Iterator[Call]:
-    """The functions that `tree` calls and that read something: windows, ages, the hour."""
+    """The functions that `tree` calls and that read something: windows, ages, the hour, the
+    position."""
     match tree:
         case Call():
             arguments = FUNCTIONS[tree.function].arguments
-            if not arguments or Argument.METRIC in arguments:
+            if not arguments or Argument.METRIC in arguments or Argument.ZONE in arguments:
                 yield tree
             else:
                 for argument in tree.arguments:
@@ -104,6 +108,14 @@ def calls_of(tree: Expression) -> Iterator[Call]:
                 yield from calls_of(operand)
         case Number() | Text() | Truth() | Metric():
             pass
+
+
+def place_of(call: Call) -> Place | None:
+    """The function of the position that `call` is, if it is one."""
+    if not FUNCTIONS[call.function].positioned:
+        return None
+    zones = [each.value for each in call.arguments if isinstance(each, Text)]
+    return call.function, zones[0] if zones else ""
 
 
 def window_of(call: Call) -> Use | None:

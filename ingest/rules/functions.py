@@ -30,12 +30,14 @@ class Argument(StrEnum):
     WINDOW = "window"  # a duration in quotes, MIN_WINDOW_S to MAX_WINDOW_S
     NUMBER = "number"
     DURATION = "duration"  # in quotes, MIN_WINDOW_S to MAX_ABSENCE_S
+    ZONE = "zone"  # the name of a zone, in quotes
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
     """`example` is shown in errors and help. `clocked`: the value moves without any reading.
-    `hourly`: it changes when the hour turns, and then only."""
+    `hourly`: it changes when the hour turns, and then only. `positioned`: it reads the device's
+    position."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -44,6 +46,7 @@ class Function:
     example: str
     clocked: bool = False
     hourly: bool = False
+    positioned: bool = False
 
     @property
     def windowed(self) -> bool:
@@ -115,6 +118,38 @@ _TABLE = (
         "The day of the week there, 1 (Monday) to 7 (Sunday).",
         "weekday()",
         hourly=True,
+    ),
+    Function(
+        "inside",
+        (Argument.ZONE,),
+        Kind.CONDITION,
+        "Whether the device is within a zone; unknown where its accuracy leaves that open.",
+        "inside('yard')",
+        positioned=True,
+    ),
+    Function(
+        "outside",
+        (Argument.ZONE,),
+        Kind.CONDITION,
+        "Whether it is certainly not within it: the same as not inside('yard').",
+        "outside('yard')",
+        positioned=True,
+    ),
+    Function(
+        "distance_m",
+        (Argument.ZONE,),
+        Kind.NUMBER,
+        "Metres from the device to a zone, 0 within it.",
+        "distance_m('yard')",
+        positioned=True,
+    ),
+    Function(
+        "speed_kmh",
+        (),
+        Kind.NUMBER,
+        "Speed of the way from the position before, at least a second ago, to the newest.",
+        "speed_kmh()",
+        positioned=True,
     ),
     Function("abs", (Argument.NUMBER,), Kind.NUMBER, "The number without its sign.", "abs(temp_c)"),
     Function(

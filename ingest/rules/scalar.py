@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from tocsin.ingest.rules.compiled import CodeOf, Use, window_of
+from tocsin.ingest.rules.compiled import CodeOf, Place, Use, place_of, window_of
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -32,6 +32,7 @@ class Spot(Protocol):
     def age(self, metric: str) -> float: ...
     def site(self, dial: Literal["hour", "weekday"]) -> float: ...
     def window(self, use: Use) -> float: ...
+    def place(self, place: Place) -> float: ...
 
 
 ScalarNumber: TypeAlias = Callable[[Spot], float]
@@ -82,6 +83,8 @@ class Scalar:
         if call.function == "hour" or call.function == "weekday":
             dial = call.function
             return lambda spot: spot.site(dial)
+        if place := place_of(call):
+            return lambda spot: spot.place(place)
         (argument,) = call.arguments
         if call.function == "age":
             assert isinstance(argument, Metric), "checked"

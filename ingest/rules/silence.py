@@ -1,7 +1,8 @@
 """Conditions that time alone can make true: comparisons of an age with a constant.
 
 `absent(metric, '60s')` is another way to write `age(metric) >= 60`, and is rewritten to it before
-anything else looks at a rule.
+anything else looks at a rule. So are `inside('yard')` and `outside('yard')`: a number, 1 within the
+zone and 0 outside, is compared with true and with false.
 """
 
 import operator as op
@@ -18,16 +19,20 @@ from tocsin.ingest.rules.expression import (
     Metric,
     Number,
     Text,
+    Truth,
     Unary,
 )
 
 
 def without_absent(tree: Expression) -> Expression:
-    """`tree`, which is checked, with ages in place of `absent`."""
+    """`tree`, which is checked, with comparisons in place of functions that are conditions."""
     match tree:
         case Call("absent", (metric, Text(duration)), column):
             age = Call("age", (metric,), column)
             return Comparison((age, Number(parse_duration(duration), column)), (">=",), column)
+        case Call("inside" | "outside" as function, zone, column):
+            side = Call("inside", zone, column)
+            return Comparison((side, Truth(function == "inside", column)), ("==",), column)
         case Unary(operator, operand, column):
             return Unary(operator, without_absent(operand), column)
         case Logical(operator, operands, column):

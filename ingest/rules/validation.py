@@ -54,6 +54,8 @@ class CheckedRule:
     and the ones in the message, in the order in which an alert takes its `values`. `windows` are
     (metric, size in seconds). `clocked` are the metrics whose age is read: with one
     of those the rule may turn without a reading. `hourly`: it may when the hour turns.
+    of those the rule may turn without a reading. `zones` are those it names; `positioned`: it reads
+    the position.
     """
 
     rule: Rule
@@ -68,14 +70,22 @@ class CheckedRule:
     windows: frozenset[tuple[str, float]]
     clocked: frozenset[str]
     hourly: bool
+    zones: frozenset[str]
+    positioned: bool
 
 
-def validate(rule: Rule, *, known_metrics: Collection[str] | None = None) -> CheckedRule:
-    """The rule, checked; with `known_metrics`, metrics outside of them are errors.
+def validate(
+    rule: Rule,
+    *,
+    known_metrics: Collection[str] | None = None,
+    known_zones: Collection[str] | None = None,
+) -> CheckedRule:
+    """The rule, checked; with `known_metrics`, metrics outside of them are errors, and so are zones
+    with `known_zones`.
 
     Raises RuleError for the first thing wrong; `find_errors` gives all of them.
     """
-    examination = _Examination(known_metrics)
+    examination = _Examination(known_metrics, known_zones)
     checked = examination.of(rule)
     if checked is None:
         raise examination.errors[0]
@@ -94,6 +104,7 @@ class _Examination:
     """Owns the errors found so far."""
 
     known: Collection[str] | None
+    known_zones: Collection[str] | None = None
     errors: list[RuleError] = field(default_factory=list[RuleError])
 
     def of(self, rule: Rule) -> CheckedRule | None:
@@ -134,6 +145,8 @@ class _Examination:
             windows=frozenset[tuple[str, float]]().union(*(part.windows for part in parts)),
             clocked=frozenset[str]().union(*(part.clocked for part in parts)),
             hourly=any(part.hourly for part in parts),
+            zones=frozenset[str]().union(*(part.zones for part in parts)),
+            positioned=any(part.positioned for part in parts),
         )
 
     def _try(self, key: str, look: Callable[[], T]) -> T | None:
@@ -147,7 +160,7 @@ class _Examination:
 
     def _condition(self, key: str, text: str) -> tuple[Expression, Checked]:
         tree = parse(text)
-        checked = check(tree, known_metrics=self.known)
+        checked = check(tree, known_metrics=self.known, known_zones=self.known_zones)
         require_condition(tree, checked.kind, f"'{key}'")
         if not checked.metrics:
             raise ValueError(

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.ingest.rules.compiled import Use, window_of
+from tocsin.ingest.rules.compiled import Place, Use, place_of, window_of
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -41,6 +41,7 @@ class Pairs(Protocol):
     def age(self, metric: str) -> Floats: ...
     def site(self, dial: Literal["hour", "weekday"]) -> Floats: ...
     def window(self, use: Use) -> Floats: ...
+    def place(self, place: Place) -> Floats: ...
 
 
 VectorNumber: TypeAlias = Callable[[Pairs], Floats]
@@ -92,6 +93,8 @@ class Vector:
         if call.function == "hour" or call.function == "weekday":
             dial = call.function
             return lambda pairs: pairs.site(dial)
+        if place := place_of(call):
+            return lambda pairs: pairs.place(place)
         (argument,) = call.arguments
         if call.function == "age":
             assert isinstance(argument, Metric), "checked"

@@ -30,6 +30,9 @@ const FUNCTIONS = [
   "absent(metric, '60s')",
   "hour()",
   "weekday()",
+  "inside('zone')",
+  "outside('zone')",
+  "speed_kmh()",
 ];
 
 /** A rule to read, change or delete, or one to add. */
@@ -141,7 +144,7 @@ export class RuleForm extends Live {
         .map(
           (metric) => html`<button type="button" @click=${() => this.#insert(writeMetric(metric))}>${metric}</button>`,
         )}
-      ${FUNCTIONS.map((call) => html`<button type="button" class="function" @click=${() => this.#insert(call, "metric")}>${call.replace("metric, ", "…, ").replace("(metric)", "(…)")}</button>`)}
+      ${FUNCTIONS.map((call) => html`<button type="button" class="function" @click=${() => this.#insert(call, call.includes("zone") ? "zone" : "metric")}>${call.replace("metric, ", "…, ").replace("(metric)", "(…)")}</button>`)}
     </div>`;
   }
 
