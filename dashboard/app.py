@@ -16,6 +16,7 @@ from tocsin.dashboard.api.broker import BrokerReport
 from tocsin.dashboard.api.deliveries import Deliveries
 from tocsin.dashboard.api.devices import Devices
 from tocsin.dashboard.api.exchange import Json
+from tocsin.dashboard.api.functions import Functions
 from tocsin.dashboard.api.maintenance import MaintenanceWindows
 from tocsin.dashboard.api.preview import Previews
 from tocsin.dashboard.api.rules import Rules
@@ -36,6 +37,7 @@ from tocsin.dashboard.users.holds import LoginHolds
 from tocsin.dashboard.users.logins import Logins
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.engine import Engine
+from tocsin.ingest.functions.ledger import NO_FUNCTIONS, FunctionsView
 from tocsin.ingest.storage.group_commit import JournalUnavailable
 from tocsin.ingest.workers import WorkerError
 
@@ -51,13 +53,15 @@ def create_app(
     about: About,
     static: Path = STATIC,
     wake_deliveries: Callable[[], None] = lambda: None,
+    functions: Callable[[], FunctionsView] = lambda: NO_FUNCTIONS,
 ) -> FastAPI:
     """The application, listening to a started engine from now on.
 
     `broker_report(n)` is the broker's report with at most n clients. Serve it with
     `HttpConnection` as uvicorn's protocol class; before that server stops, call
     `app.state.hub.close()`, which ends the streams. `static` is the built page,
-    `wake_deliveries` is called when a dead delivery waits again.
+    `wake_deliveries` is called when a dead delivery waits again, `functions` says how
+    those of users do.
     """
     clock = engine.clock.now
     pipeline = engine.pipeline
@@ -127,6 +131,7 @@ def create_app(
         ).router(),
         Deliveries(engine.outbox, wake_deliveries, clock).router(),
         BrokerReport(broker_report).router(),
+        Functions(functions).router(),
         Stream(hub, settings, LoginHolds(logins.standing, settings.login_check_s)).router(),
         Session(logins, about).router(),
         Topics(pipeline.refusals.topics).router(),

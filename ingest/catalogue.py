@@ -41,7 +41,8 @@ class Catalogue:
     `late`, `duplicates`, `rejected`, `future` (all but `messages` and `rejected` count
     readings), `latitude`, `longitude`.
     Arrays by series: `device`, `metric`, `kind`, `newest_time` (as `watermark`), `newest_value`,
-    `count`, `ahead_until` (newest event time that was ahead of its arrival).
+    `count`, `ahead_until` (newest event time that was ahead of its arrival), `derived` (1 while
+    only users' functions made it, and its device never sent it).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -80,6 +81,7 @@ class Catalogue:
         self.newest_value = Growing[np.float64](np.float64, np.nan)
         self.count = Growing[np.int64](np.int64, 0)
         self.ahead_until = Growing[np.float64](np.float64, -np.inf)
+        self.derived = Growing[np.int8](np.int8, 0)
 
     def device_id(self, name: str) -> int | None:
         return self._device_ids.get(name)
@@ -178,6 +180,14 @@ class Catalogue:
             self.kind.values[series] = kind
         return series
 
+    def admit_value(self, device: int, name: str, value: Value) -> tuple[int, float]:
+        """The series of a value, and what the columns hold of it. Raises Refused."""
+        if isinstance(value, str):
+            series = self.admit_series(device, name, Kind.TEXT)
+            return series, self.admit_text(series, value)
+        kind = Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMBER
+        return self.admit_series(device, name, kind), float(value)
+
     def is_text(self, series: int) -> bool:
         """Whether the values of a series are texts. They are or they are not, always."""
         return self.kind.values.item(series) == _TEXT
@@ -256,6 +266,7 @@ class Catalogue:
             "newest_value": self.newest_value,
             "count": self.count,
             "ahead_until": self.ahead_until,
+            "derived": self.derived,
         }
 
     def state(self) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from tocsin.ingest.facts import (
     AlertCommand,
     AlertsCommand,
     AlertsMarked,
+    Derived,
     DevicesExpected,
     Fact,
     MaintenanceCancelled,
@@ -297,6 +298,11 @@ class Engine:
     def record(self, fact: Fact) -> "asyncio.Future[int]":
         """Journal and apply one fact, as `submit`, at once."""
         return self._take([fact], self._now())[1]
+
+    def derive(self, readings: Derived) -> "tuple[list[str], asyncio.Future[int]]":
+        """Journal and judge what a function made: why some of it was refused, and the commit."""
+        outcome, committed = self._take([readings], self._now())
+        return outcome.problems if outcome else ["the pipeline failed; see the log"], committed
 
     def _take_batch(
         self, messages: Sequence[Message | BrokerFact], at: float

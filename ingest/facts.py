@@ -165,6 +165,21 @@ class ChannelTurned(msgspec.Struct, frozen=True, array_like=True, tag="chan"):
     reason: str | None
 
 
+class DerivedRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a function made of a message of a device: metrics at the message's event time."""
+
+    device: str
+    time: float
+    values: dict[str, float | bool | str]
+
+
+class Derived(msgspec.Struct, frozen=True, array_like=True, tag="fn"):
+    """What a user's function returned. A replay takes it from here and does not run it again."""
+
+    function: str
+    rows: list[DerivedRow]
+
+
 Fact = (
     Started
     | Connected
@@ -184,5 +199,6 @@ Fact = (
     | ZonePut
     | ZoneDeleted
     | ZoneFileLoaded
+    | Derived
 )
 Record = Message | Fact | BrokerFact

@@ -22,7 +22,7 @@ from tocsin.devices.formats.row import Value
 from tocsin.devices.message import Message
 from tocsin.devices.topics import Claim
 from tocsin.ingest.batch import Batch
-from tocsin.ingest.catalogue import Catalogue, Kind, Refused
+from tocsin.ingest.catalogue import Catalogue, Refused
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.gathered import Gathered
 from tocsin.ingest.growing import Growing
@@ -251,11 +251,11 @@ class Intake:
         return refused
 
     def _admit_value(self, device: int, name: str, value: Value) -> tuple[int, float]:
-        if isinstance(value, str):
-            series = self._catalogue.admit_series(device, name, Kind.TEXT)
-            return series, self._catalogue.admit_text(series, value)
-        kind = Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMBER
-        return self._catalogue.admit_series(device, name, kind), float(value)
+        series, number = self._catalogue.admit_value(device, name, value)
+        # What the device says itself is the device's from now on (`derived.py`). The fast lane
+        # has no names that did not come by here first.
+        self._catalogue.derived.values[series] = 0
+        return series, number
 
     def _shape(self, device: int, names: _Names, series: Sequence[int]) -> int:
         """The shape of `names` of a device, new or known."""

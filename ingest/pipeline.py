@@ -28,12 +28,14 @@ from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.batch import Batch
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.delivery.self_alarm import CHANNEL_FAILS, subject_of
+from tocsin.ingest.derived import batch_of
 from tocsin.ingest.facts import (
     AlertCommand,
     AlertsCommand,
     AlertsMarked,
     ChannelTurned,
     Connected,
+    Derived,
     DevicesExpected,
     Disconnected,
     Fact,
@@ -156,10 +158,7 @@ class Pipeline:
             return len(messages)
         self._messages_total += taken
         outcome.presence += presence
-        first = self._rows if now == self._rows_at else 0
-        self._rows, self._rows_at = first + len(batch.device), now
-        if first:
-            batch.place[:] += first
+        self._number(batch, now)
         try:
             rest = self._waiting.keep(batch, now)
         except Exception as error:
@@ -173,9 +172,25 @@ class Pipeline:
             self._take_in_waiting()
         return taken
 
-    def _judge_now(self, batch: Batch, outcome: Outcome) -> None:
+    def _number(self, batch: Batch, now: float) -> None:
+        """Count the rows that arrive at `now`."""
+        first = self._rows if now == self._rows_at else 0
+        self._rows, self._rows_at = first + len(batch.device), now
+        if first:
+            batch.place[:] += first
+
+    def _derive(self, fact: Derived, outcome: Outcome) -> None:
+        """Judge what a function made of readings that were judged before. No device said it, so
+        none is heard of by it."""
+        batch, problems = batch_of(fact, self.catalogue)
+        outcome.problems += problems
+        if len(batch.device):
+            self._number(batch, outcome.at)
+            self._judge_now(batch, outcome, heard=False)
+
+    def _judge_now(self, batch: Batch, outcome: Outcome, *, heard: bool = True) -> None:
         try:
-            self._readings(batch, outcome)
+            self._readings(batch, outcome, heard)
         except Exception as error:
             rows = np.arange(len(batch.device))
             if len(rows) == 1:
@@ -183,11 +198,11 @@ class Pipeline:
                 return
             for row in rows:
                 try:
-                    self._readings(batch.only(rows == row), outcome)
+                    self._readings(batch.only(rows == row), outcome, heard)
                 except Exception as error:
                     self._lose(batch.only(rows == row), error)
 
-    def _readings(self, batch: Batch, outcome: Outcome) -> None:
+    def _readings(self, batch: Batch, outcome: Outcome, heard: bool) -> None:
         """Judge a batch. What it raises, it raises before anything has changed."""
         now = outcome.at
         judged, event_time = self._plausibility.judge(batch, now)
@@ -200,7 +215,8 @@ class Pipeline:
         self._signal(turns, now, outcome)
         try:
             reported = judged.device[judged.nth == 0]
-            outcome.presence += self.presence.reported(reported, now)
+            if heard:
+                outcome.presence += self.presence.reported(reported, now)
             self.absence.reported(reported, now)
         except Exception as error:
             self.faults.note(f"the presence of {len(judged.device)} devices", error)
@@ -331,6 +347,8 @@ class Pipeline:
                 outcome.alerts += self.alerts.signal(
                     CHANNEL_FAILS, subject, None, reason is not None, now, now, why
                 )
+            case Derived():
+                self._derive(fact, outcome)
             case MaintenancePlanned(plan):
                 self._change_alerts(lambda: self.alerts.plan(plan, now), outcome)
             case MaintenanceCancelled(window):

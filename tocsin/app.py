@@ -38,6 +38,7 @@ from tocsin.heartbeat import Heartbeat
 from tocsin.ingest.companion import Companion
 from tocsin.ingest.engine import Engine
 from tocsin.ingest.facts import Connected, Disconnected, Refused
+from tocsin.ingest.functions.host import FunctionHost
 from tocsin.ingest.geo.zone import ZoneError
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.validation import RuleError
@@ -206,6 +207,9 @@ class App:
         )
         heartbeat.start()
         self._undo.append(_within(heartbeat.stop))
+        functions = FunctionHost(self.engine, settings.functions)
+        functions.start()
+        self._undo.append(_within(functions.stop))
         self.mqtt_address = Address(*self.broker.addresses[0])
 
         about = About(
@@ -222,6 +226,7 @@ class App:
             database=database,
             about=about,
             wake_deliveries=deliveries.wake,
+            functions=functions.view,
         )
         # Whoever comes between here and the web server's first turn waits, and is not refused.
         http.listen()

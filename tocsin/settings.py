@@ -36,6 +36,7 @@ from tocsin.devices.profile import Profile
 from tocsin.devices.topics import TopicPattern
 from tocsin.heartbeat import HeartbeatSettings
 from tocsin.ingest.delivery.channel import Channel, check_names
+from tocsin.ingest.functions.settings import FunctionSettings
 from tocsin.ingest.settings import EngineSettings
 from tocsin.ingest.settings import Settings as IngestSettings
 from tocsin.ingest.storage.history.history import HistorySettings
@@ -139,6 +140,7 @@ class Settings(BaseSettings):
     history: HistorySettings = HistorySettings()
     dashboard: DashboardSettings = DashboardSettings()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
+    functions: FunctionSettings = FunctionSettings()
 
     @field_validator("mqtt", "http")
     @classmethod
@@ -262,7 +264,7 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
         )
 
     try:
-        return FromFile(**given)
+        return _with_functions_beside(file, FromFile(**given))
     except ValidationError as error:
         problems = "; ".join(_explain(problem) for problem in error.errors())
         raise Refusal(f"settings: {problems}") from None
@@ -270,6 +272,20 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
         raise Refusal(_explain_variable(str(error))) from None
     except ValueError as error:  # TOML syntax
         raise Refusal(f"settings: {file}: {error}") from None
+
+
+def _with_functions_beside(file: Path, settings: Settings) -> Settings:
+    """With the folder of users' functions, which is looked for where a settings file is and nowhere
+    else: Tocsin runs no code because it was started in some folder."""
+    folder = settings.functions.folder
+    if folder is None and file.is_file() and (beside := file.parent / "functions").is_dir():
+        folder = beside
+    elif folder is None:
+        return settings
+    elif not folder.is_dir():
+        raise Refusal(f"functions.folder is {str(folder)!r}; expected a folder that is there")
+    functions = dataclasses.replace(settings.functions, folder=folder.resolve())
+    return settings.model_copy(update={"functions": functions})
 
 
 def setting_defaults() -> dict[str, Any]:

@@ -36,6 +36,7 @@ CONTRACT = """
     GET    /api/deliveries
     POST   /api/deliveries/redrive
     GET    /api/broker
+    GET    /api/functions
     GET    /api/status
     GET    /api/topics
     GET    /api/stream
