@@ -15,6 +15,8 @@ within them from the start: of `a and b` one may be true while the other keeps t
                            long as that first one, or one half as old, is in the window; so the
                            newest would have to be above the smallest by more than 1 × that span
     hour() >= 22           nothing, until the hour turns: then all bounds are forgotten
+    a - avg(a, '5m') > 9   readings within a span that is wide enough for none of them to be 9 above
+                           the mean of any; so of all else that is counted up from readings (spans)
     a and b                one of the two        a or b                 both
 
 What is unknown is not true either: where nothing was read of a series there is nothing to watch,
@@ -39,11 +41,7 @@ from tocsin.ingest.rules.expression import (
     Unary,
 )
 from tocsin.ingest.rules.scalar import Scalar, Spot
-
-# Sums of numbers within this do not overflow; sums and differences are rounded by less than the
-# margin, of their size.
-_LARGEST = 1e150
-_MARGIN = 1e-9
+from tocsin.ingest.rules.spans import LARGEST, MARGIN, Apart, Span, reads, span_of
 
 
 class Anchor(NamedTuple):
@@ -120,7 +118,7 @@ class Calms:
         if _is_constant(left):
             left, operator, right = right, _SWAPPED[operator], left
         if _is_constant(left) or not _is_constant(right):
-            return None
+            return _apart(left, operator, right)
         coded = isinstance(right, Text)
         limit = float(right.value) if isinstance(right, Truth) else self._constant(right)
         if isnan(limit):
@@ -134,9 +132,10 @@ class Calms:
                 return _site(self._scalar.number(left), operator, limit)
             case Call():
                 use = window_of(left)
-                return _window(use, operator, limit) if use else None
+                named = _window(use, operator, limit) if use else None
+                return named or _apart(left, operator, right)
             case _:
-                return None
+                return _apart(left, operator, right)
 
     def _constant(self, tree: Expression) -> float:
         return self._scalar.number(tree)(_NOWHERE)
@@ -336,10 +335,10 @@ def _spread(use: Use, limit: float) -> Calm:
 
     def spread(spot: CalmSpot) -> Sequence[Bounds] | None:
         smallest, largest = spot.beside(use, "min"), spot.beside(use, "max")
-        if not (smallest >= -_LARGEST and largest <= _LARGEST):
+        if not (smallest >= -LARGEST and largest <= LARGEST):
             return None
         rounded = 1e-12 * max(abs(smallest), abs(largest))
-        room = limit * sqrt(2.0) * (1 - _MARGIN) - rounded - (largest - smallest)
+        room = limit * sqrt(2.0) * (1 - MARGIN) - rounded - (largest - smallest)
         if not room > 0:
             return None
         return (Bounds(use[0], smallest - room / 2, largest + room / 2),)
@@ -349,9 +348,9 @@ def _spread(use: Use, limit: float) -> Calm:
 
 def _mean(use: Use, upward: bool, limit: float) -> Calm:
     """No mean is beyond `limit` of what is not; rounding errors are of the size of the mean."""
-    metric, margin = use[0], _MARGIN * abs(limit)
-    low, high = (-_LARGEST, limit - margin) if upward else (limit + margin, _LARGEST)
-    low, high = max(low, -_LARGEST), min(high, _LARGEST)
+    metric, margin = use[0], MARGIN * abs(limit)
+    low, high = (-LARGEST, limit - margin) if upward else (limit + margin, LARGEST)
+    low, high = max(low, -LARGEST), min(high, LARGEST)
 
     def mean(spot: CalmSpot) -> Sequence[Bounds] | None:
         # What is unknown is NaN, and within no bounds.
@@ -371,12 +370,12 @@ def _change(use: Use, upward: bool, limit: float) -> Calm:
         if anchor is None:
             return None
         smallest, largest = spot.beside(use, "min"), spot.beside(use, "max")
-        if not (smallest >= -_LARGEST and largest <= _LARGEST):
+        if not (smallest >= -LARGEST and largest <= LARGEST):
             return None
         by = limit if function == "delta" else limit * anchor.age_s
         start = smallest if upward else largest
-        margin = _MARGIN * (abs(start) + abs(by))
-        low, high = -_LARGEST, _LARGEST
+        margin = MARGIN * (abs(start) + abs(by))
+        low, high = -LARGEST, LARGEST
         if upward:
             high = min(high, start + by - margin)
         else:
@@ -386,3 +385,34 @@ def _change(use: Use, upward: bool, limit: float) -> Calm:
         return (Bounds(metric, low, high, anchor.until),)
 
     return change
+
+
+def _apart(left: Expression, operator: str, right: Expression) -> Calm | None:
+    """Of anything that is counted up from readings: spans that keep both sides apart."""
+    one, other = span_of(left), span_of(right)
+    if one is None or other is None or operator == "!=":
+        return None
+    apart = Apart(one, operator, other)
+    metrics, uses = reads(left)
+    more, others = reads(right)
+    metrics, uses = metrics | more, uses | others
+
+    def kept(spot: CalmSpot) -> Sequence[Bounds] | None:
+        seen: dict[str, Span] = {}
+        for metric in metrics:
+            value = spot.number(metric)
+            if value != value:
+                return None
+            seen[metric] = Span(value, value)
+        for use in uses:
+            low, high = seen[use[0]]
+            smallest, largest = spot.beside(use, "min"), spot.beside(use, "max")
+            if smallest != smallest or largest != largest:
+                return None
+            seen[use[0]] = Span(min(low, smallest), max(high, largest))
+        spans = apart.widest(seen)
+        if spans is None:
+            return None
+        return [Bounds(metric, *span) for metric, span in spans.items()]
+
+    return kept
