@@ -275,3 +275,32 @@ def test_a_storm_is_one_line_and_is_acknowledged_with_one_note(page: Page, serve
     alerts = server.get("/api/alerts", state="acknowledged")
     assert {alert["comments"][-1]["note"] for alert in alerts} == {"the pump stands still"}
     assert len(alerts) == 120
+
+
+def test_maintenance_is_planned_by_keyboard_and_ended(page: Page, server: Server):
+    server.send("POST", "/api/rules", {"name": "hot", "when": "temp_c > 80"})
+    publish(server, "boiler-1", temp_c=95)
+    page.goto(server.http + "/alerts")
+    row = page.get_by_test_id("alert-row")
+    expect(row).to_contain_text("active")
+    page.keyboard.press("j")
+    expect(row).to_be_focused()
+    page.keyboard.press("m")
+    devices = page.get_by_test_id("maintenance-devices")
+    expect(devices).to_be_focused()
+    expect(devices).to_have_value("boiler-1")
+    devices.fill("x" * 257)
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("notices")).to_contain_text("is no pattern of device ids")
+    devices.fill("boiler-*")
+    page.get_by_test_id("maintenance-note").fill("new burner")
+    page.keyboard.press("Enter")
+    window = page.get_by_test_id("maintenance-window")
+    expect(window).to_contain_text("new burner")
+    expect(window).to_contain_text("ends in 59 min")
+    expect(page.get_by_test_id("no-alerts")).to_be_visible()
+    [alert] = server.get("/api/alerts")
+    assert alert["suppression"] == "out_of_service"
+    page.get_by_test_id("end-maintenance").click()
+    expect(window).to_have_count(0)
+    expect(row).to_contain_text("active")

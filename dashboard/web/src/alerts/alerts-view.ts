@@ -15,6 +15,7 @@ import { type Alert, millis, SEVERITIES } from "../wire/contract";
 import "./alert-detail";
 import { act, ask } from "./ask";
 import { filterAlerts, isIn, readFilter, STATES } from "./filter";
+import "./maintenance";
 import { concerned, type Line, linesOf, type Storm, standingOf } from "./storms";
 import { lifeOf, readOf, shapeOf, whatOf } from "./words";
 import "./alerts.css";
@@ -62,6 +63,7 @@ export class AlertsView extends Live {
           ${lines.length ? this.#table(lines.slice(0, this.#shown.value)) : this.#none(filter.state)}
           ${lines.length > this.#shown.value ? html`<button class="more" @click=${() => (this.#shown.value += PAGE)}>${formatCount(lines.length - this.#shown.value)} more</button>` : nothing}
           ${filter.state === "open" ? this.#lately(all) : nothing}
+          ${isByTime ? nothing : html`<maintenance-list></maintenance-list>`}
         </section>
         ${this.chosen ? html`<alert-detail .alert=${this.chosen}></alert-detail>` : nothing}
       </div>`;

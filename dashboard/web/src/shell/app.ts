@@ -1,6 +1,7 @@
 import { effect } from "@preact/signals-core";
 import { html } from "lit";
 import { ask } from "../alerts/ask";
+import { planMaintenance } from "../alerts/maintenance";
 import { plant } from "../plant/plant";
 import { api } from "../wire/api";
 import type { Alert } from "../wire/contract";
@@ -50,6 +51,7 @@ export class TocsinApp extends Live {
       <main id="view" tabindex="-1">${this.#view()}</main>
       <page-notices></page-notices>
       <alert-question></alert-question>
+      <maintenance-question></maintenance-question>
       <keyboard-help></keyboard-help>
       <alert-announcer></alert-announcer>`;
   }
@@ -121,6 +123,9 @@ function obey(command: Command): void {
       break;
     case "help":
       askHelp();
+      break;
+    case "maintain":
+      planMaintenance(alertInFocus()?.device ?? "");
       break;
     case "go":
       go(command.path);

@@ -6,6 +6,7 @@ export type Command =
   | { do: "previous" }
   | { do: "acknowledge" }
   | { do: "shelve" }
+  | { do: "maintain" }
   | { do: "help" }
   | { do: "go"; path: string };
 
@@ -16,6 +17,7 @@ export const KEYS: readonly [keys: string, meaning: string][] = [
   ["Enter", "Open"],
   ["a", "Acknowledge the alert in focus, else the worst one"],
   ["s", "Shelve the alert in focus, else the worst one"],
+  ["m", "Plan maintenance, of the device in focus if there is one"],
   ["g o", "Overview"],
   ["g a", "Alerts"],
   ["g r", "Rules"],
@@ -38,6 +40,7 @@ const SINGLE: Record<string, Command> = {
   k: { do: "previous" },
   a: { do: "acknowledge" },
   s: { do: "shelve" },
+  m: { do: "maintain" },
   "?": { do: "help" },
 };
 /** `g` waits this long for its second key. */

@@ -2,6 +2,7 @@ import type {
   Alert,
   Channel,
   Delivery,
+  Maintenance,
   Me,
   Preview,
   Rule,
@@ -136,6 +137,10 @@ export const api = {
   topics: () => request<UnclaimedTopic[]>("GET", "/api/topics"),
   clearedAlerts: () => request<Alert[]>("GET", "/api/alerts?state=cleared"),
   transitions: (alert: string) => request<Transition[]>("GET", `/api/alerts/${part(alert)}/transitions`),
+  maintenance: () => request<Maintenance[]>("GET", "/api/maintenance"),
+  planMaintenance: (window: { devices: string; rules: string; end: string; start?: string; note: string }) =>
+    request<Maintenance>("POST", "/api/maintenance", window),
+  endMaintenance: (id: string) => request<null>("DELETE", `/api/maintenance/${part(id)}`),
   deliveries: (alert: string) => request<Delivery[]>("GET", `/api/deliveries?alert=${part(alert)}`),
   channels: () => request<Channel[]>("GET", "/api/channels"),
   redrive: (of: { channel?: string; alert?: string }) =>

@@ -100,6 +100,17 @@ export interface Transition {
   windows: Record<string, number>;
 }
 
+/** A time in which alarms of the devices and rules that match are out of service. */
+export interface Maintenance {
+  id: string;
+  devices: string;
+  rules: string;
+  start: string;
+  end: string;
+  by: string;
+  note: string;
+}
+
 /** What became of one transition on its way through one channel. */
 export interface Delivery {
   channel: string;
