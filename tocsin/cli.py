@@ -226,6 +226,27 @@ def rules_check(
     typer.echo("1 rule, valid" if len(found) == 1 else f"{len(found)} rules, all valid")
 
 
+@rules.command("explain")
+def rules_explain(
+    files: Annotated[list[Path], typer.Argument(help="TOML files of [[rule]] tables.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, a rule a line.")] = False,
+) -> None:
+    """Say what judging rules takes: what wakes them, the windows they share, their cost."""
+    import msgspec
+
+    from tocsin.ingest.rules.explain import explain, lines
+    from tocsin.ingest.rules.validation import validate
+    from tocsin.rule_files import read_rules
+
+    checked = [validate(rule) for rule in read_rules(files)]
+    for rule in checked:
+        explanation = explain(rule, (each for each in checked if each.rule.enabled))
+        if as_json:
+            typer.echo(msgspec.json.encode(explanation))
+        else:
+            typer.echo("\n".join(lines(explanation)))
+
+
 @rules.command("backtest")
 def rules_backtest(
     files: Annotated[list[Path], typer.Argument(help="TOML files of [[rule]] tables.")],

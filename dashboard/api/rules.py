@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from tocsin.dashboard.api.exchange import Json, problem, read_body, unprocessable, user_of
 from tocsin.dashboard.openapi import answers, takes
 from tocsin.dashboard.views import RuleVersionView, RuleView, view_rule, view_version
+from tocsin.ingest.rules.explain import Explanation, explain
 from tocsin.ingest.rules.loading import rule_from_table
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import API, RuleSet, RuleVersion
@@ -49,6 +50,13 @@ class Rules:
         if not found and self._rules().get(name) is None:
             raise _unknown(name)
         return Json([view_version(version) for version in found])
+
+    async def explain_rule(self, name: str) -> Response:
+        """What judging a rule takes: what wakes it, the windows it shares, its bounds and cost."""
+        rules = self._rules()
+        if rules.get(name) is None:
+            raise _unknown(name)
+        return Json(explain(rules.checked(name), rules.enabled()))
 
     async def create_rule(self, request: Request) -> Response:
         """A new rule; a name that exists is refused, from wherever that rule comes."""
@@ -111,6 +119,7 @@ class Rules:
         router.get("/{name}/versions", responses=answers(list[RuleVersionView], 404))(
             self.list_versions
         )
+        router.get("/{name}/explain", responses=answers(Explanation, 404))(self.explain_rule)
         router.put("/{name}", responses=one, openapi_extra=takes(Rule))(self.put_rule)
         router.delete(
             "/{name}", status_code=204, responses=answers(None, 404, 409, 503, status=204)

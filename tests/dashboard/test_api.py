@@ -146,6 +146,15 @@ async def test_everything_wrong_with_a_rule_is_told(site: Site):
     assert set(fields) == {"name", "when", "on_delay", "clear"}
 
 
+async def test_a_rule_is_explained(site: Site):
+    for name, when in (("hot", "avg(v, '5m') > 1"), ("cold", "min(v, '5m') < 0 and hour() > 6")):
+        await site.send("POST", "/api/rules", {"name": name, "when": when})
+    found = await site.get("/api/rules/cold/explain")
+    assert (found["rule"], found["woken_by"], found["at_hours"]) == ("cold", ["v"], True)
+    assert found["windows"][0]["shared_with"] == ["hot"]
+    assert (await site.client.get("/api/rules/nonesuch/explain")).status_code == 404
+
+
 async def test_rules_from_files_are_read_only(site: Site):
     await site.engine.record(RuleFileLoaded([Rule(name="filed", when="v > 1")]))
     [rule] = await site.get("/api/rules")

@@ -1,0 +1,187 @@
+"""What judging a rule takes: what it reads and shares, what wakes it, what it costs.
+
+It says what the judge will do with a rule, from the same tables and the same compiled forms, and
+knows no devices: so it can be asked of a rule before it is in force.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from tocsin.ingest.rules.calm import Calms
+from tocsin.ingest.rules.compiled import functions_of, skeleton, window_of
+from tocsin.ingest.rules.expression import (
+    Arithmetic,
+    Call,
+    Comparison,
+    Expression,
+    Logical,
+    Unary,
+)
+from tocsin.ingest.rules.printer import print_expression
+from tocsin.ingest.rules.scalar import Scalar
+from tocsin.ingest.rules.silence import silences
+from tocsin.ingest.rules.validation import CheckedRule
+from tocsin.ingest.windows.spec import WindowSpec
+
+_PART_US = 0.1
+"""Microseconds for each part of an expression and device, in the scalar form."""
+
+
+class WindowRead(msgspec.Struct, frozen=True):
+    """A window that a rule reads, and the rules that read one of the same metric and size: it is
+    kept once for all of them."""
+
+    metric: str
+    size_s: float
+    pane_s: float
+    panes: int
+    functions: list[str]
+    shared_with: list[str]
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """The age of a metric at which the rule is looked at without a reading."""
+
+    metric: str
+    age_s: float
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A comparison of the rule's. `bounded`: there are values within which readings cannot turn it,
+    so that most of them need not be judged."""
+
+    condition: str
+    bounded: bool
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """`woken_by`: the metrics whose readings it is judged on; `by_any_reading`: also on those of
+    every other metric of the device, because it reads ages. `at_silences` and `at_hours`: when it
+    is judged without a reading.
+
+    `spares_readings`: as long as it does not hold, readings that are far from turning it cost it
+    nothing but one comparison; `parts` says which of its conditions give such bounds, one being
+    enough in an `and`, all needed in an `or`. `nodes`: parts of its expressions, about 0.1 µs each
+    when it is judged (`judged_us`). `judged_with`: the rules that ask the same with other
+    numbers, and are judged in one step with it.
+    """
+
+    rule: str
+    woken_by: list[str]
+    by_any_reading: bool
+    at_silences: list[Silence]
+    at_hours: bool
+    windows: list[WindowRead]
+    spares_readings: bool
+    parts: list[Part]
+    judged_with: list[str]
+    nodes: int
+    judged_us: float
+
+
+def explain(rule: CheckedRule, others: Iterable[CheckedRule]) -> Explanation:
+    """What `rule` takes, beside the `others` that are in force; itself among them is left out."""
+    others = [each for each in others if each.rule.name != rule.rule.name]
+    calms = Calms(Scalar(_code_of_no_text))
+    trees = _trees(rule)
+    nodes = sum(map(_count, trees))
+    return Explanation(
+        rule=rule.rule.name,
+        woken_by=list(rule.metrics),
+        by_any_reading=bool(rule.clocked),
+        at_silences=[Silence(*each) for each in dict.fromkeys(silences(rule.when))],
+        at_hours=rule.hourly,
+        windows=_windows(rule, others),
+        spares_readings=not rule.clocked and calms.untrue(rule.when) is not None,
+        parts=[
+            Part(print_expression(each), calms.untrue(each) is not None)
+            for each in dict.fromkeys(_comparisons(rule.when))
+        ],
+        judged_with=[each.rule.name for each in others if _asks(each) == _asks(rule)],
+        nodes=nodes,
+        judged_us=round(nodes * _PART_US, 1),
+    )
+
+
+def lines(of: Explanation) -> Iterator[str]:
+    """An explanation for a person, line by line."""
+    yield f"{of.rule}:"
+    woken = "every reading of the device" if of.by_any_reading else ", ".join(of.woken_by)
+    yield f"  woken by      {woken}"
+    for silence in of.at_silences:
+        yield f"                and when {silence.metric} is {silence.age_s:g} s old"
+    if of.at_hours:
+        yield "                and when the hour turns"
+    for window in of.windows:
+        shared = f", shared with {', '.join(window.shared_with)}" if window.shared_with else ""
+        yield (
+            f"  window        {window.metric} over {window.size_s:g} s,"
+            f" {window.panes} panes of {window.pane_s:g} s,"
+            f" for {', '.join(window.functions)}{shared}"
+        )
+    for part in of.parts:
+        yield f"  {'bounds for' if part.bounded else 'no bounds for':<13} {part.condition}"
+    spares = "spared by their bounds" if of.spares_readings else "none is spared: each is judged"
+    yield f"  readings      {spares}"
+    yield f"  when judged   {of.nodes} parts, about {of.judged_us:g} µs a device"
+    if of.judged_with:
+        yield f"  together with {', '.join(of.judged_with)}"
+
+
+def _trees(rule: CheckedRule) -> list[Expression]:
+    return [rule.when, rule.clear] if rule.clear else [rule.when]
+
+
+def _asks(rule: CheckedRule) -> object:
+    return [skeleton(tree) for tree in _trees(rule)]
+
+
+def _windows(rule: CheckedRule, others: Sequence[CheckedRule]) -> list[WindowRead]:
+    functions: dict[tuple[str, float], dict[str, None]] = {}
+    for tree in _trees(rule):
+        for metric, size_s, function in functions_of(tree):
+            functions.setdefault((metric, size_s), {})[function] = None
+    found: list[WindowRead] = []
+    for (metric, size_s), names in functions.items():
+        spec = WindowSpec.hopping(size_s)
+        shared = [each.rule.name for each in others if (metric, size_s) in each.windows]
+        found.append(WindowRead(metric, size_s, spec.slide_s, spec.panes, list(names), shared))
+    return found
+
+
+def _comparisons(tree: Expression) -> Iterator[Expression]:
+    """The single comparisons of a condition, `a < b < c` as its two, each with its `not`."""
+    match tree:
+        case Logical(_, operands):
+            for operand in operands:
+                yield from _comparisons(operand)
+        case Unary("not", operand, column):
+            for each in _comparisons(operand):
+                yield Unary("not", each, column)
+        case Comparison(operands, operators, column):
+            for pair, operator in zip(pairwise(operands), operators, strict=True):
+                yield Comparison(pair, (operator,), column)
+        case _:
+            yield tree
+
+
+def _count(tree: Expression) -> int:
+    match tree:
+        case Call(_, arguments):
+            return 1 if window_of(tree) else 1 + sum(map(_count, arguments))
+        case Unary(_, operand):
+            return 1 + _count(operand)
+        case Arithmetic(_, left, right):
+            return 1 + _count(left) + _count(right)
+        case Comparison(operands, operators):
+            return len(operators) + sum(map(_count, operands))
+        case Logical(_, operands):
+            return 1 + sum(map(_count, operands))
+        case _:
+            return 1
+
+
+def _code_of_no_text(_: str) -> int:
+    return 0

@@ -1,0 +1,84 @@
+"""An explanation says what the judge does with a rule."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.ingest.rules.trees import conditions
+from tocsin.ingest.rules.checker import check
+from tocsin.ingest.rules.explain import Explanation, Part, Silence, WindowRead, explain, lines
+from tocsin.ingest.rules.expression import Expression
+from tocsin.ingest.rules.group import RuleForm
+from tocsin.ingest.rules.printer import print_expression
+from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.scalar import Scalar
+from tocsin.ingest.rules.validation import CheckedRule, validate
+
+
+def rule(name: str, when: str, clear: str | None = None) -> CheckedRule:
+    return validate(Rule(name=name, when=when, clear=clear))
+
+
+HOT = rule("hot", "temp_c > 80 and max(temp_c, '5m') > 70", "avg(temp_c, '5m') < 60")
+WARM = rule("warm", "temp_c > 60 and max(temp_c, '5m') > 50", "avg(temp_c, '5m') < 40")
+
+
+def test_a_rule_shares_its_windows_and_is_judged_with_those_that_ask_alike() -> None:
+    cool = rule("cool", "min(temp_c, '5m') < 5")
+    other = rule("other", "min(temp_c, '1m') < 5")
+    assert explain(HOT, [HOT, WARM, cool, other]) == Explanation(
+        rule="hot",
+        woken_by=["temp_c"],
+        by_any_reading=False,
+        at_silences=[],
+        at_hours=False,
+        windows=[WindowRead("temp_c", 300.0, 5.0, 60, ["max", "avg"], ["warm", "cool"])],
+        spares_readings=True,
+        parts=[Part("temp_c > 80", True), Part("max(temp_c, '5m') > 70", True)],
+        judged_with=["warm"],
+        nodes=10,
+        judged_us=1.0,
+    )
+
+
+def test_what_wakes_a_rule_without_a_reading() -> None:
+    dead = explain(rule("dead", "absent(t, '60s') and p > 2 and hour() >= 22"), [])
+    assert (dead.woken_by, dead.by_any_reading, dead.at_hours) == (["t", "p"], True, True)
+    assert dead.at_silences == [Silence("t", 60.0)]
+    assert dead.spares_readings is False  # every reading of the device moves the age
+
+
+def test_an_or_needs_bounds_of_all_its_conditions() -> None:
+    found = explain(rule("odd", "1 < t <= 9 or not sum(p, '1m') > 3"), [])
+    assert found.parts == [
+        Part("1 < t", True),
+        Part("t <= 9", True),
+        Part("not sum(p, '1m') > 3", False),
+    ]
+    assert found.spares_readings is False
+
+
+def test_it_reads_well() -> None:
+    assert list(lines(explain(HOT, [WARM]))) == [
+        "hot:",
+        "  woken by      temp_c",
+        "  window        temp_c over 300 s, 60 panes of 5 s, for max, avg, shared with warm",
+        "  bounds for    temp_c > 80",
+        "  bounds for    max(temp_c, '5m') > 70",
+        "  readings      spared by their bounds",
+        "  when judged   10 parts, about 1 µs a device",
+        "  together with warm",
+    ]
+
+
+@given(conditions(["a", "b"], ["s"]).filter(lambda tree: bool(check(tree).metrics)), st.booleans())
+def test_it_says_of_bounds_what_the_judge_knows_of_them(tree: Expression, alone: bool) -> None:
+    checked = rule("any", print_expression(tree))
+    found = explain(checked, [] if alone else [checked, HOT])
+    form = RuleForm(checked, 0, Scalar(lambda _: 0))
+    assert found.spares_readings is (form.unraised is not None)
+    assert [(each.metric, each.age_s) for each in found.at_silences] == list(
+        dict.fromkeys(form.silences)
+    )
+    assert {(each.metric, each.size_s) for each in found.windows} == checked.windows
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Explanation) == found
