@@ -104,6 +104,13 @@ _TABLE = (
         clocked=True,
     ),
     Function(
+        "flatline",
+        (Argument.METRIC, Argument.WINDOW),
+        Kind.CONDITION,
+        "Whether all readings were the same for that long; unknown until it was seen so long.",
+        "flatline(temp_c, '10m')",
+    ),
+    Function(
         "hour",
         (),
         Kind.NUMBER,

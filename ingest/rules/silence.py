@@ -2,7 +2,8 @@
 
 `absent(metric, '60s')` is another way to write `age(metric) >= 60`, and is rewritten to it before
 anything else looks at a rule. So are `inside('yard')` and `outside('yard')`: a number, 1 within the
-zone and 0 outside, is compared with true and with false.
+zone and 0 outside, is compared with true and with false, and
+`flatline`, which the windows answer with 1 or 0.
 """
 
 import operator as op
@@ -33,6 +34,8 @@ def without_absent(tree: Expression) -> Expression:
         case Call("inside" | "outside" as function, zone, column):
             side = Call("inside", zone, column)
             return Comparison((side, Truth(function == "inside", column)), ("==",), column)
+        case Call("flatline", _, column):
+            return Comparison((tree, Number(1.0, column)), ("==",), column)
         case Unary(operator, operand, column):
             return Unary(operator, without_absent(operand), column)
         case Logical(operator, operands, column):

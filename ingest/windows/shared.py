@@ -15,6 +15,7 @@ from tocsin.ingest.windows.moments import Moments
 from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
 from tocsin.ingest.windows.quantiles import Quantiles
 from tocsin.ingest.windows.spec import WindowSpec
+from tocsin.ingest.windows.steady import Steady
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -45,7 +46,7 @@ class Apart(Protocol):
 
 Kept: TypeAlias = Panes | Apart
 
-_APART: tuple[type[Apart], ...] = (Moments, Quantiles)
+_APART: tuple[type[Apart], ...] = (Moments, Quantiles, Steady)
 
 
 def _panes_for(size_s: float, functions: set[str]) -> Iterable[Kept]:

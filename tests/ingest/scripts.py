@@ -157,6 +157,7 @@ def rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrategy[Rule
         "age(p) > 5",
         "absent(t, '3s') or p > 90",
         "t > 50 and hour() >= 4",
+        "flatline(door, '2s')",
         "hour() < 4 and p < 50 or hour() == 5 and t > 20",
         "weekday() == 3 and absent(t, '3s') and hour() != 4",
         "door == true",

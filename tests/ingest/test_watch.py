@@ -57,6 +57,8 @@ TYPICAL = (
     "rate(a, '10s') > 0.5 or b > 4",
     "count(a, '1s') >= 3 and a > 2",
     "age(b) > 3 and a > 2",
+    "flatline(a, '1s')",
+    "not flatline(b, '1s') and a > 2",
     "a > 3 and hour() >= 4",
     "hour() == 4 or b > 4",
     "b < 2 and (hour() != 4 or weekday() > 3)",

@@ -157,7 +157,24 @@ def call(tree: Call, history: History, now: float) -> float | None:
         return max(0.0, now - max(time for time, _ in readings))
     window = tree.arguments[1]
     assert isinstance(window, Text)
+    if tree.function == "flatline":
+        return flat(readings, seconds(window.value))
     return windowed(tree.function, in_window(readings, seconds(window.value)))
+
+
+def flat(readings: Sequence[tuple[float, Value]], for_s: float) -> bool | None:
+    """Whether the newest value has been read for that long, as far as what came in time tells."""
+    begin, newest = readings[0][0], readings[0]
+    for time, value in readings:
+        if isinstance(value, str):
+            return None
+        if value != newest[1]:
+            begin = time if time >= newest[0] else max(begin, time)
+        if time >= newest[0]:
+            newest = time, value
+    if newest[0] - begin >= for_s - 1e-6:
+        return True
+    return False if len({value for _, value in readings}) > 1 else None
 
 
 def windowed(function: str, readings: Sequence[tuple[float, Value]]) -> float | None:

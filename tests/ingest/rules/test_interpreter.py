@@ -38,6 +38,8 @@ VALUES: dict[str, Value | None] = {
     "rate(corrected, '10s')": None,
     "corrected": 7.0,
     "age(t)": 1.5,
+    "flatline(t, '10s')": False,
+    "flatline(one, '10s')": None,
     "count(state, '1s')": 1.0,
     "last(state, '1s')": None,
     "state == 'run'": True,

@@ -22,7 +22,9 @@ from tocsin.ingest.rules.functions import FUNCTIONS
 
 # A standard deviation is rounded on its way: it has tests of its own.
 WINDOWED = tuple(
-    name for name, function in FUNCTIONS.items() if function.windowed and name != "stddev"
+    name
+    for name, function in FUNCTIONS.items()
+    if function.windowed and name not in ("stddev", "flatline")
 )
 
 _ZERO = st.just(0)
@@ -80,6 +82,7 @@ def conditions(
     numbers = st.recursive(terms, _numbers, max_leaves=4)
     truths = st.builds(Truth, st.booleans(), _ZERO)
     simple = _comparisons(numbers) | _equalities(metrics, truths) | truths
+    simple |= st.builds(Call, st.just("flatline"), st.tuples(metrics, sizes), _ZERO)
     if textual:
         texts = st.builds(Text, st.sampled_from(["run", "stop", ""]), _ZERO)
         simple |= _equalities(st.builds(Metric, st.sampled_from(textual), _ZERO), texts)

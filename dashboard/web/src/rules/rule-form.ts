@@ -28,6 +28,7 @@ const FUNCTIONS = [
   "count(metric, '1m')",
   "age(metric)",
   "absent(metric, '60s')",
+  "flatline(metric, '10m')",
   "hour()",
   "weekday()",
   "inside('zone')",
