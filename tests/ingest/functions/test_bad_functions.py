@@ -239,7 +239,7 @@ async def test_the_worker_has_no_secret_and_no_socket_of_the_server(
         await bench.derived("d", "names", "none")
         assert bench.value("d", "secrets") is False
         assert bench.value("d", "journal") is False
-        assert bench.value("d", "nice") == os.nice(0) + 10
+        assert bench.value("d", "nice") == min(os.nice(0) + 10, 19)
         assert bench.value("d", "session") is True
         # asyncio may join two processes by socket pairs; none of them is the network's.
         assert bench.value("d", "sockets") in (0.0, 1.0, 2.0, 3.0)
