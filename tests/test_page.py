@@ -268,6 +268,7 @@ def test_a_storm_is_one_line_and_is_acknowledged_with_one_note(page: Page, serve
     page.keyboard.press("Enter")
     expect(rows).to_have_count(0)
     page.keyboard.press("a")
+    expect(page.get_by_test_id("alert-note")).to_be_focused()
     page.keyboard.type("the pump stands still")
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("notices")).to_contain_text("Acknowledged 120 alerts.")

@@ -37,6 +37,11 @@ CONTRACT = """
     POST   /api/deliveries/redrive
     GET    /api/broker
     GET    /api/functions
+    GET    /api/rules/{name}/explain
+    GET    /api/zones
+    GET    /api/zones/{name}
+    PUT    /api/zones/{name}
+    DELETE /api/zones/{name}
     GET    /api/status
     GET    /api/topics
     GET    /api/stream

@@ -47,11 +47,13 @@ class ModelDevice:
     ) -> None:
         time = min(stated, now)
         late = time < self.watermark - LATENESS_S
-        self.watermark = max(self.watermark, time)
+        fitting = {metric: value for metric, value in values.items() if self._fits(metric, value)}
+        if fitting:  # else nothing of it was taken, and it says nothing of the device's time
+            self.watermark = max(self.watermark, time)
         current: set[str] = set()
-        for metric, value in values.items():
+        for metric, value in fitting.items():
             readings = self.history[metric]
-            if not self._fits(metric, value) or late or (metric, stated, value) in self.seen:
+            if late or (metric, stated, value) in self.seen:
                 continue
             self.seen.add((metric, stated, value))
             if all(time >= other for other, _ in readings):
