@@ -4,7 +4,7 @@ Bins are powers of 1.01, as in DDSketch (Masson, Rim and Lee, 2019), on either s
 magnitudes below 1e-12 are one bin. A bin of a pane knows how many readings it has and the largest
 of them, and a percentile is the largest of the bin that holds its rank: a reading that was there,
 never below the exact one (the smallest reading with at least p % of all at or below it) and less
-than 1 % of it above. Few readings, or equal ones, have exact percentiles.
+than 1 % of it above. Where no other reading is within 1 %, it is exact.
 
 A series has at most 32,768 bins in a window. If it needs more, because thousands of readings in
 each pane are spread over orders of magnitude, pairs of bins become one: the error is 2 %, then
@@ -144,6 +144,7 @@ class Quantiles:
                 place = np.argmax(so_far >= rank[:, None], axis=1)
                 bin_of = np.take_along_axis(order, place[:, None], axis=1)
                 found = np.take_along_axis(top, bin_of, axis=1)[:, 0]
+                found = _largest_of_bin(top, found, self._coarse.values[slot[here]])
             answers[here] = np.where(live.any(axis=1), found, np.nan)
         return answers
 
@@ -248,13 +249,28 @@ class Quantiles:
             self._bins.replace(slot, row)
 
 
-def _bin_of(value: Floats, coarse: int) -> Integers:
+def _bin_of(value: Floats, coarse: int | NDArray[np.int8]) -> Integers:
     """By value, ascending with it: the number of its bin."""
     size = np.maximum(np.abs(value), SMALLEST)
     number = np.floor(np.log(size) / _LOG_WIDTH).astype(np.int64) - _LOWEST_BIN
     return np.where(value < 0, -1, 1) * np.where(
         np.abs(value) < SMALLEST, 0, 1 + (number >> coarse)
     )
+
+
+def _largest_of_bin(top: Floats, found: Floats, coarse: NDArray[np.int8]) -> Floats:
+    """By row, the largest in the bin of what was found: the same whether bins are joined yet or
+    not, so that a snapshot changes no answer."""
+    width = (1 + ERROR) ** np.exp2(coarse) - 1
+    with np.errstate(over="ignore"):
+        near = found + 2 * (np.abs(found) * width + SMALLEST)
+    close = (top >= found[:, None]) & (top <= near[:, None]) & np.isfinite(top)
+    row, place = np.nonzero(close)
+    largest = found.copy()
+    shift = coarse[row]
+    alike = _bin_of(top[row, place], shift) == _bin_of(found[row], shift)
+    np.maximum.at(largest, row[alike], top[row[alike], place[alike]])
+    return largest
 
 
 def _joined(bins: dict[str, NDArray[Any]], coarse: int) -> dict[str, NDArray[Any]]:
