@@ -137,6 +137,7 @@ def retained(server: Server) -> dict[str, bytes]:
         return found
 
 
+@pytest.mark.long
 def test_a_server_starts_on_a_disk_that_is_full_for_real_and_rings(disk: SmallDisk):
     with running(disk.folder / "data") as server:
         assert server.send("POST", "/api/rules", RULE).status_code == 201
@@ -152,7 +153,7 @@ def test_a_server_starts_on_a_disk_that_is_full_for_real_and_rings(disk: SmallDi
             wait_for("the journal writes again", lambda: journal(server) == "ok" or None, 20)
 
 
-@pytest.mark.parametrize("folder", ["data", "new"])
+@pytest.mark.parametrize("folder", ["data", pytest.param("new", marks=pytest.mark.long)])
 def test_a_folder_that_is_read_only_is_refused_in_one_line(disk: SmallDisk, folder: str):
     with running(disk.folder / "data") as server:
         server.stop()
