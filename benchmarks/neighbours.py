@@ -19,6 +19,7 @@ import selectors
 import socket
 import sys
 import time
+from abc import ABC, abstractmethod
 
 from tocsin.simulators.bench.packets import CONNACK_ACCEPTED, PINGREQ, Segments, connect, subscribe
 from tocsin.simulators.bench.percentiles import percentiles
@@ -32,7 +33,7 @@ STORM_S = 10.0
 PAUSE_S = 0.5
 
 
-class Neighbour:
+class Neighbour(ABC):
     """Owns the sockets of one kind of neighbour; `step` does a little and returns soon."""
 
     def __init__(self, port: int) -> None:
@@ -42,8 +43,8 @@ class Neighbour:
     def begin(self) -> None:
         """It is there when this returns."""
 
-    def step(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def step(self) -> None: ...
 
     def seen(self) -> dict[str, object]:
         """What happened since the last call."""

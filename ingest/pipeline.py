@@ -3,9 +3,11 @@
     decode → identify      intake.Intake: payloads to rows and readings of known series
     glance                 waiting.WaitingRows: rows that turn nothing are put off
     plausible              plausibility.Plausibility: future, late and repeated readings
-    windows → rules        judge.Judge: panes, then every rule on every row
+    windows → rules        judge.Judge: panes, zones, then every rule on every row
     alerts                 alerts.AlertBook: episodes with delays, acknowledged and shelved
     presence               presence.PresenceBook: who is connected, who is heard of
+    time alone             _fire_due: what silence, an hour or a delay turns without a reading
+    derived                _derive: what users' functions made of readings goes in as a fact
     publish                outcome.Outcome: what listeners and the page get; readings are told
                            together, a few times a second (untold.UntoldReadings)
 
