@@ -323,8 +323,10 @@ async def test_who_publishes_too_fast_waits_and_loses_nothing() -> None:
             await waiting
             assert time.monotonic() - began > 1.4
             reports = {each.id: each for each in broker.broker.report().clients}
-            assert (reports["fast"].throttled, reports["other"].throttled) == (1, 0)
-            assert broker.broker.totals().throttled == 1
+            # A pause may be split in two where the machine lets the timer fire early or the bytes late.
+            assert reports["fast"].throttled >= 1
+            assert reports["other"].throttled == 0
+            assert broker.broker.totals().throttled == reports["fast"].throttled
             assert not reports["fast"].dropped
 
 
