@@ -323,7 +323,7 @@ async def test_who_publishes_too_fast_waits_and_loses_nothing() -> None:
             await waiting
             assert time.monotonic() - began > 1.4
             reports = {each.id: each for each in broker.broker.report().clients}
-            # A pause may be split in two where the machine lets the timer fire early or the bytes late.
+            # One pause or two: the last bytes may come when the first has ended.
             assert reports["fast"].throttled >= 1
             assert reports["other"].throttled == 0
             assert broker.broker.totals().throttled == reports["fast"].throttled
