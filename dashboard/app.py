@@ -105,6 +105,7 @@ def create_app(
                 unknown_channels_total=engine.outbox.unknown.total,
                 refused_requests=refused,
                 broker=broker_report(0),
+                functions=functions(),
                 version=about.version,
             )
         )

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from tocsin.dashboard.stream.hub import StreamStats
 from tocsin.dashboard.stream.latency import LatencyHistogram
 from tocsin.ingest.delivery.backlog import Backlog
+from tocsin.ingest.functions.ledger import FunctionsView
 from tocsin.ingest.status import EngineStatus
 
 
@@ -33,6 +34,7 @@ class Figures:
     refused_requests: Mapping[int, int]
     """By HTTP status."""
     broker: Mapping[str, Any]
+    functions: FunctionsView
     version: str
 
 
@@ -55,6 +57,7 @@ class Metrics(Collector):
             "tocsin_alerts_open", "Open alerts.", ("severity", "state"), figures.open_alerts
         )
         yield from _deliveries(figures)
+        yield from _functions(figures.functions)
         yield from _stream(figures)
         yield from _broker(figures.broker)
 
@@ -129,6 +132,29 @@ def _deliveries(figures: Figures) -> Iterator[Metric]:
         "Transitions whose rule names no channel there is.",
         figures.unknown_channels_total,
     )
+
+
+def _functions(view: FunctionsView) -> Iterator[Metric]:
+    yield _counter("tocsin_function_worker_starts", "Workers of functions.", view.starts_total)
+    yield _gauge("tocsin_function_queued_readings", "Waiting for it.", view.queued_readings)
+    dropped = view.dropped_readings_total + view.lost_readings_total
+    yield _counter("tocsin_function_missed_readings", "Not seen by functions.", dropped)
+    for name, text, totals in (
+        ("calls", "Calls of functions.", {f.name: f.calls_total for f in view.functions}),
+        ("seconds", "Spent in calls.", {f.name: f.seconds_total for f in view.functions}),
+        ("errors", "Calls that failed.", {f.name: f.errors_total for f in view.functions}),
+        (
+            "stops",
+            "Workers that hung or ended in a function.",
+            {f.name: f.timeouts_total + f.crashes_total for f in view.functions},
+        ),
+        ("readings", "Made by functions.", {f.name: f.readings_total for f in view.functions}),
+        ("refused", "Of these, refused.", {f.name: f.refused_total for f in view.functions}),
+    ):
+        family = CounterMetricFamily(f"tocsin_function_{name}", text, labels=("function",))
+        for function, total in sorted(totals.items()):
+            family.add_metric((function,), total)
+        yield family
 
 
 def _stream(figures: Figures) -> Iterator[Metric]:

@@ -15,7 +15,7 @@ HASHED = "assets"
 VIEWS = ("", "devices", "alerts", "rules")
 """First levels of the page's addresses; what follows names a device, an alert or a rule."""
 
-LONE_VIEWS = ("topics", "connect")
+LONE_VIEWS = ("functions", "topics", "connect")
 """Views with nothing below."""
 
 NEVER_PAGES = ("api", HASHED, "swagger")

@@ -32,6 +32,7 @@ Start with [bold]tocsin demo[/bold]: a simulated plant, its rules and the dashbo
 devices = typer.Typer(no_args_is_help=True, help="Credentials with which devices connect.")
 users = typer.Typer(no_args_is_help=True, help="People who may log in to the dashboard.")
 rules = typer.Typer(no_args_is_help=True, help="Alert rules in files.")
+functions = typer.Typer(no_args_is_help=True, help="Python functions of your own.")
 bench = typer.Typer(
     no_args_is_help=True,
     help="""Measure a running server from the wire.
@@ -42,6 +43,7 @@ bench = typer.Typer(
 app.add_typer(devices, name="devices")
 app.add_typer(users, name="users")
 app.add_typer(rules, name="rules")
+app.add_typer(functions, name="functions")
 app.add_typer(bench, name="bench")
 
 Config = Annotated[
@@ -272,6 +274,27 @@ def rules_backtest(
 
     settings = load_settings(config, data=data)
     run_backtest(settings, read_rules(files), start, end, as_json=as_json)
+
+
+@functions.command("test")
+def functions_test(
+    path: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="What to load.")],
+    given: Annotated[
+        Path | None,
+        typer.Option("--input", help="Readings as JSON lines: a device and its metrics in each."),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Run functions as the server would, and show what they make, print and do wrong.
+
+    Without [bold]--input[/bold] each is called with one reading made up for it. Ends with status 1
+    if there was a problem.
+    """
+    from tocsin.function_test import run_function_test
+    from tocsin.settings import load_settings
+
+    if not run_function_test(path, given, load_settings(config).functions):
+        raise typer.Exit(1)
 
 
 @devices.command("add")

@@ -31,7 +31,7 @@ async def built(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_addresses_of_the_page_get_its_index(built: Site):
-    for path in ("/", "/alerts", "/devices/boiler-7", "/devices/a/b", "/rules/a%20b", "/topics"):
+    for path in ("/", "/alerts", "/devices/boiler-7", "/devices/a/b", "/rules/a%20b", "/functions"):
         answer = await built.client.get(path, headers={"accept": "text/html,*/*;q=0.8"})
         assert (answer.status_code, answer.text) == (200, FILES["index.html"]), path
         assert answer.headers["cache-control"] == "no-cache"

@@ -8,6 +8,7 @@ import type { Alert } from "../wire/contract";
 import "../alerts/alerts-view";
 import "../connect/connect-view";
 import "../device/device-view";
+import "../functions/functions-view";
 import "../overview/overview-view";
 import "../rules/rules-view";
 import "../topics/topics-view";
@@ -67,6 +68,8 @@ export class TocsinApp extends Live {
         return html`<alerts-view .chosen=${here.alert}></alerts-view>`;
       case "rules":
         return html`<rules-view .chosen=${here.rule}></rules-view>`;
+      case "functions":
+        return html`<functions-view></functions-view>`;
       case "topics":
         return html`<topics-view></topics-view>`;
       case "connect":

@@ -21,6 +21,7 @@ export const KEYS: readonly [keys: string, meaning: string][] = [
   ["g o", "Overview"],
   ["g a", "Alerts"],
   ["g r", "Rules"],
+  ["g f", "Functions"],
   ["g t", "Topics"],
   ["g c", "Connect a device"],
   ["?", "These keys"],
@@ -31,6 +32,7 @@ const VIEWS: Record<string, string> = {
   o: paths.overview(),
   a: paths.alerts(),
   r: paths.rules(),
+  f: paths.functions(),
   t: paths.topics(),
   c: paths.connect(),
 };

@@ -9,6 +9,7 @@ test.each([
   ["/alerts", { view: "alerts", alert: null }],
   ["/alerts/0f3a", { view: "alerts", alert: "0f3a" }],
   [paths.rule("boiler overheat"), { view: "rules", rule: "boiler overheat" }],
+  ["/functions", { view: "functions" }],
   ["/topics", { view: "topics" }],
   ["/connect", { view: "connect" }],
   ["/docs", { view: "missing", path: "/docs" }],

@@ -6,6 +6,7 @@ export type Route =
   | { view: "device"; device: string }
   | { view: "alerts"; alert: string | null }
   | { view: "rules"; rule: string | null }
+  | { view: "functions" }
   | { view: "topics" }
   | { view: "connect" }
   | { view: "missing"; path: string };
@@ -17,6 +18,7 @@ export function parseRoute(path: string): Route {
   if (head === "devices") return tail ? { view: "device", device: tail } : { view: "overview" };
   if (head === "alerts") return { view: "alerts", alert: tail || null };
   if (head === "rules") return { view: "rules", rule: tail || null };
+  if (head === "functions" && !tail) return { view: "functions" };
   if (head === "topics" && !tail) return { view: "topics" };
   if (head === "connect" && !tail) return { view: "connect" };
   return { view: "missing", path };
@@ -43,6 +45,7 @@ export const paths = {
     if (when) given.set("when", when);
     return `/rules/+new${given.size ? `?${given}` : ""}`;
   },
+  functions: () => "/functions",
   topics: () => "/topics",
   connect: () => "/connect",
 };

@@ -281,6 +281,39 @@ export interface SeriesAnswer {
   count: number[];
 }
 
+export interface FunctionState {
+  name: string;
+  kind: "reading" | "readings" | "alert";
+  devices: string;
+  metrics: string[];
+  doc: string;
+  state: "running" | "paused";
+  paused_until: string | null;
+  calls_total: number;
+  seconds_total: number;
+  errors_total: number;
+  timeouts_total: number;
+  crashes_total: number;
+  readings_total: number;
+  comments_total: number;
+  refused_total: number;
+  last_error: string | null;
+  last_error_at: string | null;
+}
+
+export interface FunctionReport {
+  folder: string | null;
+  worker: "none" | "starting" | "idle" | "busy" | "paused";
+  starts_total: number;
+  queued_readings: number;
+  dropped_readings_total: number;
+  dropped_alerts_total: number;
+  lost_readings_total: number;
+  sources: { name: string; error: string | null }[];
+  functions: FunctionState[];
+  log: { time: string; function: string; text: string }[];
+}
+
 export interface UnclaimedTopic {
   topic: string;
   count: number;
