@@ -17,6 +17,7 @@ from tocsin.ingest import snapshot
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.companion import NOBODY, Companion
 from tocsin.ingest.delivery.outbox import Outbox
+from tocsin.ingest.geo.zone_set import ZoneEntry
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule_set import RuleVersion
 from tocsin.ingest.storage.history.history import History, Rows
@@ -55,6 +56,7 @@ class Checkpoints:
         self._versions: list[RuleVersion] = []
         self._saving = asyncio.Lock()
         self._saved_rules = -1
+        self._saved_zones: list[ZoneEntry] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     def note(self, alerts: list[Alert], at: float) -> None:
@@ -66,7 +68,7 @@ class Checkpoints:
         self._versions = [*self._versions, *versions][-KEPT_TRANSITIONS:]
 
     async def save_transitions(self) -> None:
-        """Write the transitions noted so far to state.db, oldest first, and the rules in force."""
+        """Write the transitions noted so far, oldest first, and rules and zones in force."""
         async with self._saving:
             while self._transitions:
                 noted = self._transitions[0]
@@ -86,6 +88,10 @@ class Checkpoints:
             if version != self._saved_rules:
                 await self._state.save_rules(self._pipeline.rules.entries())
                 self._saved_rules = version
+            zones = self._pipeline.zones.entries()
+            if zones != self._saved_zones:
+                await self._state.save_zones(zones)
+                self._saved_zones = zones
 
     async def take(
         self,

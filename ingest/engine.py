@@ -20,7 +20,6 @@ from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.storage.database import Database
-from tocsin.ingest import snapshot as snapshots
 from tocsin.ingest.alerts.alert import Alert, State
 from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.backtest.preparation import Scope, request_of, scope_of
@@ -56,6 +55,7 @@ from tocsin.ingest.geo import zone_set
 from tocsin.ingest.geo.zone import Zone, ZoneError
 from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.pipeline import Pipeline
+from tocsin.ingest.recovery import end_forgotten, made_by_people, restore
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import API, RuleVersion
 from tocsin.ingest.rules.validation import CheckedRule, RuleError, validate
@@ -184,7 +184,7 @@ class Engine:
         Raises JournalCorrupt, and RuleError if a rule in a file has the name of one made in
         the page.
         """
-        last_at = self._recover()
+        last_at = await self._recover()
         self.clock = EngineClock(last_at or 0.0)
         self.record(Started(version, last_at))
         if set(self._expected) != set(self.pipeline.absence.expected):
@@ -229,24 +229,17 @@ class Engine:
         await self.upkeep.attempt("the outbox", self.outbox.save())
         await self.workers.close(max(deadline - loop.time(), within_s * 0.1))
 
-    def _recover(self) -> float | None:
+    async def _recover(self) -> float | None:
         """Snapshot, then the journal behind it, through the code that first judged it."""
         companion, began = self._checkpoints.companion, time.monotonic()
-        position, last_at = 0, self._journal.last_at
-        while snapshot := self._snapshots.newest():
-            try:
-                own, others = snapshots.split(snapshot.content)
-                companion.restore(others)
-                self.pipeline.restore(own)
-            except ValueError as error:
-                log.warning("snapshot of another version passed over", error=str(error))
-                self._snapshots.discard(snapshot)
-            else:
-                position = snapshot.position
-                last_at = max(snapshot.at, last_at or 0.0)
-                break
-        else:
-            companion.restore(b"")
+        last_at = self._journal.last_at
+        facts: list[Fact] = []
+        snapshot = restore(self._snapshots, self.pipeline, companion)
+        if snapshot:
+            position = snapshot.position
+            last_at = max(snapshot.at, last_at or 0.0)
+        elif position := self._journal.begins_behind:
+            facts = await self._made_by_people(position)
         covered, entries = self.history.covered(), 0
         self.outbox.begin(self._journal.last_position)
         stored = position <= covered
@@ -255,7 +248,8 @@ class Engine:
             if stored and entry.position > covered:
                 stored = False
                 self.pipeline.settle(entry.at)  # told until here is in history
-            outcome = self._feed(entry.records, entry.at)
+            outcome = self._feed([*facts, *entry.records], entry.at)
+            facts.clear()
             if outcome and outcome.readings and not stored:
                 self.unsaved.add(outcome.readings)
             if outcome and outcome.alerts:
@@ -273,6 +267,19 @@ class Engine:
         self._checkpoint_soon = took_s > LONG_REPLAY_S
         log.info("recovered", snapshot=position, replayed=entries, seconds=round(took_s, 2))
         return last_at
+
+    async def _made_by_people(self, position: int) -> list[Fact]:
+        """Rules and zones out of state.db: no snapshot says what they were at `position`, behind
+        which the journal begins. Alerts there that nobody watches any more end.
+        """
+        facts = await made_by_people(self.state)
+        log.error(
+            "no snapshot can be used: devices, windows and sessions begin anew",
+            position=position,
+            rules_and_zones=len(facts),
+            alerts_ended=await end_forgotten(self.state, time.time()),
+        )
+        return facts
 
     # -- the flow -------------------------------------------------------------------------
 

@@ -102,13 +102,15 @@ def _know(pipeline: Pipeline, folder: Path) -> None:
     """Which devices and metrics there are, from the newest snapshot that can be read."""
     if not (folder / "snapshots").is_dir():
         raise Refusal(f"{folder} has no history; expected the data folder of a server")
-    newest = Snapshots(folder / "snapshots").newest()
-    if newest is None:
-        raise Refusal(f"{folder} has no history yet; a server writes it a minute after its start")
-    try:
-        pipeline.restore(snapshots.split(newest.content)[0])
-    except ValueError as error:
-        raise Refusal(f"{folder}: {error}") from None
+    problem = "a server writes it a minute after its start"
+    for snapshot in Snapshots(folder / "snapshots").whole():
+        try:
+            pipeline.restore(snapshots.split(snapshot.content)[0])
+        except ValueError as error:
+            problem = str(error)
+        else:
+            return
+    raise Refusal(f"{folder} has no history yet: {problem}")
 
 
 def _time(flag: str, text: str) -> float:

@@ -91,6 +91,11 @@ class Journal:
         return self._writer.last_position
 
     @property
+    def begins_behind(self) -> int:
+        """The position before the oldest that is still here; 0 while nothing was trimmed."""
+        return self._writer.segments[0].first - 1
+
+    @property
     def last_at(self) -> float | None:
         """The time of the newest record on disk, None in a new journal."""
         return self._writer.last_at

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Snapshots:
         self._folder = folder
         self._files = files
         self.skipped: list[str] = []
-        """What `newest` passed over, and why."""
+        """What `whole` passed over, and why."""
 
     def save(self, position: int, at: float, content: Sequence[bytes | memoryview]) -> int:
         """Keeps a snapshot, given in parts, and drops the oldest of three; on disk when it returns.
@@ -55,8 +55,8 @@ class Snapshots:
         kept = paths[:KEPT]
         return int(kept[-1].stem) if len(kept) == KEPT else 0
 
-    def newest(self) -> Snapshot | None:
-        """The newest snapshot that is whole, None where there is none."""
+    def whole(self) -> Iterator[Snapshot]:
+        """The snapshots that are as they were written, the newest first."""
         self.skipped.clear()
         for path in self._paths():
             data = path.read_bytes()
@@ -70,12 +70,7 @@ class Snapshots:
                     f"{path}: {len(content)} bytes with a wrong checksum; expected {length} bytes"
                 )
                 continue
-            return Snapshot(position, at, content)
-        return None
-
-    def discard(self, snapshot: Snapshot) -> None:
-        """Removes a snapshot that is whole but cannot be restored, so that `newest` goes on."""
-        self._files.unlink(self._folder / f"{snapshot.position:020d}{_SUFFIX}")
+            yield Snapshot(position, at, content)
 
     def _paths(self) -> list[Path]:
         """Newest first."""

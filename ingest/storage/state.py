@@ -1,4 +1,4 @@
-"""What ingest keeps in state.db: the rules in force, alerts, and every transition of them."""
+"""What ingest keeps in state.db: rules and zones in force, alerts, and their transitions."""
 
 import sqlite3
 from collections.abc import Collection, Sequence
@@ -8,6 +8,7 @@ import msgspec
 
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.alert import Alert, State
+from tocsin.ingest.geo.zone_set import ZoneEntry
 from tocsin.ingest.rules.rule_set import RuleEntry, RuleVersion
 
 MIGRATIONS = (
@@ -46,6 +47,12 @@ MIGRATIONS = (
         PRIMARY KEY (name, at, version)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE ingest_zones (
+        name TEXT PRIMARY KEY,
+        body BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 
 
@@ -78,6 +85,7 @@ class StateStore:
         self._settings = settings or StateSettings()
         self._encode = msgspec.msgpack.Encoder().encode
         self._rule = msgspec.msgpack.Decoder(RuleEntry).decode
+        self._zone = msgspec.msgpack.Decoder(ZoneEntry).decode
         self._version = msgspec.msgpack.Decoder(RuleVersion).decode
         self._alert = msgspec.msgpack.Decoder(Alert).decode
         database.migrate("ingest", MIGRATIONS)
@@ -91,6 +99,25 @@ class StateStore:
             connection.executemany("INSERT INTO ingest_rules VALUES (?, ?)", rows)
 
         await self._database.run(replace)
+
+    async def save_zones(self, zones: Sequence[ZoneEntry]) -> None:
+        """Makes `zones` the whole set."""
+        rows = [(stored.zone.name, self._encode(stored)) for stored in zones]
+
+        def replace(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM ingest_zones")
+            connection.executemany("INSERT INTO ingest_zones VALUES (?, ?)", rows)
+
+        await self._database.run(replace)
+
+    async def zones(self) -> list[ZoneEntry]:
+        """The zones in force, by name."""
+
+        def select(connection: sqlite3.Connection) -> list[ZoneEntry]:
+            rows = connection.execute("SELECT body FROM ingest_zones ORDER BY name")
+            return [self._zone(body) for (body,) in rows]
+
+        return await self._database.run(select)
 
     async def rules(self) -> list[RuleEntry]:
         """The rules in force, by name."""
@@ -182,7 +209,7 @@ class StateStore:
         rule: str | None = None,
         limit: int = 100,
     ) -> list[Alert]:
-        """At most `limit` alerts that match all filters given, the newest episode first."""
+        """At most `limit` (-1: all) alerts that match all filters, the newest episode first."""
         conditions = ["TRUE"]
         values: list[str | int] = []
         if states:
