@@ -1,16 +1,16 @@
 """GET /api/devices…: devices and their series."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
+import numpy as np
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 
 from tocsin.dashboard.api.exchange import Json, problem, read_time, unprocessable
 from tocsin.dashboard.openapi import answers
-from tocsin.dashboard.views import Device, time_of, view_device
+from tocsin.dashboard.views import Device, view_device
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.storage.history.series import Series
 from tocsin.ingest.views import DeviceView
@@ -32,7 +32,7 @@ class SeriesView(msgspec.Struct, frozen=True):
 
     metric: str
     unit: str | None
-    time: list[datetime]
+    time: list[Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]]
     min: list[float | None]
     max: list[float | None]
     avg: list[float | None]
@@ -97,11 +97,11 @@ class Devices:
 
 def _view_series(series: Series, metric: str, unit: str | None) -> SeriesView:
     # Empty buckets hold NaN, which JSON writes as null.
-    starts: list[float] = series.time.tolist()
+    starts = np.rint(series.time * 1e3).astype("datetime64[ms]")
     return SeriesView(
         metric,
         unit,
-        [time_of(at) for at in starts],
+        np.datetime_as_string(starts, unit="ms", timezone="UTC").tolist(),
         series.min.tolist(),
         series.max.tolist(),
         series.avg.tolist(),
