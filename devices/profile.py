@@ -1,4 +1,4 @@
-"""What kind of device it is: expected interval, units."""
+"""What kind of device it is: expected interval, units, counters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,8 @@ class Profile:
     messages), `expected` the ids of devices that must be there, also before their first message,
     `allowed_lateness_s` how much older than the newest a reading may be and still
     be judged, `units` the unit of a metric by its name, `max_speed_kmh` the speed above which a
-    change of its position cannot be.
+    change of its position cannot be, `counters` the globs of metrics that only ever grow, but for
+    starting anew at 0.
     """
 
     devices: str = "*"
@@ -36,6 +37,7 @@ class Profile:
     units: Mapping[str, str] = field(default_factory=dict[str, str])
     expected: tuple[str, ...] = ()
     max_speed_kmh: float = 1000.0
+    counters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for device in self.expected:
@@ -47,6 +49,10 @@ class Profile:
 
     def covers(self, device: str) -> bool:
         return fnmatchcase(device, self.devices)
+
+    def counts(self, metric: str) -> bool:
+        """Whether a metric is a counter."""
+        return any(fnmatchcase(metric, each) for each in self.counters)
 
     def unit_of(self, metric: str) -> str | None:
         return self.units.get(metric) or unit_of(metric)

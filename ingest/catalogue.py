@@ -5,6 +5,7 @@ and never forgotten, so an id is a row of every array here and stays one across 
 """
 
 from enum import IntEnum
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class Catalogue:
     readings), `latitude`, `longitude`.
     Arrays by series: `device`, `metric`, `kind`, `newest_time` (as `watermark`), `newest_value`,
     `count`, `ahead_until` (newest event time that was ahead of its arrival), `derived` (1 while
-    only users' functions made it, and its device never sent it).
+    only users' functions made it, and its device never sent it), `counter` (its profile says so).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -82,6 +83,8 @@ class Catalogue:
         self.count = Growing[np.int64](np.int64, 0)
         self.ahead_until = Growing[np.float64](np.float64, -np.inf)
         self.derived = Growing[np.int8](np.int8, 0)
+        self.counter = Growing[np.bool_](np.bool_, False)
+        self._counters = {each for profile in settings.profiles for each in profile.counters}
 
     def device_id(self, name: str) -> int | None:
         return self._device_ids.get(name)
@@ -229,6 +232,8 @@ class Catalogue:
         metric = self.admit_metric(name)
         for column in self._series_columns().values():
             column.reach(series + 1)
+        self.counter.reach(series + 1)
+        self.counter.values[series] = self.profiles[device].counts(name)
         self.device.values[series] = device
         self.metric.values[series] = metric
         self.kind.values[series] = kind
@@ -237,6 +242,19 @@ class Catalogue:
         if name in self._columns:
             self._columns[name].values[device] = series
         return series
+
+    def may_count(self, metric: str) -> bool:
+        """Whether the profile of some device may say that a metric is a counter."""
+        return any(fnmatchcase(metric, each) for each in self._counters)
+
+    def counts(self, series: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which series are counters."""
+        return self.counter.values.take(series)
+
+    def describe(self, device: int, profile: Profile) -> None:
+        """Say what a device without any series is, instead of the settings."""
+        self.profiles[device] = profile
+        self._counters.update(profile.counters)
 
     def _apply_profile(self, device: int) -> None:
         profile = self._settings.profile_of(self.devices[device])
@@ -302,11 +320,13 @@ class Catalogue:
             column.reach(self.series_count)  # a snapshot of before does not know it
         for device in range(len(self.devices)):
             self._apply_profile(device)
+        self.counter.reach(self.series_count)
         owners: list[int] = self.device.values[: self.series_count].tolist()
         metrics: list[int] = self.metric.values[: self.series_count].tolist()
         for series, (device, metric) in enumerate(zip(owners, metrics, strict=True)):
             name = self.metrics[metric]
             self._series_of[device][name] = series
+            self.counter.values[series] = self.profiles[device].counts(name)
             if self.kind.values[series] == Kind.TEXT:
                 self._text_metrics.add(name)
 

@@ -76,7 +76,7 @@ class Judge:
     ) -> None:
         self._catalogue = catalogue
         self._faults = faults or Faults()
-        self._windows = SharedWindows(catalogue.admit_metric)
+        self._windows = SharedWindows(catalogue.admit_metric, catalogue)
         self.fixes = Fixes(catalogue)
         self._zones = zones or ZoneSet()
         self._whereabouts = Whereabouts(catalogue, self.fixes, self._zones)

@@ -118,6 +118,7 @@ def request_of(
         flaps=flaps,
         timezone=catalogue.site.timezone,
         max_speeds_kmh=[catalogue.profiles[each].max_speed_kmh for each in devices.tolist()],
+        counters=[catalogue.profiles[each].counters for each in devices.tolist()],
         zones=zones.versions(scope.since, scope.end),
     )
     columns: list[Column] = [

@@ -61,7 +61,7 @@ class SeriesTable:
 class Replay:
     """State: what the pipeline has of the readings so far, but for what no rule depends on.
 
-    `max_speeds_kmh` are those of the devices' profiles. `on_change` is told of every transition of
+    `profiles` are those of the devices. `on_change` is told of every transition of
     an alert, in order. Nobody acknowledges, resets or shelves anything in a replay.
     """
 
@@ -72,12 +72,12 @@ class Replay:
         flaps: FlapLimits,
         on_change: Listener,
         timezone: str = "UTC",
-        max_speeds_kmh: Sequence[float] = (),
+        profiles: Sequence[Profile] = (),
     ) -> None:
         self._table = table
         self._catalogue = self._new_catalogue(table, timezone)
-        for device, speed_kmh in enumerate(max_speeds_kmh):
-            self._catalogue.profiles[device] = Profile(max_speed_kmh=speed_kmh)
+        for device, profile in enumerate(profiles):
+            self._catalogue.describe(device, profile)
         self._series = np.full(len(table), -1, np.int32)  # in the catalogue, by series of the table
         self._admit_all()
         self._alerts = AlertBook(flaps)

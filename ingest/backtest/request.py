@@ -34,6 +34,8 @@ class BacktestRequest(msgspec.Struct, frozen=True):
     zones: list[ZoneVersion]
     """What zones were at `since`, and what became of them until `end`."""
     timezone: str = "UTC"
+    counters: list[tuple[str, ...]] = []
+    """By device, as in its profile."""
 
 
 class Progress(msgspec.Struct, frozen=True):

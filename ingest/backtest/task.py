@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 import msgspec
 import numpy as np
 
+from tocsin.devices.profile import Profile
 from tocsin.ingest.backtest.readings import NO_READINGS, StoredReadings
 from tocsin.ingest.backtest.replay import Replay, SeriesTable
 from tocsin.ingest.backtest.report import Courses, Report
@@ -52,7 +53,11 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
     )
     courses = Courses()
     rules = [validate(rule) for rule in asked.rules]
-    replay = Replay(table, rules, asked.flaps, courses.note, asked.timezone, asked.max_speeds_kmh)
+    profiles = [
+        Profile(max_speed_kmh=speed_kmh, counters=counters)
+        for speed_kmh, counters in zip(asked.max_speeds_kmh, asked.counters, strict=True)
+    ]
+    replay = Replay(table, rules, asked.flaps, courses.note, asked.timezone, profiles)
     zones = list(asked.zones)
     _take_zones(replay, zones, asked.since)
     since_us, start_us, end_us = (round(at * 1e6) for at in (asked.since, asked.start, asked.end))

@@ -66,7 +66,10 @@ _TABLE = (
     _windowed("sum", "Sum of the readings in the window."),
     _windowed("last", "Newest reading in the window."),
     _windowed("first", "Oldest reading in the window."),
-    _windowed("delta", "Newest minus oldest reading in the window; unknown with one reading."),
+    _windowed(
+        "delta",
+        "Newest minus oldest reading in the window, of a counter its growth; unknown with one.",
+    ),
     _windowed("rate", "delta per second between these two readings; unknown with one reading."),
     _windowed(
         "stddev", "Standard deviation of the readings (sample, n - 1); unknown with one reading."

@@ -1,6 +1,7 @@
 """The windows in use: one set of panes for all rules that read the same (metric, size)."""
 
 from collections.abc import Callable, Iterable
+from math import nan
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
 from tocsin.ingest.windows.quantiles import Quantiles
 from tocsin.ingest.windows.spec import WindowSpec
 from tocsin.ingest.windows.steady import Steady
+from tocsin.ingest.windows.trace import GROWTH, Counts, Trace
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -32,7 +34,6 @@ class Apart(Protocol):
 
     kind: ClassVar[str]
 
-    def __init__(self, spec: WindowSpec) -> None: ...
     @property
     def functions(self) -> frozenset[str]: ...
     def update(self, series: Ids, time: Floats, value: Floats) -> None: ...
@@ -46,18 +47,40 @@ class Apart(Protocol):
 
 Kept: TypeAlias = Panes | Apart
 
-_APART: tuple[type[Apart], ...] = (Moments, Quantiles, Steady)
+
+class Counters(Protocol):
+    """Which series only ever grow, but for starting anew at 0."""
+
+    def may_count(self, metric: str) -> bool:
+        """Whether a metric of that name may be a counter of some device."""
+        ...
+
+    def counts(self, series: Ids) -> NDArray[np.bool_]: ...
 
 
-def _panes_for(size_s: float, functions: set[str]) -> Iterable[Kept]:
-    """New panes that answer these."""
+class NoCounters:
+    def may_count(self, metric: str) -> bool:
+        return False
+
+    def counts(self, series: Ids) -> NDArray[np.bool_]:
+        return np.zeros(len(series), np.bool_)
+
+
+def _panes_for(size_s: float, functions: set[str], counts: Counts, growth: bool) -> Iterable[Kept]:
+    """New panes that answer these. `growth`: delta and rate may be those of counters."""
     spec = WindowSpec.hopping(size_s)
-    if not functions.isdisjoint(BASIC | ENDS):
-        yield Panes(spec, ends=not functions.isdisjoint(ENDS))
-    for kind in _APART:
-        apart = kind(spec)
-        if not functions.isdisjoint(apart.functions):
+    plain = functions & (BASIC | ENDS)
+    if growth:
+        plain -= GROWTH
+    if plain:
+        yield Panes(spec, ends=not plain.isdisjoint(ENDS))
+    for apart in _every_apart(spec, counts):
+        if not apart.functions.isdisjoint(functions - plain):
             yield apart
+
+
+def _every_apart(spec: WindowSpec, counts: Counts) -> tuple[Apart, ...]:
+    return Moments(spec), Quantiles(spec), Steady(spec), Trace(spec, counts)
 
 
 class SharedWindows:
@@ -72,8 +95,9 @@ class SharedWindows:
     different series are taken in changes nothing.
     """
 
-    def __init__(self, metric_id: Callable[[str], int]) -> None:
+    def __init__(self, metric_id: Callable[[str], int], counters: Counters | None = None) -> None:
         self._metric_id = metric_id
+        self._counters = counters or NoCounters()
         self._panes: dict[str, list[tuple[float, Kept]]] = {}
         self._of: dict[Use, Kept] = {}
         self._of_metric: dict[int, list[Kept]] = {}
@@ -91,11 +115,20 @@ class SharedWindows:
         for (metric, size_s), functions in sorted(wanted.items()):
             missing = set(functions)
             for size, panes in before.get(metric, ()):
-                if size == size_s and not missing.isdisjoint(panes.functions):
-                    self._keep(metric, size_s, panes, missing & panes.functions)
-                    missing -= panes.functions
-            for panes in _panes_for(size_s, missing):
-                self._keep(metric, size_s, panes, missing & panes.functions)
+                answered = missing & self._answered_by(panes, metric)
+                if size == size_s and answered:
+                    self._keep(metric, size_s, panes, answered)
+                    missing -= answered
+            growth = self._counters.may_count(metric)
+            for panes in _panes_for(size_s, missing, self._counters.counts, growth):
+                answered = missing & self._answered_by(panes, metric)
+                self._keep(metric, size_s, panes, answered)
+                missing -= answered
+
+    def _answered_by(self, panes: Kept, metric: str) -> frozenset[str]:
+        if isinstance(panes, Panes) and self._counters.may_count(metric):
+            return panes.functions - GROWTH
+        return panes.functions
 
     def _drop_all(self) -> None:
         self._panes, self._of, self._of_metric = {}, {}, {}
@@ -181,8 +214,12 @@ class SharedWindows:
         return self.query_beside(use, use[2], series)
 
     def query_beside(self, use: Use, function: str, series: int) -> float:
-        """Another function over the window that answers `use`."""
+        """Another function over the window that answers `use`; NaN where it says nothing about
+        `use`, which may be anything after a counter began anew.
+        """
         self._settle(series, self._of_metric[self._metric_id(use[0])])
+        if function != use[2] in GROWTH and isinstance(self._of[use], Trace):
+            return nan
         return self._of[use].query_one(function, series)
 
     def anchor_one(self, use: Use, series: int) -> Anchor | None:
@@ -203,9 +240,9 @@ class SharedWindows:
 
     def load(self, state: list[Any]) -> None:
         """Become what `state` was taken from; `use` comes after."""
-        self.__init__(self._metric_id)
+        self.__init__(self._metric_id, self._counters)
         for metric, size_s, kind, inner in state:
-            panes = _empty(size_s, kind)
+            panes = _empty(size_s, kind, self._counters.counts)
             panes.load(inner)
             self._keep(metric, size_s, panes, panes.functions)
 
@@ -215,8 +252,8 @@ def _kind_of(panes: Kept) -> str | bool:
     return panes.ends if isinstance(panes, Panes) else panes.kind
 
 
-def _empty(size_s: float, kind: str | bool) -> Kept:
+def _empty(size_s: float, kind: str | bool, counts: Counts) -> Kept:
     spec = WindowSpec.hopping(size_s)
     if isinstance(kind, bool):
         return Panes(spec, ends=kind)
-    return next(apart for apart in _APART if apart.kind == kind)(spec)
+    return next(apart for apart in _every_apart(spec, counts) if apart.kind == kind)

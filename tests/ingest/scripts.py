@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
+from tocsin.devices.profile import Profile
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.facts import (
     Action,
@@ -32,6 +33,7 @@ from tocsin.ingest.settings import Settings
 START = 1_700_000_000.0
 TIMEZONE = "Asia/Kathmandu"  # 5:45 ahead of UTC: at START it is 3:58:20
 DEVICES = ("a", "b", "c", "d", "e", "f")
+PROFILES = (Profile(counters=("p", "ticks")),)
 CLIENTS = ("a", "b", "gateway")
 
 
@@ -73,7 +75,7 @@ Step = tuple[float, Sequence[Record | Command]]  # seconds since the step before
 
 
 def new_pipeline(settings: Settings | None = None) -> Pipeline:
-    return Pipeline(settings or Settings(timezone=TIMEZONE), Decoder())
+    return Pipeline(settings or Settings(timezone=TIMEZONE, profiles=PROFILES), Decoder())
 
 
 def message(device: str, payload: object, client: str | None = None) -> Message:
@@ -153,6 +155,7 @@ def rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrategy[Rule
         "max(t, '10s') > 60 or p < 5",
         "rate(t, '10s') > 3",
         "p < 10 and t < 40",
+        "delta(p, '10s') > 100 or rate(p, '1s') >= 30",
         "count(t, '1s') >= 3",
         "age(p) > 5",
         "absent(t, '3s') or p > 90",

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from tests.ingest.rules.interpreter import Value, at_the_time, evaluate
 from tests.ingest.rules.trees import conditions
-from tests.ingest.scripts import START, TIMEZONE, message, new_pipeline
+from tests.ingest.scripts import PROFILES, START, TIMEZONE, message, new_pipeline
 from tocsin.ingest.facts import AlertCommand, Fact, RuleDeleted, RuleFileLoaded, RulePut
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.checker import check
@@ -25,6 +25,7 @@ from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.validation import CheckedRule, validate
 
 LATENESS_S = 60.0
+COUNTERS = PROFILES[0].counters
 DEVICES = ("a", "b", "c", "d", "e", "f", "g", "h")
 
 Sample = tuple[str, float, dict[str, Value]]  # device, event time from START, values
@@ -74,13 +75,15 @@ class ModelDevice:
 
     def judge(self, rule: CheckedRule, now: float) -> None:
         local = datetime.fromtimestamp(now, ZoneInfo(TIMEZONE))
-        true = evaluate(at_the_time(rule.when, local), self.history, self.watermark)
+        true = evaluate(at_the_time(rule.when, local), self.history, self.watermark, COUNTERS)
         if true is True:
             self.holds.add(rule.rule.name)
         elif rule.clear is None:
             if true is False:
                 self.holds.discard(rule.rule.name)
-        elif evaluate(at_the_time(rule.clear, local), self.history, self.watermark) is True:
+        elif (
+            evaluate(at_the_time(rule.clear, local), self.history, self.watermark, COUNTERS) is True
+        ):
             self.holds.discard(rule.rule.name)
 
 
@@ -114,12 +117,13 @@ samples = st.tuples(
             "a": numbers,
             "b": numbers,
             "c": numbers | st.sampled_from(["run", "ERR"]),
+            "ticks": numbers,
             "s": st.sampled_from(["run", ""]),
         },
     ),
 )
-trees = conditions(["a", "b", "c"], ["s"], hours=False)
-hourly = conditions(["a", "b", "c"], ["s"], ages=False)
+trees = conditions(["a", "b", "c", "ticks"], ["s"], hours=False)
+hourly = conditions(["a", "b", "c", "ticks"], ["s"], ages=False)
 
 
 @given(

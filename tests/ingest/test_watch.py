@@ -54,6 +54,9 @@ TYPICAL = (
     "rate(a, '10s') > 0.5 and b > 3",
     "rate(a, '10s') > 0.5",
     "rate(b, '1s') < -1",
+    "delta(p, '10s') > 6",
+    "rate(p, '10s') > 1 and a > 2",
+    "abs(delta(p, '10s')) > 2 * a",
     "rate(a, '10s') > 0.5 or b > 4",
     "count(a, '1s') >= 3 and a > 2",
     "age(b) > 3 and a > 2",
@@ -94,7 +97,7 @@ def some(random: Random, count: int, devices: str = "de") -> Iterator[Sample]:
     """Samples with much that is equal, near a limit, or beyond all measure."""
     for _ in range(count):
         values: dict[str, Value] = {}
-        for metric in "ab":
+        for metric in "abp":
             if random.random() < 0.6:
                 values[metric] = random.choice(NUMBERS if random.random() < 0.99 else HUGE)
         if random.random() < 0.3:

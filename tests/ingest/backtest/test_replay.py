@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ingest.scripts import (
+    PROFILES,
     START,
     TIMEZONE,
     Events,
@@ -66,7 +67,8 @@ def replayed(
 ) -> list[Alert]:
     found: list[Alert] = []
     checked = [validate(rule) for rule in rules if rule.enabled]
-    replay = Replay(table, checked, FlapLimits(), found.append, TIMEZONE)
+    profiles = PROFILES * len(table.devices)
+    replay = Replay(table, checked, FlapLimits(), found.append, TIMEZONE, profiles)
     before = int(np.searchsorted(readings.arrival, round(start * 1e6)))
     assert sum(replay.take(readings.only(slice(before)))) == before
     replay.put_in_force(start)

@@ -272,9 +272,9 @@ def test_a_replay_of_stored_readings_sees_the_zones_of_that_time(script: Steps) 
     feed(pipeline, [], now + 10, events)
     found: list[Alert] = []
     table = table_of(pipeline)
-    speeds = [10_000.0] * len(table.devices)
+    profiles = [Profile(max_speed_kmh=10_000.0)] * len(table.devices)
     rules = [validate(rule) for rule in RULES]
-    replay = Replay(table, rules, FlapLimits(), found.append, max_speeds_kmh=speeds)
+    replay = Replay(table, rules, FlapLimits(), found.append, profiles=profiles)
     readings = stored(events)
     versions = pipeline.zones.versions(START, now + 1)
     for version in [each for each in versions if each.at <= START]:

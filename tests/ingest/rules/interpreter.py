@@ -5,9 +5,10 @@ Three-valued: None is unknown. It shares no code with what runs in the server.
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
+from itertools import pairwise
 
 from tocsin.ingest.rules.expression import (
     Arithmetic,
@@ -29,7 +30,9 @@ History = Mapping[str, Sequence[tuple[float, Value]]]
 PANE_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 300, 600, 1800)
 
 
-def evaluate(tree: Expression, history: History, now: float) -> Value | None:
+def evaluate(
+    tree: Expression, history: History, now: float, counters: Collection[str] = ()
+) -> Value | None:
     """The value of a checked `tree` at engine time `now`; None when it is unknown."""
     match tree:
         case Number(value) | Text(value) | Truth(value):
@@ -37,21 +40,21 @@ def evaluate(tree: Expression, history: History, now: float) -> Value | None:
         case Metric(name):
             return newest_value(history, name)
         case Call():
-            return call(tree, history, now)
+            return call(tree, history, now, counters)
         case Unary("-", operand):
-            value = number(evaluate(operand, history, now))
+            value = number(evaluate(operand, history, now, counters))
             return None if value is None else -value
         case Unary(_, operand):
-            value = evaluate(operand, history, now)
+            value = evaluate(operand, history, now, counters)
             return None if value is None else not value
         case Arithmetic(operator, left, right):
             return arithmetic(
                 operator,
-                number(evaluate(left, history, now)),
-                number(evaluate(right, history, now)),
+                number(evaluate(left, history, now, counters)),
+                number(evaluate(right, history, now, counters)),
             )
         case Comparison(operands, operators):
-            values = [evaluate(operand, history, now) for operand in operands]
+            values = [evaluate(operand, history, now, counters) for operand in operands]
             return all_of(
                 [
                     compare(operator, values[i], values[i + 1])
@@ -59,9 +62,9 @@ def evaluate(tree: Expression, history: History, now: float) -> Value | None:
                 ]
             )
         case Logical("and", operands):
-            return all_of([evaluate(operand, history, now) for operand in operands])
+            return all_of([evaluate(operand, history, now, counters) for operand in operands])
         case Logical(_, operands):
-            return any_of([evaluate(operand, history, now) for operand in operands])
+            return any_of([evaluate(operand, history, now, counters) for operand in operands])
 
 
 def at_the_time(tree: Expression, local: datetime) -> Expression:
@@ -142,10 +145,10 @@ def compare(operator: str, left: Value | None, right: Value | None) -> bool | No
             return a != b
 
 
-def call(tree: Call, history: History, now: float) -> float | None:
+def call(tree: Call, history: History, now: float, counters: Collection[str]) -> float | None:
     first = tree.arguments[0]
     if tree.function in ("abs", "round"):
-        value = number(evaluate(first, history, now))
+        value = number(evaluate(first, history, now, counters))
         if value is None or tree.function == "abs":
             return None if value is None else abs(value)
         return float(round(value)) if math.isfinite(value) else value
@@ -159,7 +162,23 @@ def call(tree: Call, history: History, now: float) -> float | None:
     assert isinstance(window, Text)
     if tree.function == "flatline":
         return flat(readings, seconds(window.value))
-    return windowed(tree.function, in_window(readings, seconds(window.value)))
+    inside = in_window(readings, seconds(window.value))
+    if first.name in counters and tree.function in ("delta", "rate"):
+        return grown(tree.function, inside)
+    return windowed(tree.function, inside)
+
+
+def grown(function: str, readings: Sequence[tuple[float, Value]]) -> float | None:
+    """delta and rate of a counter: what it shows after it fell, it has counted since."""
+    by_time = {time: number(value) for time, value in readings}
+    steps = sorted(by_time)
+    values = [value for time in steps if (value := by_time[time]) is not None]
+    if len(readings) < 2 or len(values) < len(steps):
+        return None
+    change = sum(b - a if b >= a else b for a, b in pairwise(values))
+    if function == "delta":
+        return change
+    return change / (steps[-1] - steps[0]) if len(steps) > 1 else None
 
 
 def flat(readings: Sequence[tuple[float, Value]], for_s: float) -> bool | None:
