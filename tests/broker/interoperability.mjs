@@ -1,34 +1,63 @@
-// MQTT.js against the broker: subscribes with a session, leaves, and is sent what it missed.
-// usage: node interoperability.mjs PACKAGE_FOLDER URL [CA_FILE]; prints the payloads, a line each.
+// MQTT.js at the word of the test: a command per line of JSON, answered with {"done": …} or {"error": …}.
+// usage: node interoperability.mjs PACKAGE_FOLDER [CA_FILE]
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
 
-const [folder, url, caFile] = process.argv.slice(2);
+const [folder, caFile] = process.argv.slice(2);
 const mqtt = createRequire(`${folder}/package.json`)("mqtt");
-const options = {
-  ca: caFile === undefined ? undefined : readFileSync(caFile),
-  protocolVersion: 5,
-  properties: { sessionExpiryInterval: 60 },
-  reconnectPeriod: 0,
+const ca = caFile === undefined ? undefined : readFileSync(caFile);
+const clients = new Map();
+
+/** Messages of one client in their order, and who waits for the next. */
+class Inbox {
+  messages = [];
+  waiting = [];
+
+  add(payload) {
+    const resolve = this.waiting.shift();
+    if (resolve) resolve(payload);
+    else this.messages.push(payload);
+  }
+
+  next() {
+    const payload = this.messages.shift();
+    if (payload !== undefined) return payload;
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+}
+
+const commands = {
+  async connect({ name, url, options }) {
+    const client = mqtt.connect(url, { ...options, ca, clientId: name });
+    const inbox = new Inbox();
+    // Before CONNACK is told: what a session has missed comes right behind it.
+    client.on("message", (_, payload) => inbox.add(payload.toString()));
+    clients.set(name, { client, inbox });
+    const answer = await new Promise((resolve, reject) => {
+      client.once("connect", resolve);
+      client.once("error", reject);
+    });
+    return answer.sessionPresent;
+  },
+  async subscribe({ name, filter }) {
+    const granted = await clients.get(name).client.subscribeAsync(filter, { qos: 2 });
+    return granted.map(({ qos }) => qos);
+  },
+  async publish({ name, topic, payload, qos }) {
+    await clients.get(name).client.publishAsync(topic, payload, { qos });
+  },
+  hear: ({ name }) => clients.get(name).inbox.next(),
+  leave: ({ name }) => clients.get(name).client.endAsync(),
 };
 
-const sub = await mqtt.connectAsync(url, { ...options, clientId: "js-sub", clean: true });
-await sub.subscribeAsync("js/#", { qos: 2 });
-const heard = [];
-const first = new Promise((resolve) => sub.once("message", (_, payload) => resolve(payload)));
-const pub = await mqtt.connectAsync(url, { ...options, clientId: "js-pub" });
-await pub.publishAsync("js/1", "now", { qos: 2 });
-heard.push(await first);
-await sub.endAsync();
-await pub.publishAsync("js/1", "later", { qos: 1 });
-
-const back = mqtt.connect(url, { ...options, clientId: "js-sub", clean: false });
-const missed = new Promise((resolve) => back.once("message", (_, payload) => resolve(payload)));
-const answer = await new Promise((resolve, reject) => {
-  back.once("connect", resolve);
-  back.once("error", reject);
-});
-heard.push(await missed, `session present: ${answer.sessionPresent}`);
-await back.endAsync();
-await pub.endAsync();
-console.log(heard.join("\n"));
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  try {
+    const done = await commands[command.do](command);
+    console.log(JSON.stringify({ done: done ?? null }));
+  } catch (error) {
+    console.log(JSON.stringify({ error: String(error) }));
+  }
+}
+process.exit(0);
