@@ -111,7 +111,7 @@ def create_app(
         )
     )
     for router in (
-        Devices(pipeline, engine.series, clock).router(),
+        Devices(pipeline, engine.series, clock, engine.put_tags).router(),
         Rules(
             lambda: pipeline.rules, engine.put_rule, engine.delete_rule, engine.rule_versions
         ).router(),

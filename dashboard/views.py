@@ -80,6 +80,7 @@ class Device(msgspec.Struct, frozen=True):
     rejected_total: int
     future_total: int
     metrics: dict[str, Metric]
+    tags: dict[str, str]
     last_rejected: Rejected | None
     position: tuple[float, float] | None
     accuracy_m: float | None
@@ -285,6 +286,7 @@ def view_device(device: DeviceView) -> Device:
             name: Metric(metric.value, time_of(metric.time), metric.unit, metric.kind)
             for name, metric in device.metrics.items()
         },
+        tags=dict(device.tags),
         last_rejected=rejected
         and Rejected(
             time_of(rejected.at), rejected.topic, rejected.reason, rejected.payload_preview

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tocsin.devices.tags import TagError, check_tag_value
+
 MAX_DEVICE_ID = 128
 MAX_METRIC_NAME = 128
 TELEMETRY = "telemetry"
@@ -135,4 +137,9 @@ def _claim(device: str, metric: str | None, tags: Mapping[str, str]) -> Claim:
             f"metric name {metric[:40]!r} has {len(metric)} characters; "
             f"expected 1 to {MAX_METRIC_NAME}"
         )
+    try:
+        for name, value in tags.items():
+            check_tag_value(name, value)
+    except TagError as error:
+        raise TopicError(str(error)) from None
     return Claim(check_device_id(device), metric, tags)

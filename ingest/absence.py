@@ -74,6 +74,16 @@ class Absence:
         self._ruled_at = now
         self._schedule_all(now)
 
+    def retagged(self, device: int, now: float) -> None:
+        """Other rules are for a device: they may be true of its silence."""
+        if not self._judge.has_silences:
+            return
+        self._reach()
+        self._looked.values[device] = -inf
+        self._scheduled.values[device] = inf
+        if (at := self._next(device)) < inf:
+            self._wait(device, max(at, now), self._delay_of(device))
+
     def resumed(self, now: float) -> None:
         """The server was away until now."""
         self._reach()

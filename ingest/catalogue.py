@@ -16,6 +16,7 @@ from tocsin.devices.profile import Profile
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.settings import Settings
 from tocsin.ingest.site_time import SiteTime
+from tocsin.ingest.tags import TagBook
 
 
 class Kind(IntEnum):
@@ -60,6 +61,7 @@ class Catalogue:
         self._columns: dict[str, Growing[np.int32]] = {}
         self._text_metrics: set[str] = set()
         self.series_count = 0
+        self.tags = TagBook(self._codes.get)
         self.site = SiteTime(settings.timezone)  # what rules see of the hour; set by the pipeline
 
         self.watermark = Growing[np.float64](np.float64, -np.inf)
@@ -149,6 +151,7 @@ class Catalogue:
         for column in self._columns.values():
             column.reach(device + 1)
         self._apply_profile(device)
+        self.tags.admit(device, name)
         return device
 
     def admit_metric(self, name: str) -> int:
@@ -297,6 +300,7 @@ class Catalogue:
             "by_device": _rows(self._device_columns(), len(self.devices)),
             "by_series": _rows(self._series_columns(), self.series_count),
             "site_at": self.site.at,
+            "tags": self.tags.state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -321,6 +325,8 @@ class Catalogue:
         for device in range(len(self.devices)):
             self._apply_profile(device)
         self.counter.reach(self.series_count)
+        if "tags" in state:  # a snapshot of before does not know them
+            self.tags.load(state["tags"], self.devices)
         owners: list[int] = self.device.values[: self.series_count].tolist()
         metrics: list[int] = self.metric.values[: self.series_count].tolist()
         for series, (device, metric) in enumerate(zip(owners, metrics, strict=True)):

@@ -47,6 +47,8 @@ from tocsin.ingest.facts import (
     RuleFileLoaded,
     RulePut,
     Started,
+    TagsConfigured,
+    TagsPut,
     ZoneDeleted,
     ZoneFileLoaded,
     ZonePut,
@@ -125,6 +127,7 @@ class Engine:
         channels: Sequence[Channel] = (),
     ) -> None:
         self._settings = engine or EngineSettings()
+        self._tag_tables = list(settings.tags)
         self._expected = [name for profile in settings.profiles for name in profile.expected]
         self.pipeline = Pipeline(settings, decoder)
         self._journal = Journal.open(folder / "journal", journal)
@@ -189,6 +192,8 @@ class Engine:
         self.record(Started(version, last_at))
         if set(self._expected) != set(self.pipeline.absence.expected):
             self.record(DevicesExpected(self._expected))
+        if self._tag_tables != list(self.pipeline.catalogue.tags.tables):
+            self.record(TagsConfigured(self._tag_tables))
         self.pipeline.rules.check_file_names(rule.name for rule in file_rules)
         self.check_actions(file_rules)
         self._start_zones(file_zones, zone_file, file_rules)
@@ -487,6 +492,15 @@ class Engine:
             raise KeyError(name)
         if problem := await self._apply(ZoneDeleted(name, by)):
             raise ZoneError([], problem)
+
+    async def put_tags(self, device: str, tags: dict[str, str], by: str) -> None:
+        """Give a device these tags in place of those that people gave it; done when on disk.
+
+        Raises KeyError for an unknown device."""
+        if self.pipeline.catalogue.device_id(device) is None:
+            raise KeyError(device)
+        if problem := await self._apply(TagsPut(device, tags, by)):
+            raise KeyError(problem)
 
     async def rule_versions(self, name: str) -> list[RuleVersion]:
         """What became of the rule of this name, the newest first."""

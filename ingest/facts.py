@@ -10,6 +10,7 @@ import msgspec
 
 from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.message import Message
+from tocsin.devices.tags import TagTable
 from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.geo.zone import Zone
 from tocsin.ingest.rules.rule import Rule
@@ -91,6 +92,20 @@ class RuleFileLoaded(msgspec.Struct, frozen=True, array_like=True, tag="rules"):
 
     rules: list[Rule]
     file: str = "rules.toml"
+
+
+class TagsConfigured(msgspec.Struct, frozen=True, array_like=True, tag="tags"):
+    """The tables of tags in the settings, in place of those before."""
+
+    tables: list[TagTable]
+
+
+class TagsPut(msgspec.Struct, frozen=True, array_like=True, tag="tag"):
+    """A person gave a device these tags, in place of those that people gave it before."""
+
+    device: str
+    tags: dict[str, str]
+    by: str
 
 
 class ZonePut(msgspec.Struct, frozen=True, array_like=True, tag="zone"):
@@ -200,5 +215,7 @@ Fact = (
     | ZoneDeleted
     | ZoneFileLoaded
     | Derived
+    | TagsConfigured
+    | TagsPut
 )
 Record = Message | Fact | BrokerFact

@@ -82,11 +82,13 @@ class Intake:
         self._presence = presence
         self._refusals = refusals
         self._faults = faults or Faults()
+        self._retagged: dict[int, None] = {}
         self.forget()
 
     def forget(self) -> None:
         """Empty the caches."""
         self._routes: dict[str, _Route] = {}
+        self._tagging: dict[int, list[str]] = {}  # by device: routes whose topics say tags
         self._shapes: dict[int, dict[_Names, int]] = {}
         self._shape_count = 0
         self._pool_used = 0
@@ -98,8 +100,8 @@ class Intake:
 
     def gather(self, messages: Sequence[Message], now: float) -> tuple[Batch, list[Presence], int]:
         """The rows and readings of `messages`, in order, what they changed in presence, and how
-        many of them were taken: where a metric was of texts and a number comes, what was before it
-        has to be judged first.
+        many of them were taken: where a metric was of texts and a number comes, or a topic says
+        other tags than those before, what came till then has to be judged first.
         """
         if self._shape_count > self._caps.shapes or self._pool_used > 8 * self._caps.shapes:
             self.forget()
@@ -132,10 +134,18 @@ class Intake:
                         continue
                 if not self._read(message, gathered):
                     return self._rows(messages, gathered), gathered.presence, index
+                if self._retagged:  # other rules are for the device, before anything else comes
+                    return self._rows(messages, gathered), gathered.presence, index + 1
             except Exception as error:
                 # Rows and values fit together all the same: no fault comes between them.
                 self._faults.note(f"a message on {message.topic[:200]!r}", error)
         return self._rows(messages, gathered), gathered.presence, len(messages)
+
+    def take_retagged(self) -> list[int]:
+        """The devices that were known before and have got other tags by their topics since."""
+        retagged = list(self._retagged)
+        self._retagged.clear()
+        return retagged
 
     def refuse(self, message: Message, reason: str, now: float) -> list[Presence]:
         """Counts a message that was refused unread at the device it is of; changes in presence."""
@@ -156,7 +166,7 @@ class Intake:
     def _read(self, message: Message, gathered: Gathered) -> bool:
         """The long way: one message, whatever it is. False if it has to wait; see `gather`."""
         found = self._decode(message)
-        if gathered.shapes and isinstance(found, Decoded) and self._replaces_text(found):
+        if gathered.shapes and self._must_wait(found, message.topic):
             return False
         match found:
             case Unclaimed():
@@ -201,6 +211,28 @@ class Intake:
             return f"a fault of the server: {error!r}"[:500]
         return next((each for each in refused if each), None)
 
+    def _must_wait(self, found: Decoded | Rejected | Unclaimed, topic: str) -> bool:
+        if isinstance(found, Decoded) and self._replaces_text(found):
+            return True
+        match self._decoder.claim(topic):
+            case Claim(name, tags=tags) if tags:
+                device = self._catalogue.device_id(name)
+                return device is not None and self._catalogue.tags.claims_other(device, tags)
+            case _:
+                return False
+
+    def _tag(self, device: int, topic: str, *, known: bool) -> None:
+        """What the topic says of a device it has, until another one says something else."""
+        match self._decoder.claim(topic):
+            case Claim(tags=tags) if tags and self._catalogue.tags.claims_other(device, tags):
+                # The fast lane does not look at tags: it must not have the topics before.
+                for each in self._tagging.pop(device, ()):
+                    self._routes.pop(each, None)
+                if self._catalogue.tags.claim(device, tags) and known:
+                    self._retagged[device] = None
+            case _:
+                pass
+
     def _replaces_text(self, found: Decoded) -> bool:
         """Whether there is a number for a metric that was of texts."""
         catalogue = self._catalogue
@@ -214,12 +246,14 @@ class Intake:
         )
 
     def _admit(self, name: str, message: Message, gathered: Gathered) -> int | None:
+        known = self._catalogue.device_id(name) is not None
         try:
             device = self._catalogue.admit_device(name)
         except Refused as refusal:
             self._refusals.reject(None, message, str(refusal), gathered.now)
             return None
         self._presence.reach(len(self._catalogue.devices))
+        self._tag(device, message.topic, known=known)
         self._catalogue.messages.values[device] += 1
         if self._presence.settled[device] != message.client:
             gathered.presence += self._presence.carried(message.client, device, gathered.now)
@@ -286,6 +320,9 @@ class Intake:
             route = _Route(device, self._shapes.setdefault(device, {}))
             if len(self._routes) < self._caps.shapes:
                 self._routes[message.topic] = route
+                claimed = self._decoder.claim(message.topic)
+                if isinstance(claimed, Claim) and claimed.tags:
+                    self._tagging.setdefault(device, []).append(message.topic)
         route.numbers = False
         known = self._catalogue.series_of(device)
         if any(self._catalogue.is_text(known.get(n, -1)) for row in rows for n in row.values):

@@ -25,10 +25,11 @@ from tocsin.ingest.geo.whereabouts import Whereabouts
 from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules import compiled
-from tocsin.ingest.rules.device_glob import DeviceGlob
 from tocsin.ingest.rules.group import RuleForm, RuleGroup
+from tocsin.ingest.rules.message import TAG_PLACE
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.scalar import Scalar
+from tocsin.ingest.rules.selector import Selector
 from tocsin.ingest.rules.validation import CheckedRule
 from tocsin.ingest.sight import DeviceSight, PairSight, RoundSight, SilentSight
 from tocsin.ingest.watch import Watch
@@ -89,9 +90,9 @@ class Judge:
         self._restless_of: dict[int, frozenset[int]] = {}
         self._restless = Growing[np.bool_](np.bool_, False)  # by metric
         self._mark = Growing[np.bool_](np.bool_, False)  # by device, all false between batches
-        self._globs: dict[str, tuple[DeviceGlob, Growing[np.bool_]]] = {}
+        self._selectors: dict[Hashable, tuple[Selector, Growing[np.bool_]]] = {}
         self._series = 0  # that the arrays have room for
-        self._matched = 0  # devices that the globs have been asked about
+        self._matched = 0  # devices that the selectors have been asked about
         self._watched = Growing[np.bool_](np.bool_, False)  # by metric: read by some rule
 
     # -- rules
@@ -117,11 +118,12 @@ class Judge:
             key = (compiled.skeleton(checked.when), clear)
             alike.setdefault(key, []).append(RuleForm(checked, order, scalar))
         self._groups = [RuleGroup(forms, catalogue.code_of) for forms in alike.values()]
-        globs = {checked.devices.text: checked.devices for checked in rules}
-        self._globs = {
-            text: self._globs.get(text) or (glob, Growing[np.bool_](np.bool_, False))
-            for text, glob in globs.items()
+        selectors = {checked.devices.key: checked.devices for checked in rules}
+        self._selectors = {
+            key: self._selectors.get(key) or (selector, Growing[np.bool_](np.bool_, False))
+            for key, selector in selectors.items()
         }
+        catalogue.tags.forget_columns()
         self._matched = 0
         metrics = {name: catalogue.admit_metric(name) for rule in rules for name in rule.metrics}
         self._watched = Growing[np.bool_](np.bool_, False)
@@ -155,14 +157,14 @@ class Judge:
         """Know which rules cover the devices up to this number of them."""
         if devices == self._matched:
             return
-        names = self._catalogue.devices
-        for glob, matches in self._globs.values():
+        names, tags = self._catalogue.devices, self._catalogue.tags
+        for selector, matches in self._selectors.values():
             matches.reach(devices)
             for device in range(self._matched, devices):
-                matches.values[device] = glob.matches(names[device])
+                matches.values[device] = selector.matches(names[device], tags.of(device))
         self._matched = devices
         for group in self._groups:
-            group.reach(devices, lambda glob: self._globs[glob.text][1].values)
+            group.reach(devices, lambda selector: self._selectors[selector.key][1].values)
 
     def _reach_all(self) -> None:
         """Have room for every device and series."""
@@ -504,6 +506,32 @@ class Judge:
                 turning.append(pair)
         return turning
 
+    # -- tags
+
+    @np.errstate(all="ignore")
+    def retagged(self, device: int, time: float) -> tuple[list[str], list[Turn]]:
+        """A device has other tags: the rules that held for it and are no longer about it, and those
+        that turn, because they read its tags, with what is known of it. `time` is event time. One
+        that reads ages too turns with the next reading, or by silence.
+        """
+        self._reach_all()
+        name, tags = self._catalogue.devices[device], self._catalogue.tags.of(device)
+        for selector, matches in self._selectors.values():
+            matches.values[device] = selector.matches(name, tags)
+        lapsed: list[RuleForm] = []
+        turns: list[_Placed] = []
+        for group in self._groups:
+            keys = [form.checked.devices.key for form in group.forms]
+            fits = [self._selectors[key][1].values.item(device) for key in keys]
+            lapsed += group.rematch(device, np.array(fits, np.bool_))
+        for series in self._catalogue.series_of(device).values():
+            self._watch.alert(series)
+        tagged = [n for n, group in enumerate(self._groups) if group.tagged and not group.clocked]
+        for group, pair in self._judge_one(tagged, device, self._sight(device)):
+            turns.append(self._turn(group, pair, device, time, 0))
+        lapsed.sort(key=lambda form: form.order)
+        return [form.checked.rule.name for form in lapsed], _in_order(turns)
+
     # -- zones
 
     @np.errstate(all="ignore")
@@ -631,15 +659,18 @@ class Judge:
         truth = not group.holds.values.item(pair)
         group.holds.values[pair] = truth
         catalogue = self._catalogue
-        known = catalogue.series_of(device)
+        known, tags = catalogue.series_of(device), catalogue.tags.of(device)
+        told: dict[str, Value] = {}
         readings: dict[str, tuple[Value, float]] = {}
         for name in form.checked.shown:
             if name in known and isfinite(catalogue.newest_time.values.item(known[name])):
                 at, value = catalogue.newest(known[name])
                 readings[name] = (value, at)
-        values = {name: value for name, (value, _) in readings.items()}
+                told[name] = value
+            elif name.startswith(TAG_PLACE) and (tag := tags.get(name.removeprefix(TAG_PLACE))):
+                told[name] = tag
         evidence = Evidence(readings, form.evidence(sight or self._sight(device)))
-        return form.order, Turn(row, form.checked.rule, device, truth, time, values, evidence)
+        return form.order, Turn(row, form.checked.rule, device, truth, time, told, evidence)
 
     # -- snapshots
 

@@ -78,7 +78,8 @@ class Outcome:
 
     Readings are told now and then, in order of arrival; `waiting` is whether some are not yet
     (`Pipeline.settle`). `problems` are facts that could not be applied any more and changed
-    nothing, in words. `position` is where the journal holds the cause, once that is on disk.
+    nothing, in words. `retagged` are devices that have other tags. `position` is where the journal
+    holds the cause, once that is on disk.
     """
 
     at: float
@@ -87,6 +88,7 @@ class Outcome:
     alerts: list[Alert] = field(default_factory=list[Alert])
     presence: list[Presence] = field(default_factory=list[Presence])
     new_devices: list[str] = field(default_factory=list[str])
+    retagged: list[str] = field(default_factory=list[str])
     new_series: list[int] = field(default_factory=list[int])
     rules_changed: bool = False
     rule_versions: list[RuleVersion] = field(default_factory=list[RuleVersion])

@@ -50,6 +50,8 @@ from tocsin.ingest.facts import (
     RuleFileLoaded,
     RulePut,
     Started,
+    TagsConfigured,
+    TagsPut,
     ZoneDeleted,
     ZoneFileLoaded,
     ZonePut,
@@ -160,6 +162,7 @@ class Pipeline:
             return len(messages)
         self._messages_total += taken
         outcome.presence += presence
+        self._retag(self._intake.take_retagged(), outcome)
         self._number(batch, now)
         try:
             rest = self._waiting.keep(batch, now)
@@ -325,6 +328,7 @@ class Pipeline:
             case Refused(message, reason):
                 self._messages_total += 1
                 outcome.presence += self._intake.refuse(message, reason, now)
+                self._retag(self._intake.take_retagged(), outcome)
             case RulePut(rule, by):
                 self._change_rules(lambda: self.rules.put(rule, by=by, at=now), outcome)
             case RuleDeleted(name, by):
@@ -338,6 +342,15 @@ class Pipeline:
                 self._change_zones(lambda: self.zones.delete(name, readers, at=now), outcome)
             case ZoneFileLoaded(zones, file):
                 self._change_zones(lambda: self.zones.load(zones, file=file, at=now), outcome)
+            case TagsConfigured(tables):
+                tags, names = self.catalogue.tags, self.catalogue.devices
+                self._retag(tags.configure(tables, names), outcome)
+            case TagsPut(name, given):
+                device = self.catalogue.device_id(name)
+                if device is None:
+                    outcome.problems.append(f"device {name!r} is not known; expected one that is")
+                elif self.catalogue.tags.give(device, given):
+                    self._retag([device], outcome)
             case AlertCommand():
                 self._change_alerts(lambda: self.alerts.command(fact, now), outcome)
             case AlertsCommand():
@@ -407,7 +420,10 @@ class Pipeline:
         if self._judge.reads_hour:
             self.catalogue.site.set(outcome.at)
         self.absence.use(outcome.at)
-        # At once, as every timer that is due: before the readings behind it.
+        self._look_at_overdue(outcome)
+
+    def _look_at_overdue(self, outcome: Outcome) -> None:
+        """At once, as every timer that is due: before the readings behind it."""
         while (due := self.absence.next_due()) is not None and due <= outcome.at:
             self._look_at_silent(outcome)
 
@@ -420,6 +436,22 @@ class Pipeline:
             return
         if changed:
             self._signal(self._judge.zones_changed(changed, outcome.at), outcome.at, outcome)
+
+    def _retag(self, devices: Sequence[int], outcome: Outcome) -> None:
+        """These devices have other tags: other rules may be for them, from here on."""
+        if not devices:
+            return
+        self._take_in_waiting()
+        now = outcome.at
+        for device in devices:
+            name = self.catalogue.devices[device]
+            lapsed, turns = self._judge.retagged(device, now)
+            for rule in lapsed:
+                outcome.alerts += self.alerts.lapse(rule, name, now, "tags changed")
+            self._signal(turns, now, outcome)
+            self.absence.retagged(device, now)
+            outcome.retagged.append(name)
+        self._look_at_overdue(outcome)
 
     def readers_of(self, zone: str) -> list[str]:
         """The rules that name a zone."""
@@ -524,6 +556,6 @@ def _told(error: KeyError | ValueError) -> str:
     return str(error.args[0]) if error.args else str(error)
 
 
-def _asks(rule: Rule) -> tuple[str, str | None, str]:
+def _asks(rule: Rule) -> tuple[object, ...]:
     """What makes a rule the same question as before, whatever else about it changed."""
-    return rule.when, rule.clear, rule.devices
+    return rule.when, rule.clear, rule.devices, rule.tags

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tocsin.devices.profile import Profile
+from tocsin.devices.tags import TagTable
 from tocsin.ingest.site_time import zone_of
 
 
@@ -36,7 +37,8 @@ class Caps:
 class Settings:
     """What the pipeline needs to know. Times are in seconds.
 
-    profiles: the first that covers a device counts. future_tolerance_s: how far an event time
+    profiles: the first that covers a device counts. tags: all tables that cover a device
+    count. future_tolerance_s: how far an event time
     may be ahead of its arrival; device clocks drift, and a mere minute must not cost the order
     of readings. settles_s, settles_messages: a connection counts for a device once it is that
     old or has brought that many of its messages, so that a lone `mosquitto_pub` does not look
@@ -51,6 +53,7 @@ class Settings:
 
     caps: Caps = field(default_factory=Caps)
     profiles: tuple[Profile, ...] = ()
+    tags: tuple[TagTable, ...] = ()
     future_tolerance_s: float = 300.0
     settles_s: float = 3.0
     settles_messages: int = 2

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tocsin.ingest.catalogue import Catalogue, Kind
 from tocsin.ingest.geo.whereabouts import Whereabouts
 from tocsin.ingest.rules.calm import Anchor
-from tocsin.ingest.rules.compiled import Place, Use
+from tocsin.ingest.rules.compiled import Place, Tag, Use
 from tocsin.ingest.rules.vector import Floats
 from tocsin.ingest.site_time import Dial
 from tocsin.ingest.windows.shared import SharedWindows
@@ -70,6 +70,9 @@ class RoundSight:
     def place(self, place: Place) -> Floats:
         return self._whereabouts.of(place, self.device)
 
+    def tag(self, tag: Tag) -> Floats:
+        return self._catalogue.tags.column(*tag).values[self.device]
+
     def unless_text(self, metric: str, series: Ids, value: Floats) -> Floats:
         if not self._catalogue.has_texts(metric):
             return value
@@ -108,6 +111,9 @@ class PairSight:
 
     def place(self, place: Place) -> Floats:
         return self._round.read(place, lambda: self._round.place(place))[self._row]
+
+    def tag(self, tag: Tag) -> Floats:
+        return self._round.read(tag, lambda: self._round.tag(tag))[self._row]
 
 
 class DeviceSight:
@@ -164,6 +170,9 @@ class DeviceSight:
         if found is None:
             found = self._known[place] = self._whereabouts.of_one(place, self._device)
         return found
+
+    def tag(self, tag: Tag) -> float:
+        return self._catalogue.tags.column(*tag).values.item(self._device)
 
     def is_text(self, metric: str) -> bool:
         return self._of_texts(metric, self._series(metric))

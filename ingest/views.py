@@ -1,5 +1,7 @@
 """What the pipeline knows, as others see it."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from tocsin.devices.formats.row import Value
@@ -38,6 +40,7 @@ class DeviceView(msgspec.Struct, frozen=True):
     rejected_total: int
     future_total: int
     metrics: dict[str, MetricView]
+    tags: Mapping[str, str]
     last_rejected: Rejection | None
     position: tuple[float, float] | None
     accuracy_m: float | None
@@ -99,6 +102,7 @@ def view_device(
         rejected_total=catalogue.rejected.values.item(device),
         future_total=catalogue.future.values.item(device),
         metrics=metrics,
+        tags=catalogue.tags.of(device),
         last_rejected=refusals.last_of(device),
         position=None if latitude != latitude else (latitude, longitude),
         accuracy_m=accuracy_m,

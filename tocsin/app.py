@@ -144,7 +144,7 @@ class App:
         self.http_address = Address(*http.getsockname()[:2])
 
         decoder = Decoder([topic.compile() for topic in settings.topic])
-        ingest = replace(settings.ingest, profiles=settings.profile)
+        ingest = replace(settings.ingest, profiles=settings.profile, tags=settings.tag)
         self.engine = Engine(
             settings.data,
             ingest,

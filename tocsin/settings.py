@@ -33,6 +33,7 @@ from tocsin.broker.topics import check_filter
 from tocsin.dashboard.settings import Settings as DashboardSettings
 from tocsin.devices.credentials import Role
 from tocsin.devices.profile import Profile
+from tocsin.devices.tags import TagTable
 from tocsin.devices.topics import TopicPattern
 from tocsin.heartbeat import HeartbeatSettings
 from tocsin.ingest.delivery.channel import Channel, check_names
@@ -47,7 +48,7 @@ from tocsin.refusal import Refusal
 PREFIX = "TOCSIN_"
 
 # Fields of a section that a setting with a name of its own fills.
-SET_BY = {"broker.listeners": "mqtt", "ingest.profiles": "profile"}
+SET_BY = {"broker.listeners": "mqtt", "ingest.profiles": "profile", "ingest.tags": "tag"}
 
 # Every other number is more than 0: a pause of 0 s would be a loop, a limit of 0 a refusal of all.
 MAY_BE_ZERO = frozenset(
@@ -129,6 +130,7 @@ class Settings(BaseSettings):
     access: tuple[AccessSetting, ...] = Field((), description="who may publish and subscribe")
     topic: tuple[TopicSetting, ...] = Field((), description="patterns that claim other topics")
     profile: tuple[Profile, ...] = Field((), description="what kinds of device there are")
+    tag: tuple[TagTable, ...] = Field((), description="tags that devices have")
     channel: tuple[Channel, ...] = Field((), description="where alerts are told")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "text", "json"] = "auto"
@@ -339,6 +341,7 @@ _TABLES = {
     "plugin": PluginSetting,
     "topic": TopicSetting,
     "profile": Profile,
+    "tag": TagTable,
     "channel": Channel,
 }
 _KEYS = [*setting_names(), *Settings.model_fields] + [

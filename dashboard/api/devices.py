@@ -5,12 +5,20 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
-from tocsin.dashboard.api.exchange import Json, problem, read_time, unprocessable
-from tocsin.dashboard.openapi import answers
+from tocsin.dashboard.api.exchange import (
+    Json,
+    problem,
+    read_body,
+    read_time,
+    unprocessable,
+    user_of,
+)
+from tocsin.dashboard.openapi import answers, takes
 from tocsin.dashboard.views import Device, view_device
+from tocsin.devices.tags import TagError, check_tags
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.storage.history.series import Series
 from tocsin.ingest.views import DeviceView
@@ -18,6 +26,7 @@ from tocsin.ingest.views import DeviceView
 DEFAULT_SPAN_S = 3600.0
 MOST_POINTS = 5000
 
+PutTags = Callable[[str, dict[str, str], str], Awaitable[None]]
 ReadSeries = Callable[[str, str, float, float, int], Awaitable[Series]]
 From = Annotated[str | None, Query(alias="from", description="RFC 3339; default: 1 h before `to`")]
 To = Annotated[str | None, Query(alias="to", description="RFC 3339; default: now")]
@@ -41,11 +50,16 @@ class SeriesView(msgspec.Struct, frozen=True):
 
 class Devices:
     def __init__(
-        self, pipeline: Pipeline, read_series: ReadSeries, clock: Callable[[], float]
+        self,
+        pipeline: Pipeline,
+        read_series: ReadSeries,
+        clock: Callable[[], float],
+        put_tags: PutTags,
     ) -> None:
         self._pipeline = pipeline
         self._read_series = read_series
         self._clock = clock
+        self._put_tags = put_tags
 
     async def list_devices(self) -> Response:
         return Json([view_device(device) for device in self._pipeline.devices()])
@@ -79,6 +93,23 @@ class Devices:
             raise unprocessable(problem(["query", "metric"], str(error))) from None
         return Json(_view_series(series, metric, device.metrics[metric].unit))
 
+    async def put_tags(self, device_id: str, request: Request) -> Response:
+        """Gives a device these tags, in place of those that were given to it here before. Of one
+        name a tag given here takes the place of one of the settings or of a topic; an empty object
+        leaves those. Rules that select by tags, or read them, apply at once.
+        """
+        self._known(device_id)
+        tags = await read_body(request, dict[str, str])
+        try:
+            check_tags(tags)
+        except TagError as error:
+            raise unprocessable(problem(["body"], str(error))) from None
+        try:
+            await self._put_tags(device_id, tags, user_of(request))
+        except KeyError:
+            raise HTTPException(404, f"device {device_id[:200]!r} is not known") from None
+        return Json(view_device(self._known(device_id)))
+
     def _known(self, device_id: str) -> DeviceView:
         device = self._pipeline.device(device_id)
         if device is None:
@@ -89,6 +120,11 @@ class Devices:
         router = APIRouter(prefix="/api/devices", tags=["devices"], default_response_class=Response)
         router.get("", responses=answers(list[Device]))(self.list_devices)
         router.get("/{device_id}", responses=answers(Device, 404))(self.get_device)
+        router.put(
+            "/{device_id}/tags",
+            responses=answers(Device, 404, 422, 503),
+            openapi_extra=takes(dict[str, str]),
+        )(self.put_tags)
         router.get("/{device_id}/series", responses=answers(SeriesView, 404, 422, 503))(
             self.get_series
         )

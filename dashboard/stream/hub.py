@@ -127,7 +127,7 @@ class Hub:
             self._tell_numbered(outcome)
         if not self._viewers:
             return
-        if outcome.new_devices or outcome.new_series:
+        if outcome.new_devices or outcome.new_series or outcome.retagged:
             self._tell_new_devices(outcome)
         if outcome.rules_changed:
             self._broadcast(self._rules_chunk())
@@ -154,7 +154,9 @@ class Hub:
     def _tell_new_devices(self, outcome: Outcome) -> None:
         catalogue = self._pipeline.catalogue
         owners = {catalogue.name_of(series)[0] for series in outcome.new_series}
-        self._tell_devices(list(dict.fromkeys([*outcome.new_devices, *sorted(owners)])))
+        self._tell_devices(
+            list(dict.fromkeys([*outcome.new_devices, *outcome.retagged, *sorted(owners)]))
+        )
 
     def _tell_devices(self, names: list[str]) -> None:
         for viewer in self._viewers.values():

@@ -136,6 +136,12 @@ class AlertBook:
             episode.alert = replace(episode.alert, actions=rule.actions)
         return self._review(episodes, now)
 
+    def lapse(self, rule_name: str, subject: str, now: float, reason: str) -> list[Alert]:
+        """The rule is no longer about this subject: its open alert ends with `reason`, unmuted."""
+        episode = self._by_rule.get(rule_name, {}).get(subject)
+        cause = Cause(now, SERVER, Event.RETIRE, reason)
+        return [] if episode is None else self._end(episode, cause)
+
     def retire(self, rule_name: str, now: float, reason: str = "rule changed") -> list[Alert]:
         """The rule is gone or another one: its open alerts end with `reason`, unmuted."""
         self._mutes.drop(rule_name)
@@ -143,11 +149,14 @@ class AlertBook:
         cause = Cause(now, SERVER, Event.RETIRE, reason)
         ended: list[Alert] = []
         for episode in list(self._by_rule.get(rule_name, {}).values()):
-            episode.alert = replace(
-                episode.alert, suppression=Suppression.NONE, shelved_until=None, suppressed_by=None
-            )
-            ended += self._step(episode, episode.phase, cause)
+            ended += self._end(episode, cause)
         return ended
+
+    def _end(self, episode: Episode, cause: Cause) -> list[Alert]:
+        episode.alert = replace(
+            episode.alert, suppression=Suppression.NONE, shelved_until=None, suppressed_by=None
+        )
+        return self._step(episode, episode.phase, cause)
 
     def command(self, command: AlertCommand, now: float) -> list[Alert]:
         """Somebody did something to an alert.

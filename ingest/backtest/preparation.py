@@ -68,7 +68,10 @@ def scope_of(rules: Sequence[CheckedRule], catalogue: Catalogue, start: float, e
     device, metric = catalogue.device.values[:count], catalogue.metric.values[:count]
     wanted = np.zeros(count, np.bool_)
     for rule in rules:
-        covered = np.array([rule.devices.matches(name) for name in catalogue.devices], np.bool_)
+        tags = catalogue.tags
+        covered = np.array(
+            [rule.devices.matches(n, tags.of(i)) for i, n in enumerate(catalogue.devices)], np.bool_
+        )
         if not covered.any():
             raise RuleError("devices", _no_device(rule, catalogue))
         here = covered[device]
@@ -120,6 +123,7 @@ def request_of(
         max_speeds_kmh=[catalogue.profiles[each].max_speed_kmh for each in devices.tolist()],
         counters=[catalogue.profiles[each].counters for each in devices.tolist()],
         zones=zones.versions(scope.since, scope.end),
+        tags=[dict(catalogue.tags.of(each)) for each in devices.tolist()],
     )
     columns: list[Column] = [
         device.astype(np.int32),
@@ -136,6 +140,8 @@ def request_of(
 
 
 def _no_device(rule: CheckedRule, catalogue: Catalogue) -> str:
-    text = rule.devices.text
+    text = rule.devices.glob.text
+    if rule.devices.tags and any(map(rule.devices.glob.matches, catalogue.devices)):
+        return f"no device here matches {str(rule.devices)[:200]!r}; expected one with these tags"
     hint = did_you_mean(text, catalogue.devices) if len(catalogue.devices) <= 1000 else ""
     return f"no device here is called {text[:64]!r}; expected one that has sent something{hint}"

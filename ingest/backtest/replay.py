@@ -7,7 +7,7 @@ and readings, and from there on it is the same code, in the same order, at the s
 Hot path (benchmarks/backtest.py): whole arrays; nothing here is done for each reading.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ class SeriesTable:
 class Replay:
     """State: what the pipeline has of the readings so far, but for what no rule depends on.
 
-    `profiles` are those of the devices. `on_change` is told of every transition of
+    `profiles` and `tags` are those of the devices. `on_change` is told of every transition of
     an alert, in order. Nobody acknowledges, resets or shelves anything in a replay.
     """
 
@@ -73,11 +73,14 @@ class Replay:
         on_change: Listener,
         timezone: str = "UTC",
         profiles: Sequence[Profile] = (),
+        tags: Sequence[Mapping[str, str]] = (),
     ) -> None:
         self._table = table
         self._catalogue = self._new_catalogue(table, timezone)
         for device, profile in enumerate(profiles):
             self._catalogue.describe(device, profile)
+        for device, given in enumerate(tags):
+            self._catalogue.tags.give(device, given)
         self._series = np.full(len(table), -1, np.int32)  # in the catalogue, by series of the table
         self._admit_all()
         self._alerts = AlertBook(flaps)

@@ -36,6 +36,8 @@ class BacktestRequest(msgspec.Struct, frozen=True):
     timezone: str = "UTC"
     counters: list[tuple[str, ...]] = []
     """By device, as in its profile."""
+    tags: list[dict[str, str]] = []
+    """By device; those of now."""
 
 
 class Progress(msgspec.Struct, frozen=True):

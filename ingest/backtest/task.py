@@ -57,7 +57,7 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
         Profile(max_speed_kmh=speed_kmh, counters=counters)
         for speed_kmh, counters in zip(asked.max_speeds_kmh, asked.counters, strict=True)
     ]
-    replay = Replay(table, rules, asked.flaps, courses.note, asked.timezone, profiles)
+    replay = Replay(table, rules, asked.flaps, courses.note, asked.timezone, profiles, asked.tags)
     zones = list(asked.zones)
     _take_zones(replay, zones, asked.since)
     since_us, start_us, end_us = (round(at * 1e6) for at in (asked.since, asked.start, asked.end))

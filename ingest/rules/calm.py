@@ -14,7 +14,9 @@ within them from the start: of `a and b` one may be true while the other keeps t
     rate(temp_c, '5m') > 1 from the first to the newest reading is at least the span it is now, as
                            long as that first one, or one half as old, is in the window; so the
                            newest would have to be above the smallest by more than 1 × that span
-    hour() >= 22           nothing, until the hour turns: then all bounds are forgotten
+    hour() >= 22           nothing, until the hour turns: then all bounds are forgotten; so it is of
+                           tag('site') == 'north', until the device's tags change
+    t > tag_number('max')  as t > 80, with the number of the tag
     a - avg(a, '5m') > 9   readings within a span that is wide enough for none of them to be 9 above
                            the mean of any; so of all else that is counted up from readings (spans)
     a and b                one of the two        a or b                 both
@@ -27,7 +29,7 @@ from collections.abc import Callable, Sequence
 from math import inf, isnan, nextafter, sqrt
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from tocsin.ingest.rules.compiled import Place, Use, window_of
+from tocsin.ingest.rules.compiled import Place, Tag, Use, window_of
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -117,6 +119,10 @@ class Calms:
     def _link(self, left: Expression, operator: str, right: Expression) -> Calm | None:
         if _is_constant(left):
             left, operator, right = right, _SWAPPED[operator], left
+        if _is_tag_number(left) and isinstance(right, Metric):
+            left, operator, right = right, _SWAPPED[operator], left
+        if isinstance(left, Metric) and _is_tag_number(right):
+            return _tag_limit(left.name, operator, self._scalar.number(right))
         if _is_constant(left) or not _is_constant(right):
             return _apart(left, operator, right)
         coded = isinstance(right, Text)
@@ -128,6 +134,8 @@ class Calms:
                 return _text(name, operator, limit) if coded else _number(name, operator, limit)
             case Call("abs", (Metric(name),)):
                 return _size(name, operator, limit)
+            case Call("tag" | "tag_number"):
+                return _tagged(self._scalar.number(left), operator, limit)
             case Call("hour" | "weekday"):
                 return _site(self._scalar.number(left), operator, limit)
             case Call():
@@ -158,8 +166,15 @@ class _Nowhere:
     def place(self, place: Place) -> float:
         raise LookupError(place)
 
+    def tag(self, tag: Tag) -> float:
+        raise LookupError(tag)
+
 
 _NOWHERE = _Nowhere()
+
+
+def _is_tag_number(tree: Expression) -> bool:
+    return isinstance(tree, Call) and tree.function == "tag_number"
 
 
 def _is_constant(tree: Expression) -> bool:
@@ -285,6 +300,24 @@ def _site(dial: Callable[[Spot], float], operator: str, limit: float) -> Calm:
         return () if _kept("", operator, limit, dial(spot)) else None
 
     return site
+
+
+def _tagged(tag: Callable[[Spot], float], operator: str, limit: float) -> Calm:
+    def tagged(spot: CalmSpot) -> Sequence[Bounds] | None:
+        value = tag(spot)
+        return () if value != value or _kept("", operator, limit, value) else None
+
+    return tagged
+
+
+def _tag_limit(metric: str, operator: str, tag: Callable[[Spot], float]) -> Calm:
+    """metric > tag_number('limit')"""
+
+    def tag_limit(spot: CalmSpot) -> Sequence[Bounds] | None:
+        limit = tag(spot)
+        return () if limit != limit else _number(metric, operator, limit)(spot)
+
+    return tag_limit
 
 
 def _window(use: Use, operator: str, limit: float) -> Calm | None:

@@ -7,6 +7,7 @@ A metric is a number. With `==` and `!=` it may also be compared with text or wi
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from tocsin.devices.tags import TagError, check_tag_name
 from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.rules.expression import (
     Arithmetic,
@@ -40,7 +41,8 @@ class Checked:
 
     `metrics` in order of appearance, each once. `windows` are (metric, size in seconds).
     `clocked` are the metrics whose age it reads, so that it may turn without a reading. `zones` are
-    those it names; `positioned`: it reads the position, `lat` and `lon` of `metrics`.
+    those it names; `positioned`: it reads the position, `lat` and `lon` of `metrics`. `tagged`: it
+    reads tags of the device.
     """
 
     kind: Kind
@@ -50,6 +52,7 @@ class Checked:
     hourly: bool
     zones: frozenset[str]
     positioned: bool
+    tagged: bool
 
 
 def check(
@@ -75,6 +78,7 @@ def check(
         checker.hourly,
         frozenset(checker.zones),
         checker.positioned,
+        checker.tagged,
     )
 
 
@@ -100,6 +104,7 @@ class _Checker:
     hourly: bool = False
     zones: set[str] = field(default_factory=set[str])
     positioned: bool = False
+    tagged: bool = False
 
     def kind(self, tree: Expression) -> Kind:
         match tree:
@@ -151,6 +156,9 @@ class _Checker:
             left, right = tree.operands[i], tree.operands[i + 1]
             if kinds[i] is kinds[i + 1] is Kind.NUMBER:
                 continue
+            if _is_tag(left) or _is_tag(right):
+                self._tag_link(left, operator, right)
+                continue
             odd, kind, other = (
                 (left, kinds[i], right)
                 if kinds[i] is not Kind.NUMBER
@@ -163,6 +171,19 @@ class _Checker:
             if not isinstance(other, Metric):
                 raise _mismatch(odd, kind, f"'{operator}' compares that with a metric only")
         return Kind.CONDITION
+
+    def _tag_link(self, left: Expression, operator: str, right: Expression) -> None:
+        tag, other = (left, right) if _is_tag(left) else (right, left)
+        if operator not in ("==", "!="):
+            raise _mismatch(
+                tag, Kind.TEXT, f"'{operator}' needs a number", ", as in tag_number('limit_c')"
+            )
+        if not isinstance(other, Text):
+            raise ExpressionError(
+                f"{_quoted(other)} at column {other.column} is compared with a tag; expected text"
+                " in quotes, as in tag('site') == 'north'",
+                other.column,
+            )
 
     def _call(self, call: Call) -> Kind:
         function = FUNCTIONS.get(call.function)
@@ -196,11 +217,14 @@ class _Checker:
                     self._number(argument, function.name)
                 case Argument.ZONE:
                     self.zones.add(self._zone_argument(argument, function))
+                case Argument.TAG:
+                    _check_tag_argument(argument, function)
         if function.windowed:
             self.windows.add((metric, window_s))
         if function.clocked:
             self.clocked.add(metric)
         self.hourly |= function.hourly
+        self.tagged |= function.tagged
         return function.result
 
     def _position(self, call: Call) -> None:
@@ -242,6 +266,23 @@ class _Checker:
             )
         self._metric(argument)
         return argument.name
+
+
+def _is_tag(tree: Expression) -> bool:
+    return isinstance(tree, Call) and tree.function == "tag"
+
+
+def _check_tag_argument(argument: Expression, function: Function) -> None:
+    if not isinstance(argument, Text):
+        raise ExpressionError(
+            f"{_quoted(argument)} is no tag; {function.name} needs the name of one in quotes"
+            f" at column {argument.column}, as in {function.example}",
+            argument.column,
+        )
+    try:
+        check_tag_name(argument.value)
+    except TagError as error:
+        raise ExpressionError(f"{error} (column {argument.column})", argument.column) from None
 
 
 def _window_argument(argument: Expression, function: Function, most_s: float, most: str) -> float:

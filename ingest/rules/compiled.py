@@ -31,6 +31,9 @@ CodeOf: TypeAlias = Callable[[str], int]
 Place: TypeAlias = tuple[str, str]
 """A function of the position, and the zone it asks for, '' for none."""
 
+Tag: TypeAlias = tuple[str, str]
+"""`tag` or `tag_number`, and the name of the tag."""
+
 Use: TypeAlias = tuple[str, float, str]
 """A windowed function: metric, size in seconds, function."""
 
@@ -46,7 +49,8 @@ def skeleton(tree: Expression) -> Hashable:
             return ("metric", name)
         case Call():
             windowed = window_of(tree)
-            return windowed or place_of(tree) or (tree.function, *map(skeleton, tree.arguments))
+            named = windowed or place_of(tree) or tag_of(tree)
+            return named or (tree.function, *map(skeleton, tree.arguments))
         case Unary(operator, operand):
             return (operator, skeleton(operand))
         case Arithmetic(operator, left, right):
@@ -65,7 +69,7 @@ def constants(tree: Expression, code_of: CodeOf) -> Iterator[float]:
         case Text(value):
             yield code_of(value)
         case Call():
-            if not window_of(tree) and not place_of(tree):
+            if not (window_of(tree) or place_of(tree) or tag_of(tree)):
                 for argument in tree.arguments:
                     yield from constants(argument, code_of)
         case Unary(_, operand):
@@ -89,12 +93,15 @@ def functions_of(tree: Expression) -> Iterator[Use]:
 
 def calls_of(tree: Expression) -> Iterator[Call]:
     """The functions that `tree` calls and that read something: windows, ages, the hour, the
-    position."""
+    position, a number of a tag."""
     match tree:
         case Call():
             arguments = FUNCTIONS[tree.function].arguments
             if not arguments or Argument.METRIC in arguments or Argument.ZONE in arguments:
                 yield tree
+            elif Argument.TAG in arguments:
+                if tree.function == "tag_number":
+                    yield tree
             else:
                 for argument in tree.arguments:
                     yield from calls_of(argument)
@@ -116,6 +123,15 @@ def place_of(call: Call) -> Place | None:
         return None
     zones = [each.value for each in call.arguments if isinstance(each, Text)]
     return call.function, zones[0] if zones else ""
+
+
+def tag_of(call: Call) -> Tag | None:
+    """The tag that `call` reads, if it reads one."""
+    if not FUNCTIONS[call.function].tagged:
+        return None
+    (name,) = call.arguments
+    assert isinstance(name, Text), "checked"
+    return call.function, name.value
 
 
 def window_of(call: Call) -> Use | None:

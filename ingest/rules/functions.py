@@ -31,13 +31,14 @@ class Argument(StrEnum):
     NUMBER = "number"
     DURATION = "duration"  # in quotes, MIN_WINDOW_S to MAX_ABSENCE_S
     ZONE = "zone"  # the name of a zone, in quotes
+    TAG = "tag"  # the name of a tag, in quotes
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
     """`example` is shown in errors and help. `clocked`: the value moves without any reading.
     `hourly`: it changes when the hour turns, and then only. `positioned`: it reads the device's
-    position."""
+    position. `tagged`: it reads a tag of the device."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -47,6 +48,7 @@ class Function:
     clocked: bool = False
     hourly: bool = False
     positioned: bool = False
+    tagged: bool = False
 
     @property
     def windowed(self) -> bool:
@@ -160,6 +162,22 @@ _TABLE = (
         "Speed of the way from the position before, at least a second ago, to the newest.",
         "speed_kmh()",
         positioned=True,
+    ),
+    Function(
+        "tag",
+        (Argument.TAG,),
+        Kind.TEXT,
+        "A tag of the device, to compare with text; unknown where it has none.",
+        "tag('site')",
+        tagged=True,
+    ),
+    Function(
+        "tag_number",
+        (Argument.TAG,),
+        Kind.NUMBER,
+        "The number that a tag of the device says, such as a limit of its own.",
+        "tag_number('limit_c')",
+        tagged=True,
     ),
     Function("abs", (Argument.NUMBER,), Kind.NUMBER, "The number without its sign.", "abs(temp_c)"),
     Function(

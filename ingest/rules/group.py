@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules.calm import Calms
 from tocsin.ingest.rules.compiled import CodeOf, calls_of, constants
-from tocsin.ingest.rules.device_glob import DeviceGlob
 from tocsin.ingest.rules.printer import print_expression
 from tocsin.ingest.rules.scalar import Scalar, Spot
+from tocsin.ingest.rules.selector import Selector
 from tocsin.ingest.rules.silence import silences
 from tocsin.ingest.rules.validation import CheckedRule
 from tocsin.ingest.rules.vector import Vector
@@ -55,7 +55,8 @@ class RuleGroup:
     `restless` ones have nothing by which to tell that they do not turn.
 
     State: a table of pairs (rule, device), those of one device beside each other, and whether
-    the rule holds there: `start` and `number` by device, `rule` and `holds` by pair.
+    the rule holds there: `start`, `number` and `room` (a device whose tags change may have had more
+    pairs) by device, `owner`, `rule` and `holds` by pair.
     """
 
     def __init__(self, forms: Sequence[RuleForm], code_of: CodeOf) -> None:
@@ -64,6 +65,7 @@ class RuleGroup:
         self.metrics = first.metrics
         self.clocked = bool(first.clocked)
         self.hourly = first.hourly
+        self.tagged = first.tagged
         self.restless = all(form.unraised is None for form in forms)
         vector = Vector()
         self.when = vector.condition(first.when)
@@ -74,19 +76,25 @@ class RuleGroup:
         self.pairs = 0
         self.start = Growing[np.int32](np.int32, 0)
         self.number = Growing[np.int32](np.int32, 0)
+        self.room = Growing[np.int32](np.int32, 0)
+        self.owner = Growing[np.int32](np.int32, 0)
         self.rule = Growing[np.int32](np.int32, 0)
         self.holds = Growing[np.bool_](np.bool_, False)
 
-    def reach(self, devices: int, matching: Callable[[DeviceGlob], NDArray[np.bool_]]) -> None:
+    def reach(self, devices: int, matching: Callable[[Selector], NDArray[np.bool_]]) -> None:
         """Make pairs for devices up to this number of them."""
         while self.devices < devices:
             begin, end = self.devices, min(devices, self.devices + 4096)
             matches = np.stack([matching(form.checked.devices)[begin:end] for form in self.forms])
-            _, rule = np.nonzero(matches.T)
+            owner, rule = np.nonzero(matches.T)
             number = matches.sum(axis=0)
             self.start.reach(end)
             self.number.reach(end)
+            self.room.reach(end)
+            self.owner.reach(self.pairs + len(rule))
+            self.owner.values[self.pairs : self.pairs + len(rule)] = begin + owner
             self.number.values[begin:end] = number
+            self.room.values[begin:end] = number
             self.start.values[begin:end] = self.pairs + np.cumsum(number) - number
             self.rule.reach(self.pairs + len(rule))
             self.holds.reach(self.pairs + len(rule))
@@ -94,19 +102,46 @@ class RuleGroup:
             self.pairs += len(rule)
             self.devices = end
 
+    def rematch(self, device: int, matches: NDArray[np.bool_]) -> list[RuleForm]:
+        """Of these rules, `matches` says which, is a device the pairs from now on; those that held
+        and do not match any more."""
+        start, number = self.start.values.item(device), self.number.values.item(device)
+        before = self.rule.values[start : start + number].tolist()
+        wanted: list[int] = np.flatnonzero(matches).tolist()
+        if before == wanted:
+            return []
+        held = {each for at, each in enumerate(before) if self.holds.values.item(start + at)}
+        self.holds.values[start : start + number] = False
+        if len(wanted) > self.room.values.item(device):
+            start = self.pairs
+            self.pairs += len(wanted)
+            self.rule.reach(self.pairs)
+            self.owner.reach(self.pairs)
+            self.holds.reach(self.pairs)
+            self.start.values[device], self.room.values[device] = start, len(wanted)
+            self.owner.values[start : self.pairs] = device
+        self.number.values[device] = len(wanted)
+        for at, each in enumerate(wanted):
+            self.rule.values[start + at] = each
+            self.holds.values[start + at] = each in held
+        return [self.forms[each] for each in sorted(held.difference(wanted))]
+
     def holding(self) -> Iterable[tuple[int, int]]:
         """Device and pair wherever a rule of the group holds."""
         pair = np.flatnonzero(self.holds.values[: self.pairs])
-        device = np.searchsorted(self.start.values[: self.devices], pair, side="right") - 1
+        device = self.owner.values[pair]
         return zip(device.tolist(), pair.tolist(), strict=True)
 
     def held(self) -> Iterable[tuple[str, Places]]:
         """For each rule that holds somewhere, its name and those devices."""
         holding = np.flatnonzero(self.holds.values[: self.pairs])
-        device = np.searchsorted(self.start.values[: self.devices], holding, side="right") - 1
+        device = self.owner.values[holding]
         rule = self.rule.values[holding]
         for index in np.unique(rule).tolist():
-            yield self.forms[index].checked.rule.name, device[rule == index]
+            yield (
+                self.forms[index].checked.rule.name,
+                np.sort(device[rule == index]).astype(np.intp),
+            )
 
     def hold(self, index: int, devices: Places) -> None:
         """Say that a rule of the group holds for devices it covers."""

@@ -22,6 +22,7 @@ _EXPECTED = {
     "when": "text, as in 'temp_c > 80'",
     "clear": "text, as in 'temp_c < 75'",
     "devices": "text, as in 'boiler-*'",
+    "tags": "a table of texts, as in { site = 'north' }",
     "on_delay": "text, as in '30s'",
     "off_delay": "text, as in '30s'",
     "severity": "info, warning, major or critical",
@@ -127,7 +128,9 @@ def rule_from_table(table: Mapping[str, object]) -> tuple[Rule | None, list[Rule
     latch = cast("bool", keys.pop("latch", False))
     inhibited_by = tuple(cast("list[str]", keys.pop("inhibited_by", ())))
     actions = tuple(cast("list[str]", keys.pop("actions", ())))
+    tags = cast("dict[str, str]", keys.pop("tags", {}))
     rule = Rule(
+        tags=tags,
         severity=severity,
         enabled=enabled,
         latch=latch,
@@ -147,6 +150,12 @@ def _fits(key: str, value: object) -> bool:
             if not isinstance(value, list | tuple):
                 return False
             return all(isinstance(each, str) for each in cast("list[object]", value))
+        case "tags":
+            if not isinstance(value, dict):
+                return False
+            return all(
+                isinstance(each, str) for each in cast("dict[object, object]", value).values()
+            )
         case "severity":
             return isinstance(value, str) and value in set(Severity)
         case _:

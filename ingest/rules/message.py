@@ -1,9 +1,9 @@
 """The message of an alert: a template with places for values, filled in by hand.
 
 `{device}`, `{rule}`, `{subject}`, `{severity}` and the name of any metric; `{temp_c:.1f}` fixes
-the digits after the point (0 to 9). A metric that has one of the four names, or `{`, `}` or `:` in
-its name, goes in backticks. `{{` and `}}` are brackets. It is never `str.format`, which would let
-a template reach into objects and ask for a gigabyte of padding.
+the digits after the point (0 to 9); `{tag.site}` is a tag of the device. A metric that has one of
+the four names, or `{`, `}` or `:` in its name, goes in backticks. `{{` and `}}` are brackets. It is
+never `str.format`, which would let a template reach into objects and ask for a gigabyte of padding.
 """
 
 import math
@@ -20,6 +20,9 @@ MAX_MESSAGE = 1000
 
 MAX_VALUE = 64
 """Characters of one text value in a message; what is longer ends in …"""
+
+TAG_PLACE = "tag."
+"""What the place of a tag begins with."""
 
 ABOUT = ("device", "rule", "subject", "severity")
 

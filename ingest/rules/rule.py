@@ -20,6 +20,7 @@ class Rule(
     name: str
     when: str
     devices: str = "*"
+    tags: dict[str, str] = {}
     clear: str | None = None
     on_delay: str = "0s"
     off_delay: str = "0s"

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from tocsin.ingest.rules.compiled import CodeOf, Place, Use, place_of, window_of
+from tocsin.ingest.rules.compiled import CodeOf, Place, Tag, Use, place_of, tag_of, window_of
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -33,6 +33,7 @@ class Spot(Protocol):
     def site(self, dial: Literal["hour", "weekday"]) -> float: ...
     def window(self, use: Use) -> float: ...
     def place(self, place: Place) -> float: ...
+    def tag(self, tag: Tag) -> float: ...
 
 
 ScalarNumber: TypeAlias = Callable[[Spot], float]
@@ -85,6 +86,8 @@ class Scalar:
             return lambda spot: spot.site(dial)
         if place := place_of(call):
             return lambda spot: spot.place(place)
+        if tag := tag_of(call):
+            return lambda spot: spot.tag(tag)
         (argument,) = call.arguments
         if call.function == "age":
             assert isinstance(argument, Metric), "checked"

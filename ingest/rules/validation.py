@@ -4,13 +4,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from tocsin.devices.tags import check_tags
 from tocsin.ingest.rules.checker import Checked, check, require_condition
-from tocsin.ingest.rules.device_glob import DeviceGlob
 from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.rules.expression import Expression
 from tocsin.ingest.rules.message import Template, TemplateError, parse_template
 from tocsin.ingest.rules.parser import parse
 from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.selector import Selector
 from tocsin.ingest.rules.silence import without_absent
 from tocsin.ingest.rules.tokens import ExpressionError
 
@@ -53,9 +54,8 @@ class CheckedRule:
     `when` and `clear` read: a row without any of them cannot turn the rule. `shown` are these
     and the ones in the message, in the order in which an alert takes its `values`. `windows` are
     (metric, size in seconds). `clocked` are the metrics whose age is read: with one
-    of those the rule may turn without a reading. `hourly`: it may when the hour turns.
-    of those the rule may turn without a reading. `zones` are those it names; `positioned`: it reads
-    the position.
+    of those the rule may turn without a reading. `hourly`: it may when the hour turns. `tagged`: it
+    reads tags of the device. `zones` are those it names; `positioned`: it reads the position.
     """
 
     rule: Rule
@@ -63,7 +63,7 @@ class CheckedRule:
     clear: Expression | None
     on_delay_s: float
     off_delay_s: float
-    devices: DeviceGlob
+    devices: Selector
     message: Template
     metrics: tuple[str, ...]
     shown: tuple[str, ...]
@@ -72,6 +72,7 @@ class CheckedRule:
     hourly: bool
     zones: frozenset[str]
     positioned: bool
+    tagged: bool
 
 
 def validate(
@@ -109,7 +110,8 @@ class _Examination:
 
     def of(self, rule: Rule) -> CheckedRule | None:
         self._try("name", lambda: _check_name(rule.name))
-        devices = self._try("devices", lambda: DeviceGlob(rule.devices))
+        devices = self._try("devices", lambda: Selector.of(rule.devices, rule.tags))
+        self._try("tags", lambda: check_tags(rule.tags))
         when = self._try("when", lambda: self._condition("when", rule.when))
         clear = None
         if rule.clear is not None:
@@ -147,6 +149,7 @@ class _Examination:
             hourly=any(part.hourly for part in parts),
             zones=frozenset[str]().union(*(part.zones for part in parts)),
             positioned=any(part.positioned for part in parts),
+            tagged=any(part.tagged for part in parts),
         )
 
     def _try(self, key: str, look: Callable[[], T]) -> T | None:

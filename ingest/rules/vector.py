@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.ingest.rules.compiled import Place, Use, place_of, window_of
+from tocsin.ingest.rules.compiled import Place, Tag, Use, place_of, tag_of, window_of
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -42,6 +42,7 @@ class Pairs(Protocol):
     def site(self, dial: Literal["hour", "weekday"]) -> Floats: ...
     def window(self, use: Use) -> Floats: ...
     def place(self, place: Place) -> Floats: ...
+    def tag(self, tag: Tag) -> Floats: ...
 
 
 VectorNumber: TypeAlias = Callable[[Pairs], Floats]
@@ -95,6 +96,8 @@ class Vector:
             return lambda pairs: pairs.site(dial)
         if place := place_of(call):
             return lambda pairs: pairs.place(place)
+        if tag := tag_of(call):
+            return lambda pairs: pairs.tag(tag)
         (argument,) = call.arguments
         if call.function == "age":
             assert isinstance(argument, Metric), "checked"

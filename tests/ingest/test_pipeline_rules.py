@@ -149,7 +149,7 @@ def test_rules_hold_where_the_interpreter_says_so(
         )
         for device, ahead, values in batch:
             if values:
-                covering = [rule for rule in rules if rule.devices.matches(device)]
+                covering = [rule for rule in rules if rule.devices.matches(device, {})]
                 devices[device].take(now + ahead, now, values, covering)
         expected = {(name, d) for d, model in devices.items() for name in model.holds}
         assert active(pipeline) == expected
@@ -178,7 +178,7 @@ def test_rules_hold_where_the_interpreter_says_so_whatever_the_hour(
         while turn <= now:
             for device, model in devices.items():
                 for rule in rules:
-                    if rule.devices.matches(device) and re.search(
+                    if rule.devices.matches(device, {}) and re.search(
                         r"hour|weekday", f"{rule.rule.when} {rule.rule.clear}"
                     ):
                         model.judge(rule, turn)
@@ -189,7 +189,7 @@ def test_rules_hold_where_the_interpreter_says_so_whatever_the_hour(
         )
         for device, ahead, values in batch:
             if values:
-                covering = [rule for rule in rules if rule.devices.matches(device)]
+                covering = [rule for rule in rules if rule.devices.matches(device, {})]
                 devices[device].take(now + ahead, now, values, covering)
         assert active(pipeline) == {(n, d) for d, model in devices.items() for n in model.holds}
 

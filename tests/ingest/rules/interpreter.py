@@ -4,6 +4,7 @@ Three-valued: None is unknown. It shares no code with what runs in the server.
 """
 
 import math
+import re
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -84,6 +85,28 @@ def at_the_time(tree: Expression, local: datetime) -> Expression:
             return Comparison(tuple(at_the_time(each, local) for each in operands), operators, 0)
         case Logical(operator, operands):
             return Logical(operator, tuple(at_the_time(each, local) for each in operands), 0)
+        case _:
+            return tree
+
+
+def with_tags(tree: Expression, tags: Mapping[str, str]) -> Expression:
+    """`tree` with what a device's tags say in place of `tag()` and `tag_number()`."""
+    match tree:
+        case Call("tag", (Text(name),)):
+            return Text(tags[name], 0) if name in tags else Metric("no such tag", 0)
+        case Call("tag_number", (Text(name),)):
+            said = tags.get(name, "")
+            return Number(float(said), 0) if re.fullmatch(r"[0-9.]+", said) else Metric("?", 0)
+        case Call(function, arguments):
+            return Call(function, tuple(with_tags(each, tags) for each in arguments), 0)
+        case Unary(operator, operand):
+            return Unary(operator, with_tags(operand, tags), 0)
+        case Arithmetic(operator, left, right):
+            return Arithmetic(operator, with_tags(left, tags), with_tags(right, tags), 0)
+        case Comparison(operands, operators):
+            return Comparison(tuple(with_tags(each, tags) for each in operands), operators, 0)
+        case Logical(operator, operands):
+            return Logical(operator, tuple(with_tags(each, tags) for each in operands), 0)
         case _:
             return tree
 

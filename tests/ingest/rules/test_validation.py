@@ -20,8 +20,8 @@ def test_a_valid_rule_is_made_ready() -> None:
     assert checked.metrics == ("temp_c", "fan_rpm")
     assert checked.shown == ("temp_c", "fan_rpm", "load")
     assert checked.windows == {("temp_c", 300.0)}
-    assert checked.devices.matches("boiler-7")
-    assert not checked.devices.matches("pump-1")
+    assert checked.devices.matches("boiler-7", {})
+    assert not checked.devices.matches("pump-1", {})
     assert validate(Rule(name="a", when="age(b) > 3")).clocked == {"b"}
 
 

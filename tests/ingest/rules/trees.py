@@ -66,6 +66,7 @@ def conditions(
     *,
     ages: bool = True,
     hours: bool = True,
+    tags: bool = False,
 ) -> st.SearchStrategy[Expression]:
     """Conditions that pass the checker, over metrics of numbers or booleans and metrics of text."""
     metrics = st.builds(Metric, st.sampled_from(numeric), _ZERO)
@@ -79,10 +80,17 @@ def conditions(
         terms |= st.builds(Call, st.just("age"), st.tuples(metrics), _ZERO)
     if hours:
         terms |= st.builds(Call, st.sampled_from(["hour", "weekday"]), st.just(()), _ZERO)
+    if tags:
+        limits = st.builds(Text, st.sampled_from(["limit", "site"]), _ZERO)
+        terms |= st.builds(Call, st.just("tag_number"), st.tuples(limits), _ZERO)
     numbers = st.recursive(terms, _numbers, max_leaves=4)
     truths = st.builds(Truth, st.booleans(), _ZERO)
     simple = _comparisons(numbers) | _equalities(metrics, truths) | truths
     simple |= st.builds(Call, st.just("flatline"), st.tuples(metrics, sizes), _ZERO)
+    if tags:
+        name = st.builds(Text, st.sampled_from(["site", "limit"]), _ZERO)
+        said = st.builds(Text, st.sampled_from(["north", "south", "3"]), _ZERO)
+        simple |= _equalities(st.builds(Call, st.just("tag"), st.tuples(name), _ZERO), said)
     if textual:
         texts = st.builds(Text, st.sampled_from(["run", "stop", ""]), _ZERO)
         simple |= _equalities(st.builds(Metric, st.sampled_from(textual), _ZERO), texts)
@@ -114,7 +122,8 @@ def _comparisons(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expr
 
 
 def _equalities(
-    metrics: st.SearchStrategy[Metric], literals: st.SearchStrategy[Text] | st.SearchStrategy[Truth]
+    metrics: st.SearchStrategy[Metric] | st.SearchStrategy[Call],
+    literals: st.SearchStrategy[Text] | st.SearchStrategy[Truth],
 ) -> st.SearchStrategy[Expression]:
     pairs = st.tuples(metrics, literals) | st.tuples(literals, metrics)
     return st.builds(Comparison, pairs, st.tuples(_EQUALS), _ZERO)

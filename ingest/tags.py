@@ -1,0 +1,152 @@
+"""The tags that devices have, and what rules read of them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isfinite, nan
+from typing import Any
+
+import numpy as np
+
+from tocsin.devices.tags import TagTable
+from tocsin.ingest.growing import Growing
+
+Tags = Mapping[str, str]
+
+_NONE: Tags = {}
+_UNNAMED = -1.0
+"""The code of a text that no rule names: it is equal to none of those that rules name."""
+
+
+class TagBook:
+    """Owns the tags of each device by where they come from, and columns of them for rules.
+
+    `code_of` gives the code of a text that a rule compares with, None for any other.
+    """
+
+    def __init__(self, code_of: Callable[[str], int | None]) -> None:
+        self._code_of = code_of
+        self._tables: Sequence[TagTable] = ()
+        self._claimed: dict[int, dict[str, str]] = {}  # by device: what its topics say
+        self._set: dict[int, dict[str, str]] = {}  # what the settings say
+        self._given: dict[int, dict[str, str]] = {}  # what people say
+        self._tags: dict[int, Tags] = {}  # all of it
+        self._columns: dict[tuple[str, str], Growing[np.float64]] = {}
+        self._count = 0
+
+    def of(self, device: int) -> Tags:
+        """The tags of a device. Not to be changed."""
+        return self._tags.get(device, _NONE)
+
+    def given(self, device: int) -> Tags:
+        """Those of them that a person gave it."""
+        return self._given.get(device, _NONE)
+
+    @property
+    def tables(self) -> Sequence[TagTable]:
+        return self._tables
+
+    # -- changes: each says whether, or for which devices, tags are others now
+
+    def admit(self, device: int, name: str) -> None:
+        """A new device, the next one."""
+        self._count = device + 1
+        for column in self._columns.values():
+            column.reach(self._count)
+        self._configure(device, name)
+
+    def claims_other(self, device: int, tags: Tags) -> bool:
+        """Whether a topic says what no topic of the device has said last."""
+        claimed = self._claimed.get(device, _NONE)
+        return any(claimed.get(name) != value for name, value in tags.items())
+
+    def claim(self, device: int, tags: Tags) -> bool:
+        self._claimed[device] = {**self._claimed.get(device, _NONE), **tags}
+        return self._settle(device)
+
+    def give(self, device: int, tags: Tags) -> bool:
+        """These are a person's, in place of those they gave before."""
+        self._given[device] = dict(tags)
+        if not tags:
+            del self._given[device]
+        return self._settle(device)
+
+    def configure(self, tables: Sequence[TagTable], names: Iterable[str]) -> list[int]:
+        """The settings have these tables, in place of those before. `names` are all devices'."""
+        self._tables = tuple(tables)
+        return [device for device, name in enumerate(names) if self._configure(device, name)]
+
+    def _configure(self, device: int, name: str) -> bool:
+        found: dict[str, str] = {}
+        for table in self._tables:
+            if table.covers(name):
+                found.update(table.tags)
+        if found == self._set.get(device, _NONE):
+            return False
+        self._set[device] = found
+        return self._settle(device)
+
+    def _settle(self, device: int) -> bool:
+        before = self.of(device)
+        tags = {
+            **self._claimed.get(device, _NONE),
+            **self._set.get(device, _NONE),
+            **self._given.get(device, _NONE),
+        }
+        if tags == before:
+            return False
+        self._tags[device] = tags
+        for (kind, name), column in self._columns.items():
+            column.values[device] = self._read(kind, tags.get(name))
+        return True
+
+    # -- what rules read
+
+    def column(self, kind: str, name: str) -> Growing[np.float64]:
+        """A tag by device, NaN where it has none: the code of its text (`tag`), or its number
+        (`tag_number`). Kept up to date."""
+        column = self._columns.get((kind, name))
+        if column is None:
+            column = self._columns[kind, name] = Growing[np.float64](np.float64, nan)
+            column.reach(self._count)
+            for device, tags in self._tags.items():
+                column.values[device] = self._read(kind, tags.get(name))
+        return column
+
+    def forget_columns(self) -> None:
+        """Rules compare with other texts than before."""
+        self._columns = {}
+
+    def _read(self, kind: str, value: str | None) -> float:
+        if value is None:
+            return nan
+        if kind == "tag":
+            code = self._code_of(value)
+            return _UNNAMED if code is None else float(code)
+        return number_of(value)
+
+    # -- snapshots
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "tables": [(table.devices, dict(table.tags)) for table in self._tables],
+            "claimed": self._claimed,
+            "given": self._given,
+        }
+
+    def load(self, state: Mapping[str, Any], names: Sequence[str]) -> None:
+        """Become what `state` was taken from, for devices of these names."""
+        self.__init__(self._code_of)
+        self._count = len(names)
+        self._claimed = {int(device): tags for device, tags in state["claimed"].items()}
+        self._given = {int(device): tags for device, tags in state["given"].items()}
+        for device in {*self._claimed, *self._given}:
+            self._settle(device)
+        self.configure([TagTable(*table) for table in state["tables"]], names)
+
+
+def number_of(value: str) -> float:
+    """The number that a tag says, NaN if it says none."""
+    try:
+        number = float(value)
+    except ValueError:
+        return nan
+    return number if isfinite(number) else nan
