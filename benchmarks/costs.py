@@ -1,4 +1,4 @@
-"""The table of what the broker must not cost, and of neighbours that must not disturb."""
+"""The table of what broker and memory must not cost, and of neighbours that must not disturb."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.charts import number
 from benchmarks.isolation import LAG, NEIGHBOURS, QUIET
+from benchmarks.product import PLANT
 
 Report = Mapping[str, Any]
 Row = list[str]
@@ -41,6 +42,8 @@ def cost_rows(by_name: Mapping[str, Report]) -> list[Row]:
     ratio("fan-out-1000", "mosquitto", 2.0, "CPU per delivery, one publisher, 1,000 subscribers")
     memory = "memory of an idle connection, 10,000 of them"
     figure("many-qos0", "connection_kib", 8, memory, "KiB", least=False)
+    memory = "memory of the whole product, 1,000 devices, each once a second for two minutes"
+    figure(PLANT, "resident_mib", 143, memory, "MiB (150 MB)", least=False)
     if LAG in by_name:
         lags = _pings(by_name[LAG])
         what = "event-loop lag (PINGREQ → PINGRESP) p99 at 20,000 messages a second"

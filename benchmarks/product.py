@@ -14,6 +14,7 @@ RATES = {0: 8_000.0, 1: 4_000.0}
 SECONDS = 3.0
 CLAIM_RATE = 10_000.0
 CLAIM_MESSAGES = 1_000_000
+PLANT = "plant"
 LADDER = (5_000, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000, 80_000)
 """Messages a second that are offered until Tocsin does not keep up."""
 
@@ -69,6 +70,16 @@ def storm() -> Workload:
         "alarm storm: 100 of 1,000 devices cross a limit in the same half second, QoS 1,"
         " one viewer",
         {"connections": 1000, "rate": 2000.0, "seconds": 4.0, "qos": 1, "storm": 0.1},
+        viewers=1,
+    )
+
+
+def plant() -> Workload:
+    """What a plant of the size of the promise takes in memory, once its windows are full."""
+    return Workload(
+        PLANT,
+        "memory: 1,000 devices, each once a second for two minutes, QoS 1, one viewer",
+        {"connections": 1000, "rate": 1000.0, "seconds": 120.0, "qos": 1},
         viewers=1,
     )
 
