@@ -194,7 +194,9 @@ export class UnitChart extends Live {
   }
 
   #limits() {
-    return plant.rules.limitsOf(this.device).filter((limit) => this.metrics.includes(limit.metric));
+    return plant.rules
+      .limitsOf(this.device, plant.fleet.get(this.device)?.tags)
+      .filter((limit) => this.metrics.includes(limit.metric));
   }
 
   #alerts() {

@@ -11,8 +11,8 @@ import { plant } from "../plant/plant";
 import "../overview/latest-alerts";
 import { connectionMark, presenceWords } from "../overview/presence";
 import { formatAge, formatDuration, formatTime } from "../reading/age";
-import { matches } from "../reading/glob";
 import { formatCount } from "../reading/number";
+import { selects } from "../reading/tags";
 import { metricLabel } from "../reading/unit";
 import { severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
@@ -79,7 +79,8 @@ export class DeviceView extends Live {
   }
 
   #rules(device: Device) {
-    const rules = plant.rules.all.value.filter((rule) => matches(rule.devices, device.id));
+    device.revision.value;
+    const rules = plant.rules.all.value.filter((rule) => selects(rule, device.id, device.tags));
     return html`<section class="panel" aria-labelledby="watching-title">
       <header><h2 id="watching-title">Rules that watch it</h2><a href=${paths.newRule(device.id)}>Add</a></header>
       ${
@@ -109,6 +110,13 @@ export class DeviceHead extends Live {
       <p class="path"><a href=${paths.overview()}>Overview</a> /</p>
       <h1 data-testid="device-name">${alert ? severityIcon(alert.severity) : nothing}${device.id}</h1>
       <p class="standing" data-testid="device-presence">${connectionMark(device)} ${stream.link.value === "live" ? nothing : "as last known: "}${presenceWords(device, now.value)}${device.via && device.via !== device.id ? ` · via ${device.via}` : ""}</p>
+      ${
+        Object.keys(device.tags).length
+          ? html`<ul class="words" aria-label="Tags" data-testid="tags">${Object.entries(device.tags).map(
+              ([name, value]) => html`<li><span class="dim">${name}</span> <b>${value}</b></li>`,
+            )}</ul>`
+          : nothing
+      }
       <ul class="words">${[...device.series.values()]
         .filter(({ value }) => typeof value === "string")
         .map(
@@ -130,7 +138,7 @@ export class DeviceCharts extends Live {
     const device = plant.fleet.get(this.device);
     if (!device) return nothing;
     device.revision.value;
-    const watched = plant.rules.limitsOf(device.id).map(({ metric }) => metric);
+    const watched = plant.rules.limitsOf(device.id, device.tags).map(({ metric }) => metric);
     const charts = chartsOf(device.series.values(), watched);
     // The same list object while the metrics are the same: the charts below are made once.
     if (JSON.stringify(charts) !== JSON.stringify(this.#charts)) this.#charts = charts;

@@ -11,6 +11,7 @@ import {
   type Presence,
   type Reading,
   type RejectedPayload,
+  type Tags,
   type Value,
 } from "../wire/contract";
 
@@ -89,6 +90,7 @@ export class Device {
   lastSeen: number | null = null;
   counters: Counters = { messages: 0, readings: 0, late: 0, duplicates: 0, rejected: 0, future: 0, jumps: 0 };
   lastRejected: RejectedPayload | null = null;
+  tags: Tags = {};
   #presenceRevision = -1;
 
   constructor(readonly id: string) {}
@@ -109,6 +111,7 @@ export class Device {
       jumps: state.jumps_total ?? 0,
     };
     this.lastRejected = state.last_rejected ?? null;
+    this.tags = state.tags ?? {};
     for (const [metric, newest] of Object.entries(state.metrics)) this.seriesOf(metric).describe(newest);
   }
 

@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals-core";
 import { byName } from "../reading/groups";
 import { type Limit, limitsFor } from "../reading/limits";
-import type { Rule } from "../wire/contract";
+import type { Rule, Tags } from "../wire/contract";
 
 /** The rule set. State: the rules as the server last told them, and the limits they set for each device asked about. */
 export class RuleBook {
@@ -21,12 +21,13 @@ export class RuleBook {
     return this.#rules.value.find((rule) => rule.name === name);
   }
 
-  limitsOf(device: string): readonly Limit[] {
+  limitsOf(device: string, tags: Tags = {}): readonly Limit[] {
     const known = this.#limits.value;
-    let limits = known.get(device);
+    const key = `${device}\n${JSON.stringify(tags)}`;
+    let limits = known.get(key);
     if (!limits) {
-      limits = limitsFor(device, this.#rules.value);
-      known.set(device, limits);
+      limits = limitsFor(device, this.#rules.value, tags);
+      known.set(key, limits);
     }
     return limits;
   }

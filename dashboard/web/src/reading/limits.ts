@@ -1,6 +1,6 @@
-import { type Rule, SEVERITIES, type Severity } from "../wire/contract";
+import { type Rule, SEVERITIES, type Severity, type Tags } from "../wire/contract";
 import { type Node, parseExpression } from "./expression";
-import { matches } from "./glob";
+import { selects } from "./tags";
 
 /** A value at which a rule's condition turns true, on the scale of a metric. */
 export interface Limit {
@@ -82,10 +82,10 @@ export function metricsIn(when: string): Set<string> {
 }
 
 /** The thresholds that enabled rules set for a device, the worst severity first. */
-export function limitsFor(device: string, rules: Iterable<Rule>): Limit[] {
+export function limitsFor(device: string, rules: Iterable<Rule>, tags: Tags = {}): Limit[] {
   const limits: Limit[] = [];
   for (const rule of rules) {
-    if (!rule.enabled || !matches(rule.devices, device)) continue;
+    if (!rule.enabled || !selects(rule, device, tags)) continue;
     for (const limit of limitsIn(rule.when)) limits.push({ ...limit, rule: rule.name, severity: rule.severity });
   }
   const rank = (limit: Limit) => SEVERITIES.indexOf(limit.severity);

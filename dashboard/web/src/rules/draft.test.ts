@@ -17,6 +17,7 @@ test("a form becomes a rule with defaults where nothing was written", () => {
   expect(readForm(form)).toEqual({
     name: "hot",
     devices: "*",
+    tags: {},
     when: "t > 80",
     clear: null,
     on_delay: "0s",

@@ -1,9 +1,11 @@
+import { readTags } from "../reading/tags";
 import type { FieldError } from "../wire/api";
 import type { Rule, RuleText } from "../wire/contract";
 
 export const EMPTY: RuleText = {
   name: "",
   devices: "*",
+  tags: {},
   when: "",
   clear: null,
   on_delay: "0s",
@@ -23,6 +25,7 @@ export function readForm(given: FormData): RuleText {
   return {
     name: text("name"),
     devices: text("devices") || "*",
+    tags: readTags(text("tags")),
     when: text("when"),
     clear: text("clear") || null,
     on_delay: text("on_delay") || "0s",

@@ -4,15 +4,15 @@ import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
 import { formatTime } from "../reading/age";
 import { writeMetric } from "../reading/expression";
-import { matches } from "../reading/glob";
 import { byName } from "../reading/groups";
 import { formatCount } from "../reading/number";
+import { readTags, selects, writeTags } from "../reading/tags";
 import { icon, severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
 import { complain, say } from "../shell/notices";
 import { go, paths } from "../shell/route";
 import { ApiError, api, type FieldError } from "../wire/api";
-import { millis, type Rule, type RuleText, SEVERITIES } from "../wire/contract";
+import { millis, type Rule, type RuleText, SEVERITIES, type Tags } from "../wire/contract";
 import "./rule-preview";
 import "./rule-versions";
 import { columnOf, isEditable, pointer, readForm, sourceOf, textOf } from "./draft";
@@ -34,7 +34,14 @@ const FUNCTIONS = [
   "inside('zone')",
   "outside('zone')",
   "speed_kmh()",
+  "tag('site')",
+  "tag_number('limit')",
 ];
+
+/** The devices that a rule is for, as far as they are known. */
+function devicesOf(rule: { devices: string; tags?: Tags }): string[] {
+  return plant.fleet.ids.value.filter((id) => selects(rule, id, plant.fleet.get(id)?.tags ?? {}));
+}
 
 /** A rule to read, change or delete, or one to add. */
 export class RuleForm extends Live {
@@ -45,12 +52,11 @@ export class RuleForm extends Live {
   readonly #errors = signal<readonly FieldError[]>([]);
   readonly #other = signal("");
   readonly #devices = signal("*");
+  readonly #tags = signal<Tags>({});
   readonly #saving = signal(false);
   /** What the form says, once somebody has written in it. */
   readonly #draft = signal<RuleText | null>(null);
-  readonly #matched = computed(() =>
-    plant.fleet.ids.value.filter((id) => matches(this.#devices.value, id)).sort(byName),
-  );
+  readonly #matched = computed(() => devicesOf({ devices: this.#devices.value, tags: this.#tags.value }).sort(byName));
 
   protected override willUpdate(changed: PropertyValues<this>): void {
     const before = changed.get("rule") as RuleText | undefined;
@@ -58,6 +64,7 @@ export class RuleForm extends Live {
       this.#errors.value = [];
       this.#other.value = "";
       this.#devices.value = this.rule.devices;
+      this.#tags.value = this.rule.tags ?? {};
       this.#draft.value = null;
     }
   }
@@ -90,6 +97,8 @@ export class RuleForm extends Live {
           <label class="field"><span>Devices</span>
             <input name="devices" class="code" .value=${rule.devices} spellcheck="false" autocomplete="off" @input=${(event: InputEvent) => (this.#devices.value = (event.target as HTMLInputElement).value)} aria-describedby="error-devices">
             ${this.#match()} ${this.#errorsOf("devices")}</label>
+          <label class="field"><span>With tags <small>as site=north, line=2</small></span>
+            <input name="tags" class="code" .value=${writeTags(rule.tags ?? {})} spellcheck="false" autocomplete="off" @input=${(event: InputEvent) => (this.#tags.value = readTags((event.target as HTMLInputElement).value))} aria-describedby="error-tags">${this.#errorsOf("tags")}</label>
           <label class="field"><span>Rings when</span>
             <textarea name="when" class="code" rows="2" .value=${rule.when} spellcheck="false" placeholder="temp_c > 80 and avg(temp_c, '5m') > 70" aria-describedby="error-when" data-testid="rule-when"></textarea>
             ${this.#errorsOf("when")}</label>
@@ -176,7 +185,7 @@ export class RuleForm extends Live {
 
   #deletion(rule: Rule) {
     const open = plant.alerts.open.value.filter((alert) => alert.rule === rule.name).length;
-    const watched = plant.fleet.ids.value.filter((id) => matches(rule.devices, id)).length;
+    const watched = devicesOf(rule).length;
     return html`<dialog class="dialog" aria-labelledby="delete-title" data-testid="delete-dialog">
       <h2 id="delete-title">Delete ${rule.name}?</h2>
       <p>${watched === 1 ? "1 device is" : `${formatCount(watched)} devices are`} then no longer watched for <code>${rule.when}</code>.</p>

@@ -2,8 +2,8 @@ import { html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { isOpen } from "../plant/alerts";
 import { plant } from "../plant/plant";
-import { matches } from "../reading/glob";
 import { formatCount } from "../reading/number";
+import { selects, writeTags } from "../reading/tags";
 import { severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
 import { complain, say } from "../shell/notices";
@@ -61,7 +61,7 @@ export class RulesView extends Live {
           <td><label class="switch" title=${isEditable(rule) ? "" : `Changed in ${sourceOf(rule)}`}><input type="checkbox" role="switch" .checked=${rule.enabled} ?disabled=${!isEditable(rule)} aria-label="${rule.name} is on" @change=${(event: Event) => this.#toggle(event, rule)}><i></i></label></td>
           <td>${severityIcon(rule.severity)}</td>
           <td class="what"><a tabindex="-1" href=${paths.rule(rule.name)}>${rule.name}</a><code>${rule.when}</code></td>
-          <td class="number"><code>${rule.devices}</code> <small class="dim">${formatCount(ids.filter((id) => matches(rule.devices, id)).length)}</small></td>
+          <td class="number"><code>${rule.devices}</code>${Object.keys(rule.tags ?? {}).length ? html` <code>${writeTags(rule.tags ?? {})}</code>` : ""} <small class="dim">${formatCount(ids.filter((id) => selects(rule, id, plant.fleet.get(id)?.tags ?? {})).length)}</small></td>
           <td class="number">${open.filter((alert) => alert.rule === rule.name && isOpen(alert)).length || ""}</td>
           <td class="source dim">${isEditable(rule) ? "page" : sourceOf(rule)}</td>
         </tr>`,

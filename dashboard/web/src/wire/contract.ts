@@ -20,6 +20,9 @@ export interface RejectedPayload {
   payload_preview: string;
 }
 
+/** What people say about a device: `site` = `north`. */
+export type Tags = Readonly<Record<string, string>>;
+
 export interface DeviceState {
   id: string;
   connection: Connection;
@@ -36,6 +39,7 @@ export interface DeviceState {
   jumps_total?: number;
   refused_total?: number;
   metrics: Record<string, MetricState>;
+  tags?: Tags;
   last_rejected?: RejectedPayload | null;
 }
 
@@ -179,6 +183,7 @@ export interface PreviewSubject {
 export interface RuleText {
   name: string;
   devices: string;
+  tags?: Tags;
   when: string;
   clear: string | null;
   on_delay: string;
