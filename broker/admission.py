@@ -95,6 +95,7 @@ class Admission:
         size = len(client.encode())
         if size > self._settings.client_id_bytes:
             limit = self._settings.client_id_bytes
+            self._clients.hits.add("client_id_bytes")
             connection.refuse(
                 packet,
                 Reason.CLIENT_IDENTIFIER_NOT_VALID,
@@ -114,10 +115,11 @@ class Admission:
         name = login.username or login.subject or client
         # Without a password nothing is guessed: a certificate was proved, the rest costs nothing.
         password = login.password
-        wait_s = 0.0
+        wait_s, now = 0.0, monotonic()
         if password is not None:
-            wait_s = self._backoff.wait_s(name, connection.host, monotonic(), password)
+            wait_s = self._backoff.wait_s(name, connection.host, now, password)
         if wait_s > 0:
+            self._clients.hits.add(self._backoff.limit(name, connection.host, now))
             connection.refuse(
                 packet,
                 Reason.CONNECTION_RATE_EXCEEDED,

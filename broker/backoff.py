@@ -48,12 +48,23 @@ class Backoff:
         """Seconds until a try of this name from this address is looked at; 0: now."""
         if self._was_right(name, password):
             return 0.0
-        wait_s = self._full_at.get(host, now) - now - self._burst + 1
+        return max(self._address_wait_s(host, now), self._name_wait_s(name, host, now), 0.0)
+
+    def limit(self, name: str, host: str, now: float) -> str:
+        """The setting that makes who is told to wait do so."""
+        by_address_s = self._address_wait_s(host, now)
+        by_address = by_address_s > self._name_wait_s(name, host, now)
+        return "address_login_failures" if by_address else "login_failures_free"
+
+    def _address_wait_s(self, host: str, now: float) -> float:
+        return self._full_at.get(host, now) - now - self._burst + 1
+
+    def _name_wait_s(self, name: str, host: str, now: float) -> float:
         failures = self._by_name.get((name, host))
-        if failures is not None and failures.count > self._free:
-            doubled_s = min(2.0 ** min(failures.count - self._free - 1, 20), LONGEST_WAIT_S)
-            wait_s = max(wait_s, failures.last + doubled_s - now)
-        return max(wait_s, 0.0)
+        if failures is None or failures.count <= self._free:
+            return 0.0
+        doubled_s = min(2.0 ** min(failures.count - self._free - 1, 20), LONGEST_WAIT_S)
+        return failures.last + doubled_s - now
 
     def fail(self, name: str, host: str, now: float, password: bytes = b"") -> None:
         if self._was_right(name, password):

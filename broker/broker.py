@@ -83,6 +83,7 @@ class Broker:
         self._fold = fold or Fold(settings, clock)
         self._router = self._fold.router
         self._clients = self._fold.clients
+        self._clients.hits.forget()
         self._wills = self._fold.wills
         self._refusals = Refusals(clock, settings.refusals_kept)
         self._listeners = Listeners()
@@ -93,6 +94,7 @@ class Broker:
         self._wills.publish = self._intake.take_will
         self._wills.note = self._note_will
         self._clients.on_end = lambda client: self._wills.session_ended(client.id)
+        self._clients.on_crowded_out = self._crowded_out
         self._admission = Admission(
             settings, self._fold, self._intake, access, authenticate, on_connection, clock, advise
         )
@@ -106,7 +108,7 @@ class Broker:
             router=self._router,
             clients=self._clients,
             refusals=self._refusals,
-            door=Door(settings),
+            door=Door(settings, self._clients.hits),
             deadlines=Deadlines(_TICK_S),
             login=self._admission.login,
             ended=self._ended,
@@ -272,6 +274,10 @@ class Broker:
             client.id, False, reason, client.username, connection.address, self._clock()
         )
 
+    def _crowded_out(self, client: Client) -> None:
+        limit = self._settings.sessions_offline
+        self._refusals.add(f"too many sessions away: expected at most {limit}", "", client.id)
+
     def _note_will(self, fact: Fact, then: Callable[[], None]) -> None:
         self._intake.record(fact, lambda _stored, _: then(), applied=True)
 
@@ -338,6 +344,7 @@ class Broker:
             clients=tuple(_client_report(each) for each in islice(self._clients, clients)),
             listeners=tuple(self._listener_reports()),
             limits=limits,
+            limit_hits=dict(sorted(self._clients.hits.counts.items())),
             refusals=tuple(self._refusals.newest),
             refused=dict(self._refusals.counts),
             totals=self.totals(),
@@ -377,6 +384,7 @@ def _client_report(client: Client) -> ClientReport:
         messages_received=client.messages_received,
         messages_sent=client.messages_sent,
         dropped=dict(client.dropped or {}),
+        limit_hits=dict(client.limit_hits or {}),
         level=client.level,
         session_expiry_s=client.session_expiry_s,
         throttled=connection.throttled if connection else 0,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from tocsin.broker.deadlines import Deadlines
+from tocsin.broker.hits import Hits
 from tocsin.broker.outgoing import Outgoing
 from tocsin.broker.packets import LEVEL_5, LEVEL_311
 from tocsin.broker.session import Session
@@ -25,6 +26,7 @@ class Client:
 
     __slots__ = (
         "__weakref__",
+        "_hits",
         "connected_at",
         "connection",
         "degraded",
@@ -36,6 +38,7 @@ class Client:
         "identity",
         "keepalive_s",
         "level",
+        "limit_hits",
         "messages_received",
         "messages_sent",
         "online",
@@ -45,8 +48,15 @@ class Client:
     )
 
     def __init__(
-        self, client: str, session: Session, identity: Identity, *, durable: bool = False
+        self,
+        client: str,
+        session: Session,
+        identity: Identity,
+        hits: Hits,
+        *,
+        durable: bool = False,
     ) -> None:
+        self._hits = hits
         self.id = client
         self.session = session
         self.identity = identity
@@ -70,6 +80,14 @@ class Client:
         self.messages_received = 0
         self.messages_sent = 0
         self.dropped: dict[str, int] | None = None
+        self.limit_hits: dict[str, int] | None = None
+
+    def hit(self, limit: str) -> None:
+        """Counts that this client came to the limit with that name."""
+        self._hits.add(limit)
+        if self.limit_hits is None:
+            self.limit_hits = {}
+        self.limit_hits[limit] = self.limit_hits.get(limit, 0) + 1
 
     def drop(self, reason: str) -> None:
         """Counts a message that is not passed on."""
@@ -85,6 +103,7 @@ class Client:
                 self.messages_sent += 1
             else:
                 self.drop("write buffer full")
+                self.hit("write_buffer_bytes")
 
     def deliver_now(self, message: Outgoing) -> None:
         """The same for a message that is not yet encoded."""
@@ -101,17 +120,20 @@ class Client:
         session = self.session
         connection = self.connection
         if self.durable and self.online:
-            if connection is not None and session.is_full(message):
-                connection.overrun()
+            if connection is not None and (limit := session.full(message)) is not None:
+                connection.overrun(limit)
             if not session.offer(message, bounded=False, loose=loose):
                 self.drop("queue full")
+                self.hit("queued_messages")  # no packet id is left
         elif connection is None and not self.durable:
             return  # a session that was over while the message was on its way to the disk
         else:
             while not session.offer(message, loose=loose):
+                limit = session.full(message) or "queued_messages"
                 self.drop("queue full")
+                self.hit(limit)
                 if connection is not None:
-                    connection.overrun()
+                    connection.overrun(limit)
                 if not session.drop_oldest():
                     return
         if connection is not None:
@@ -122,19 +144,22 @@ class Clients:
     """Owns all clients by id, and the bound on those that are away. Times are engine time.
 
     What changes kept sessions follows from the records of the journal alone, in their order.
-    `on_end` hears of every session that is over.
+    `on_end` hears of every session that is over, `on_crowded_out` before it of those for which
+    there was no room among the clients that are away.
     """
 
     def __init__(self, settings: Settings, subscriptions: Subscriptions[Client]) -> None:
         self._settings = settings
         self._subscriptions = subscriptions
         self.on_end: Callable[[Client], None] = lambda _: None
+        self.on_crowded_out: Callable[[Client], None] = lambda _: None
         self._by_id: dict[str, Client] = {}
         # In the order in which they left.
         self._away: dict[str, Client] = {}
         self._expiring: Deadlines[Client] = Deadlines(_SLOT_S)
         self.guests: dict[str, Client] = {}
         """Clients with shared subscriptions whose sessions are not kept, by id."""
+        self.hits = Hits()
         self.expired = 0
         """Sessions that ended because their clients stayed away too long."""
         self.past_received = 0
@@ -169,7 +194,7 @@ class Clients:
             queued_bytes=settings.queued_bytes,
             unreleased=settings.unreleased,
         )
-        return Client(client, session, identity, durable=durable)
+        return Client(client, session, identity, self.hits, durable=durable)
 
     def begin(self, client: str, identity: Identity, *, durable: bool = False) -> Client:
         """A client with a fresh session, in place of what that id had."""
@@ -215,12 +240,16 @@ class Clients:
             self.end(client)
             return
         client.session.left(last_sent)
-        for _ in range(client.session.trim()):
+        for limit in client.session.trim():
             client.drop("queue full")
+            client.hit(limit)
         client.expires_at = now + client.session_expiry_s
         self.put_away(client)
         while len(self._away) > self._settings.sessions_offline:
-            self.end(next(iter(self._away.values())))
+            longest_away = next(iter(self._away.values()))
+            self.hits.add("sessions_offline")
+            self.on_crowded_out(longest_away)
+            self.end(longest_away)
 
     def put_away(self, client: Client) -> None:
         """Its session waits for the client until `expires_at`, behind those that wait already."""

@@ -90,12 +90,17 @@ class Closing(Subscriber):
             self.closed = True
             self.ended(reason)
 
-    def overrun(self) -> None:
-        """The client does not keep up with its queue. Closes soon: routing is under way."""
+    def overrun(self, limit: str) -> None:
+        """The client does not keep up with its queue: one of `queued_messages` and `queued_bytes`
+        is reached. Closes soon: routing is under way.
+        """
         if not self._overrun:
             self._overrun = True
-            limit = self._around.settings.queued_messages
-            why = f"slow subscriber: its queue is full; expected at most {limit} waiting"
+            self.hit(limit)
+            settings = self._around.settings
+            by_number = limit == "queued_messages"
+            most = settings.queued_messages if by_number else f"{settings.queued_bytes} bytes"
+            why = f"slow subscriber: its queue is full; expected at most {most} waiting"
             asyncio.get_running_loop().call_soon(
                 lambda: self.close(why, Reason.QUOTA_EXCEEDED, cut=True)
             )
@@ -104,6 +109,7 @@ class Closing(Subscriber):
         """Messages wait for room, answers do not: who asks and never reads is disconnected."""
         if not self._overrun and not self.closed:
             self._overrun = True
+            self.hit("write_buffer_bytes")
             limit = 2 * self._around.settings.write_buffer_bytes
             why = f"slow subscriber: it does not read its answers; expected at most {limit} bytes"
             asyncio.get_running_loop().call_soon(lambda: self.close(why, cut=True))

@@ -115,9 +115,11 @@ class Connection(Closing):
                 around.intake.rest(self)
         if decoder.error is not None and not self.closed:
             error = decoder.error
-            if isinstance(error, OversizedError) and error.head is not None:
-                self.opened().messages_received += 1
-                around.refused(error.head, str(error))
+            if isinstance(error, OversizedError):
+                self.hit("packet_bytes" if self.client else "connect_packet_bytes")
+                if error.head is not None:
+                    self.opened().messages_received += 1
+                    around.refused(error.head, str(error))
             self.close(f"malformed packet: {error}", error.reason, answer=error.answer)
 
     def rested(self) -> None:
@@ -292,6 +294,7 @@ class Connection(Closing):
         if self.closed:
             self.transport.abort()
         elif self.client is None:
+            self.hit("connect_timeout_s")
             self.close("connect timeout: no CONNECT in time", cut=True)
         elif self.holds:
             # We do not read: the client's silence is ours.
@@ -379,8 +382,7 @@ class Connection(Closing):
     def _admit(self, name: bytes) -> str | None:
         """The topic with these bytes, if this client may publish to it."""
         topic = decode_topic(name)
-        settings = self._around.settings
-        if len(name) > settings.topic_bytes or topic.count("/") >= settings.topic_levels:
+        if self.beyond(topic, len(name)) is not None:
             return None
         permit = self._permit
         if permit is None or not permit.may_publish(topic):
@@ -475,6 +477,7 @@ class Connection(Closing):
         limit = self._around.settings.unreleased
         open_messages = self.unacked + self._owed + self.opened().session.unreleased
         if not self.closed and open_messages > limit:
+            self.hit("unreleased")
             self.close(
                 f"too many unacknowledged messages: {open_messages}; expected at most {limit}",
                 Reason.RECEIVE_MAXIMUM_EXCEEDED,
@@ -490,6 +493,7 @@ class Connection(Closing):
         session = self.opened().session
         kind = session.receive(message.packet_id)
         if kind is Arrival.TOO_MANY:
+            self.hit("unreleased")
             limit = self._around.settings.unreleased
             self.close(
                 f"too many unreleased messages: expected at most {limit}",

@@ -62,6 +62,13 @@ class Delivery(Stream):
         wanted = properties.topic_alias_maximum or 0
         self._alias_limit = min(wanted, self._around.settings.topic_aliases)
 
+    def hit(self, limit: str) -> None:
+        """Counts that this connection came to the limit with that name."""
+        if self.client is not None:
+            self.client.hit(limit)
+        else:
+            self._around.clients.hits.add(limit)
+
     def resume(self, client: Client) -> None:
         """The session of `client` goes on here."""
         self.client = client
@@ -107,6 +114,7 @@ class Delivery(Stream):
                 self.flush()
             if self._room - message.size < 0:
                 self.client.drop("write buffer full")
+                self.client.hit("write_buffer_bytes")
             else:
                 self._publish(self.client, message, 0)
 

@@ -3,6 +3,7 @@
 import ipaddress
 from collections import Counter, OrderedDict
 
+from tocsin.broker.hits import Hits
 from tocsin.broker.listener import Caller, Listener
 from tocsin.broker.settings import Settings
 
@@ -13,8 +14,9 @@ class Door:
     An IPv6 address counts by its first 64 bits: a subscriber is given that many.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, hits: Hits) -> None:
         self._settings = settings
+        self._hits = hits
         self._by_listener: Counter[Listener] = Counter()
         self._by_address: Counter[str] = Counter()
         # Per address when its budget of connects is full again; the one seen longest ago goes.
@@ -33,13 +35,16 @@ class Door:
         caller.host = host
         settings, listener, network = self._settings, caller.listener, _network(host)
         if self.open >= settings.connections:
+            self._hits.add("connections")
             return f"too many connections: {settings.connections} are open"
         if listener.connections is not None and self.at(listener) >= listener.connections:
             return f"too many connections at {listener}: {listener.connections} are open"
         limit = settings.address_connections
         if self._by_address[network] >= limit:
+            self._hits.add("address_connections")
             return f"too many connections of one address: {network} has {limit} open"
         if not self._in_time(network, now):
+            self._hits.add("address_connects_per_s")
             rate = settings.address_connects_per_s
             return f"connects too fast: {network}; expected at most {rate:g} a second"
         self.open += 1

@@ -138,6 +138,7 @@ class Intake:
         if self.uncommitted > self._limit and not self.paused:
             self.paused = True
             self.pauses += 1
+            self._fold.clients.hits.add("uncommitted_bytes")
             for connection in self.publishers:
                 connection.hold(Hold.COMMIT)
 
@@ -175,7 +176,11 @@ class Intake:
 
     def _retain(self, message: Message, sequence: int, at: float | None = None) -> None:
         kept = self._router.retain(message, sequence, at)
-        self.not_retained += not kept
+        if not kept:
+            self.not_retained += 1
+            limit, clients = self._router.retained.full, self._fold.clients
+            client = clients.get(message.client)
+            clients.hits.add(limit) if client is None else client.hit(limit)
 
     def submit(self) -> None:
         """Hands what gathered to the sink: at the end of a turn, and before a connection ends."""

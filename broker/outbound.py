@@ -89,20 +89,21 @@ class Outbound:
 
     # -- the queue -----------------------------------------------------------------------
 
-    def is_full(self, message: Outgoing) -> bool:
-        """There is no room for `message`. A message alone is never too large."""
+    def full(self, message: Outgoing) -> str | None:
+        """The limit that leaves no room for `message`, if one does. Alone none is too large."""
         waiting = self.waiting
-        return waiting > 0 and (
-            waiting >= self._queue_limit
-            or self.waiting_bytes + message.size > self._queue_bytes_limit
-        )
+        if waiting >= self._queue_limit and waiting:
+            return "queued_messages"
+        if waiting and self.waiting_bytes + message.size > self._queue_bytes_limit:
+            return "queued_bytes"
+        return None
 
     def offer(self, message: Outgoing, *, bounded: bool = True, loose: bool = False) -> bool:
         """Puts `message` behind those that wait. False: no room or no id free, nothing done.
 
         `loose`: the journal does not have it.
         """
-        if bounded and self.is_full(message):
+        if bounded and self.full(message) is not None:
             return False
         flow = self._flow
         if flow is None:
@@ -151,15 +152,15 @@ class Outbound:
                 return True
         return False
 
-    def trim(self) -> int:
-        """Drops what is over the bound, the oldest first; gives their number."""
-        dropped = 0
+    def trim(self) -> list[str]:
+        """Drops what is over the bound, the oldest first; gives the limit that each was over."""
+        limits: list[str] = []
         while (
-            self.waiting > self._queue_limit
+            (by_number := self.waiting > self._queue_limit)
             or (self.waiting > 1 and self.waiting_bytes > self._queue_bytes_limit)
         ) and self.drop_oldest():
-            dropped += 1
-        return dropped
+            limits.append("queued_messages" if by_number else "queued_bytes")
+        return limits
 
     # -- sending -------------------------------------------------------------------------
 

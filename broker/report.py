@@ -34,6 +34,8 @@ class ClientReport:
     """PUBLISH packets to it."""
     dropped: Mapping[str, int]
     """Messages from or to it that were not passed on, by reason."""
+    limit_hits: Mapping[str, int]
+    """How often it came to a limit, by the name of the setting."""
     level: int
     """Protocol level of its last connection: 3 (MQTT 3.1), 4 (3.1.1) or 5."""
     session_expiry_s: float
@@ -114,6 +116,8 @@ class Report:
     listeners: tuple[ListenerReport, ...]
     limits: Mapping[str, float]
     """The fields of `Settings`."""
+    limit_hits: Mapping[str, int]
+    """How often each limit that refuses, drops, closes or holds back did so since the start."""
     refusals: tuple[Refusal, ...]
     """The newest ones, oldest first."""
     refused: Mapping[str, int]

@@ -58,6 +58,8 @@ class RetainedMessages:
         self._deleted: dict[str, int] = {}
         self._expiring: Deadlines[str] = Deadlines(_SLOT_S)
         self.bytes = 0
+        self.full = ""
+        """The limit that the message for which there was no room came to last."""
         # Of clients, whose messages are bounded.
         self._theirs = 0
         self._their_bytes = 0
@@ -108,10 +110,13 @@ class RetainedMessages:
     def _has_room(self, message: Retained, present: Retained | None) -> bool:
         """A message in the place of another needs what it is larger by."""
         freed, place = (present.size, 1) if present and not present.ours else (0, 0)
-        return (
-            self._their_bytes - freed + message.size <= self._limit_bytes
-            and self._theirs - place < self._limit
-        )
+        if self._theirs - place >= self._limit:
+            self.full = "retained_messages"
+            return False
+        if self._their_bytes - freed + message.size > self._limit_bytes:
+            self.full = "retained_bytes"
+            return False
+        return True
 
     def _count(self, message: Retained, change: int) -> None:
         self.bytes += change * message.size

@@ -114,6 +114,7 @@ class SecureServer:
 
     async def _agree(self, sock: socket.socket, caller: Caller, address: str) -> None:
         settings = self._around.settings
+        began = monotonic()
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._accept(caller),
@@ -124,6 +125,8 @@ class SecureServer:
             )
         except OSError as error:  # ssl.SSLError, ConnectionError, TimeoutError
             self._around.door.leave(caller)
+            if monotonic() - began >= settings.connect_timeout_s:
+                self._around.clients.hits.add("connect_timeout_s")
             self._around.refusals.add(f"TLS handshake failed: {failure(error)}", address)
         except BaseException:
             self._around.door.leave(caller)

@@ -172,13 +172,8 @@ class Subscriber(Delivery):
         advised = permit is not None and permit.verdict(Action.SUBSCRIBE, inner, monotonic())
         if permit is None or not advised or not permit.may_subscribe(inner):
             return Reason.NOT_AUTHORIZED, f"not allowed: subscribe to {shown!r}"
-        if (
-            len(topic_filter.encode()) > settings.topic_bytes
-            or topic_filter.count("/") >= settings.topic_levels
-        ):
-            limit = settings.topic_levels
-            why = f"filter too long: {shown!r}; expected at most {limit} levels"
-            return Reason.TOPIC_FILTER_INVALID, why
+        if (beyond := self.beyond(topic_filter, len(topic_filter.encode()))) is not None:
+            return Reason.TOPIC_FILTER_INVALID, f"filter too long: {shown!r}; {beyond}"
         present = client.session.subscriptions
         if (
             topic_filter not in present
@@ -186,11 +181,24 @@ class Subscriber(Delivery):
             and topic_filter not in self._asked
             and len(present) + len(fresh) + len(self._asked) >= settings.subscriptions
         ):
+            self.hit("subscriptions")
             why = f"too many subscriptions: expected at most {settings.subscriptions}"
             return Reason.QUOTA_EXCEEDED, why
         if unread >= settings.retained_replay:
+            self.hit("retained_replay")
             why = f"too many retained messages unread: {unread} are still to be sent"
             return Reason.QUOTA_EXCEEDED, why
+        return None
+
+    def beyond(self, topic: str, size: int) -> str | None:
+        """What was expected of a topic or filter of `size` bytes that is too long, or too deep."""
+        settings = self._around.settings
+        if size > settings.topic_bytes:
+            self.hit("topic_bytes")
+            return f"expected at most {settings.topic_bytes} bytes"
+        if topic.count("/") >= settings.topic_levels:
+            self.hit("topic_levels")
+            return f"expected at most {settings.topic_levels} levels"
         return None
 
     def unsubscribe(self, packet: Unsubscribe) -> None:

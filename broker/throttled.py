@@ -37,10 +37,13 @@ class Throttled(Connection):
             return
         now = monotonic()
         messages_s = (self._messages() - before) * self._message_s
-        cost_s = max(messages_s, len(data) * self._octet_s)
+        octets_s = len(data) * self._octet_s
+        cost_s = max(messages_s, octets_s)
         self._full_at = max(self._full_at, now) + cost_s
         over_s = self._full_at - now - BURST_S
         if over_s > 0 and not self.holds & Hold.RATE:
+            by_number = messages_s >= octets_s
+            self.hit("client_messages_per_s" if by_number else "client_bytes_per_s")
             self.throttled += 1
             self._around.throttled += 1
             self.hold(Hold.RATE)

@@ -209,6 +209,10 @@ def _broker(report: Mapping[str, Any]) -> Iterator[Metric]:
         ("limit",),
         {(name,): value for name, value in report["limits"].items()},
     )
+    hits = CounterMetricFamily("tocsin_broker_limit_hits", "Limits reached.", labels=("limit",))
+    for name, count in sorted(report["limit_hits"].items()):
+        hits.add_metric((name,), count)
+    yield hits
     yield _counter("tocsin_broker_pauses", "Pauses in reading.", totals["pauses"])
     for name, help_text in (
         ("messages_received", "PUBLISH packets from clients."),

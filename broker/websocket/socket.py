@@ -139,15 +139,17 @@ class WebSocket(asyncio.Protocol):
             return
         around.arriving.add(self)
         self._deadline = asyncio.get_running_loop().call_later(
-            around.settings.connect_timeout_s, self._give_up, "not done in time"
+            around.settings.connect_timeout_s, self._give_up
         )
 
     def cancel(self) -> None:
         """The server stops before there is a connection."""
         self.socket.abort()
 
-    def _give_up(self, why: str) -> None:
-        self._around.refusals.add(f"WebSocket handshake failed: {why}", peer_of(self.socket)[1])
+    def _give_up(self) -> None:
+        around = self._around
+        around.clients.hits.add("connect_timeout_s")
+        around.refusals.add("WebSocket handshake failed: not done in time", peer_of(self.socket)[1])
         self.socket.abort()
 
     def _arrived(self) -> None:

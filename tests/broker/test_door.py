@@ -2,6 +2,7 @@
 
 from tocsin.broker import Listener, Settings
 from tocsin.broker.door import Door
+from tocsin.broker.hits import Hits
 from tocsin.broker.listener import Caller
 
 HERE = Listener("127.0.0.1", 1883)
@@ -9,7 +10,7 @@ THERE = Listener("127.0.0.1", 1884, connections=2)
 
 
 def door(**limits: float) -> Door:
-    return Door(Settings(**limits))  # pyright: ignore[reportArgumentType] (numbers only)
+    return Door(Settings(**limits), Hits())  # pyright: ignore[reportArgumentType] (numbers only)
 
 
 def come(at: Door, host: str, now: float = 0.0, listener: Listener = HERE) -> tuple[Caller, str]:
