@@ -67,7 +67,7 @@ from tocsin.ingest.refusals import Refusals
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import RuleChange, RuleSet
 from tocsin.ingest.settings import Settings
-from tocsin.ingest.snapshot import Frozen, decode, freeze
+from tocsin.ingest.snapshot import Copies, Frozen, decode, freeze
 from tocsin.ingest.untold import UntoldReadings
 from tocsin.ingest.views import DeviceView, PipelineStats, view_device, view_totals
 from tocsin.ingest.waiting import WaitingRows
@@ -505,8 +505,10 @@ class Pipeline:
         """Everything that later outcomes depend on, after `settle`: what was told is not in it."""
         return b"".join(self.freeze().parts())
 
-    def freeze(self) -> Frozen:
-        """`snapshot`, of which the larger part of the work can be done in another thread."""
+    def freeze(self, copies: Copies | None = None) -> Frozen:
+        """`snapshot`, of which the larger part of the work can be done in another thread. It is
+        made of `copies`, which nobody else may use until that is done.
+        """
         if self._waiting or self._untold:
             raise RuntimeError("readings wait to be told; expected `settle` before a snapshot")
         return freeze(
@@ -522,7 +524,8 @@ class Pipeline:
                 "alerts": self.alerts.snapshot(),
                 "judge": self._judge.state(),
                 "absence": self.absence.state(),
-            }
+            },
+            copies,
         )
 
     def restore(self, data: bytes) -> None:

@@ -12,6 +12,7 @@ from tocsin.ingest.snapshot import Later
 Ids = NDArray[np.int32]
 Places = NDArray[np.intp]
 Floats = NDArray[np.float64]
+Array = NDArray[Any]
 
 DEPTHS = (16, 128, 1024)
 """Readings that are remembered of a series: the fewest of these that reach back far enough."""
@@ -26,59 +27,73 @@ class _Rings:
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
-        self.next = Growing[np.int64](np.int64, 0)
-        self.time = Growing[np.float64](np.float64, np.nan, (depth,))
-        self.value = Growing[np.float64](np.float64, np.nan, (depth,))
+        self.next = np.zeros(0, np.int64)
+        self.time = np.empty((0, depth))
+        self.value = np.empty((0, depth))
         self._free: list[int] = []
         self._slots = 0
 
     @property
+    def used(self) -> int:
+        """How many slots something is in."""
+        return self._slots - len(self._free)
+
+    @property
     def bytes(self) -> int:
-        return (self._slots - len(self._free)) * self.depth * _BYTES
+        return self.used * self.depth * _BYTES
+
+    def reserve(self, slots: int) -> None:
+        """Have room for `slots` in all. Room that nothing was in yet takes no memory."""
+        have = len(self.next)
+        if slots <= have:
+            return
+        room, used = max(slots, have + have // 4, 64), self._slots
+
+        def grown(column: Array) -> Array:
+            larger = np.empty((room, *column.shape[1:]), column.dtype)
+            larger[:used] = column[:used]
+            return larger
+
+        self.next, self.time, self.value = map(grown, (self.next, self.time, self.value))
 
     def take(self, count: int) -> Places:
         """Slots that nothing is in."""
         reused = [self._free.pop() for _ in range(min(count, len(self._free)))]
         fresh = range(self._slots, self._slots + count - len(reused))
+        self.reserve(fresh.stop)
         self._slots = fresh.stop
-        for column in (self.next, self.time, self.value):
-            column.reach(self._slots)
-        return np.array([*reused, *fresh], np.intp)
+        slots = np.array([*reused, *fresh], np.intp)
+        self.next[slots] = 0
+        self.time[slots] = np.nan
+        self.value[slots] = np.nan
+        return slots
 
     def give_back(self, slots: Places) -> None:
-        self.next.values[slots] = 0
-        self.time.values[slots] = np.nan
-        self.value.values[slots] = np.nan
         self._free += slots.tolist()
 
     def unrolled(self, slots: Places) -> tuple[Floats, Floats]:
         """Times and values of slots, in order of arrival."""
-        order = (self.next.values[slots][:, None] + np.arange(self.depth)) % self.depth
+        order = (self.next[slots][:, None] + np.arange(self.depth)) % self.depth
         rows = slots[:, None]
-        return self.time.values[rows, order], self.value.values[rows, order]
+        return self.time[rows, order], self.value[rows, order]
 
     def unrolled_later(self, slots: Places) -> tuple[Later, Later]:
         """`unrolled` as of now, to be worked out in another thread."""
-        used = self._slots
-        first = self.next.values[:used][slots]
+        used, depth = self._slots, self.depth
+        first = self.next[:used][slots]
 
-        def later(column: Growing[np.float64]) -> Later:
-            kept, depth = column.values[:used].copy(), self.depth
+        def unroll(column: Floats) -> Floats:
+            order = (first[:, None] + np.arange(depth)) % depth
+            return column[slots[:, None], order]
 
-            def unroll() -> Floats:
-                order = (first[:, None] + np.arange(depth)) % depth
-                return kept[slots[:, None], order]
-
-            return Later(unroll)
-
-        return later(self.time), later(self.value)
+        return Later(unroll, self.time[:used]), Later(unroll, self.value[:used])
 
     def put(self, slots: Places, time: Floats, value: Floats) -> None:
         """Fill empty slots, the oldest first; NaN are places not used."""
         width = time.shape[1]
-        self.time.values[slots, :width] = time
-        self.value.values[slots, :width] = value
-        self.next.values[slots] = width
+        self.time[slots, :width] = time
+        self.value[slots, :width] = value
+        self.next[slots] = width
 
 
 class RecentReadings:
@@ -108,8 +123,8 @@ class RecentReadings:
         found = np.zeros(len(series), np.bool_)
         for rings, here in self._by_depth(series):
             slot = self._slot_of.values[series[here]]
-            same = (rings.time.values[slot] == time[here][:, None]) & (
-                rings.value.values[slot] == value[here][:, None]
+            same = (rings.time[slot] == time[here][:, None]) & (
+                rings.value[slot] == value[here][:, None]
             )
             found[here] = same.any(axis=1)
         return found
@@ -129,11 +144,11 @@ class RecentReadings:
             pass
         for rings, here in self._by_depth(series):
             slot = self._slot_of.values[series[here]]
-            count = rings.next.values[slot] + nth[here]
+            count = rings.next[slot] + nth[here]
             place = slot * rings.depth + count % rings.depth
-            rings.time.values.reshape(-1)[place] = time[here]
-            rings.value.values.reshape(-1)[place] = value[here]
-            rings.next.values[slot] = count + 1
+            rings.time.reshape(-1)[place] = time[here]
+            rings.value.reshape(-1)[place] = value[here]
+            rings.next[slot] = count + 1
 
     def _by_depth(self, series: Ids) -> list[tuple[_Rings, Places | slice]]:
         """The readings by the depth at which their series is; those of no depth are left out."""
@@ -163,8 +178,8 @@ class RecentReadings:
             if rings is self._rings[-1]:
                 continue
             slot = self._slot_of.values[series[here]]
-            victim = (rings.next.values[slot] + nth[here]) % rings.depth
-            lost = rings.time.values.reshape(-1)[slot * rings.depth + victim] >= needed_from[here]
+            victim = (rings.next[slot] + nth[here]) % rings.depth
+            lost = rings.time.reshape(-1)[slot * rings.depth + victim] >= needed_from[here]
             lost |= nth[here] >= rings.depth
             if np.count_nonzero(lost):
                 lost_of = np.unique(series[here][lost])
@@ -174,8 +189,10 @@ class RecentReadings:
     def _move(self, series: Ids, place: int) -> bool:
         """As many of `series` as there is memory for, from the ring before this one."""
         shallow, deep = self._rings[place - 1], self._rings[place]
-        room = (self._limit_bytes - self.bytes) // (deep.depth * _BYTES)
-        series = series[: max(room, 0)]
+        room = max((self._limit_bytes - self.bytes) // (deep.depth * _BYTES), 0)
+        series = series[:room]
+        # Who is like these comes after them, and what grows again and again is copied as often.
+        deep.reserve(deep.used + min(shallow.used, room))
         source = self._slot_of.values[series].astype(np.intp)
         target = deep.take(len(series))
         deep.put(target, *shallow.unrolled(source))

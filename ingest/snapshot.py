@@ -7,9 +7,11 @@ steps: `freeze` holds on to the state of one instant, which takes some milliseco
 in any thread, makes the bytes of it, without the lock of the interpreter for the most part.
 """
 
+import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -29,11 +31,57 @@ Array: TypeAlias = NDArray[Any]
 Part: TypeAlias = bytes | memoryview
 
 
-class Later:
-    """An array that `work` makes in another thread, out of arrays that nobody changes any more."""
+class Rows:
+    """The rows `places` of an array that goes on changing: copied as it is frozen."""
 
-    def __init__(self, work: Callable[[], Array]) -> None:
+    def __init__(self, values: Array, places: NDArray[np.intp]) -> None:
+        self.values = values
+        self.places = places
+
+
+class Later:
+    """An array that `work` makes in another thread, out of copies of arrays that go on changing."""
+
+    def __init__(self, work: Callable[..., Array], *arrays: Array) -> None:
         self.work = work
+        self.arrays = arrays
+
+
+class Copies:
+    """State: the memory of the copies that the last snapshot was made of.
+
+    The event loop waits for these copies, and copying into fresh memory takes ten times as long as
+    into memory that was used before.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: list[NDArray[np.uint8]] = []
+        self._used = 0
+
+    def begin(self) -> None:
+        """Copies made from now on may take the place of those made before."""
+        del self._buffers[self._used :]
+        self._used = 0
+
+    def of(self, array: Array) -> Array:
+        copy = self._room(array.dtype, array.shape)
+        np.copyto(copy, array)
+        return copy
+
+    def of_rows(self, rows: Rows) -> Array:
+        values = rows.values
+        copy = self._room(values.dtype, (len(rows.places), *values.shape[1:]))
+        # Only with a mode other than to raise does numpy write where it is to be written at once.
+        return values.take(rows.places, axis=0, out=copy, mode="clip")
+
+    def _room(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        size = math.prod(shape) * dtype.itemsize
+        if self._used == len(self._buffers):
+            self._buffers.append(np.empty(size, np.uint8))
+        elif len(self._buffers[self._used]) < size:
+            self._buffers[self._used] = np.empty(size + size // 4, np.uint8)
+        self._used += 1
+        return self._buffers[self._used - 1][:size].view(dtype).reshape(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +89,33 @@ class Frozen:
     """The state of an instant: values as msgpack, and the arrays in them."""
 
     head: bytes
-    arrays: Sequence[Array | Later]
+    arrays: Sequence[Array | Callable[[], Array]]
 
     def parts(self) -> list[Part]:
         """The bytes of the snapshot, one after the other."""
-        made = [each.work() if isinstance(each, Later) else each for each in self.arrays]
+        made = [each() if callable(each) else each for each in self.arrays]
         table = msgspec.msgpack.encode([(array.dtype.str, array.shape) for array in made])
         lead = _MAGIC + _LENGTHS.pack(len(self.head), len(table))
         bodies = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in made]
         return [lead, self.head, table, *bodies]
 
 
-def freeze(state: Mapping[str, Any]) -> Frozen:
-    """Hold on to `state`: plain values, `Later`, and arrays that are new or parts of others."""
-    arrays: list[Array | Later] = []
+def freeze(state: Mapping[str, Any], copies: Copies | None = None) -> Frozen:
+    """Hold on to `state`: plain values, `Rows`, `Later`, and arrays that are new or parts of
+    others. What is held is gone when `copies` begins again.
+    """
+    arrays: list[Array | Callable[[], Array]] = []
+    copies = copies or Copies()
+    copies.begin()
 
     def put_aside(value: object) -> object:
         if isinstance(value, np.ndarray):
             array = cast("Array", value)
-            arrays.append(array if array.flags.owndata else array.copy())
+            arrays.append(array if array.flags.owndata else copies.of(array))
+        elif isinstance(value, Rows):
+            arrays.append(copies.of_rows(value))
         elif isinstance(value, Later):
-            arrays.append(value)
+            arrays.append(partial(value.work, *map(copies.of, value.arrays)))
         else:
             raise NotImplementedError(f"{type(value)} cannot be in a snapshot")
         return msgspec.msgpack.Ext(_ARRAY, (len(arrays) - 1).to_bytes(4, "big"))

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules.calm import Anchor
+from tocsin.ingest.snapshot import Rows
 from tocsin.ingest.windows.run import Run, added_up
 from tocsin.ingest.windows.spec import WindowSpec
 
@@ -432,11 +433,11 @@ class Panes:
 
     def state(self) -> dict[str, Any]:
         used = np.flatnonzero(self._slot_of.values >= 0)
-        slot = self._slot_of.values[used]
+        slot = self._slot_of.values[used].astype(np.intp)
         return {
             "series": used,
-            "by_slot": {name: column.values[slot] for name, column in self._by_slot.items()},
-            "by_cell": {name: column.values[slot] for name, column in self._by_cell.items()},
+            "by_slot": {name: Rows(column.values, slot) for name, column in self._by_slot.items()},
+            "by_cell": {name: Rows(column.values, slot) for name, column in self._by_cell.items()},
         }
 
     def load(self, state: dict[str, Any]) -> None:

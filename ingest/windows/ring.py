@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.growing import Growing
+from tocsin.ingest.snapshot import Rows
 from tocsin.ingest.windows.slots import Slots
 from tocsin.ingest.windows.spec import WindowSpec
 
@@ -94,7 +95,7 @@ class Ring:
 
     def state(self) -> dict[str, Any]:
         used, slot = self._slots.used()
-        cells = {name: column.values[slot] for name, column in self._cells.items()}
+        cells = {name: Rows(column.values, slot) for name, column in self._cells.items()}
         return {"series": used, "newest": self._newest.values[slot], "cells": cells}
 
     def load(self, state: dict[str, Any]) -> None:

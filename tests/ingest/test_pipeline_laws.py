@@ -29,7 +29,7 @@ TENTHS = steps((0.0, 0.01, 0.1, 0.3, 0.7), delays=("0s", "0.1s", "0.5s"), count=
 
 
 @given(SECONDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_ticking_every_second_changes_nothing(script: list[Step]) -> None:
     played, without = settle(script, new_pipeline())
     ticked, events, now = new_pipeline(), Events(), played[0][0]
@@ -44,7 +44,7 @@ def test_ticking_every_second_changes_nothing(script: list[Step]) -> None:
 
 
 @given(TENTHS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_ticking_every_millisecond_changes_nothing(script: list[Step]) -> None:
     played, without = settle(script, new_pipeline(HASTY))
     ticked, events, now = new_pipeline(HASTY), Events(), played[0][0]
@@ -59,7 +59,7 @@ def test_ticking_every_millisecond_changes_nothing(script: list[Step]) -> None:
 
 
 @given(SECONDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_waking_at_next_due_is_enough(script: list[Step]) -> None:
     played, without = settle(script, new_pipeline())
     woken, events = new_pipeline(), Events()
@@ -72,7 +72,7 @@ def test_waking_at_next_due_is_enough(script: list[Step]) -> None:
 
 
 @given(SECONDS, st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_snapshot_anywhere_and_replay_is_as_if_nothing_had_happened(
     script: list[Step], data: st.DataObject
 ) -> None:
@@ -96,7 +96,7 @@ def test_snapshot_anywhere_and_replay_is_as_if_nothing_had_happened(
 
 
 @given(SECONDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_batch_is_judged_as_its_messages_one_by_one(script: list[Step]) -> None:
     original = new_pipeline()
     played, together = settle(script, original)
@@ -111,7 +111,7 @@ def test_a_batch_is_judged_as_its_messages_one_by_one(script: list[Step]) -> Non
 
 
 @given(SECONDS, st.sets(st.integers(0, 20)))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_telling_what_waits_more_often_changes_nothing(script: list[Step], looks: set[int]) -> None:
     original = new_pipeline()
     played, without = settle(script, original)
@@ -129,7 +129,7 @@ def test_telling_what_waits_more_often_changes_nothing(script: list[Step], looks
 
 
 @given(SECONDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_message_is_counted_once(script: list[Step]) -> None:
     pipeline = new_pipeline()
     played, events = settle(script, pipeline)

@@ -131,7 +131,7 @@ hourly = conditions(["a", "b", "c", "ticks"], ["s"], ages=False)
     st.lists(st.lists(samples, min_size=1, max_size=16), min_size=1, max_size=8),
     st.lists(st.sampled_from((0.0, 0.5, 4.0, 30.0)), min_size=8, max_size=8),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_rules_hold_where_the_interpreter_says_so(
     conditions_of_rules: list[tuple[Expression, Expression | None]],
     batches: list[list[Sample]],
@@ -160,7 +160,7 @@ def test_rules_hold_where_the_interpreter_says_so(
     st.lists(st.lists(samples, min_size=1, max_size=16), min_size=1, max_size=8),
     st.lists(st.sampled_from((0.0, 4.0, 30.0, 60.0, 1800.0, 7200.0)), min_size=8, max_size=8),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_rules_hold_where_the_interpreter_says_so_whatever_the_hour(
     conditions_of_rules: list[tuple[Expression, Expression | None]],
     batches: list[list[Sample]],

@@ -188,7 +188,7 @@ def _with(rule: CheckedRule, when: Expression, clear: Expression | None) -> Chec
     st.lists(st.tuples(trees, st.none() | trees, tags), min_size=1, max_size=5),
     st.lists(st.lists(moves | samples, min_size=1, max_size=12), min_size=1, max_size=8),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_rules_hold_where_the_interpreter_says_so_whatever_the_tags(
     asked: list[tuple[Expression, Expression | None, dict[str, str]]],
     batches: list[list[tuple[str, dict[str, str]] | tuple[str, float, dict[str, object]]]],
@@ -261,7 +261,7 @@ steps = st.one_of(
 
 
 @given(st.lists(st.lists(steps, min_size=1, max_size=8), min_size=1, max_size=6), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_restart_ticks_and_batches_change_nothing(
     script: list[list[Record]], data: st.DataObject
 ) -> None:

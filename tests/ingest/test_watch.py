@@ -179,7 +179,7 @@ def test_a_large_batch_turns_rules_as_its_messages_do_one_by_one(when: str) -> N
 
 
 @given(st.lists(st.tuples(texts, st.none() | texts), min_size=1, max_size=4), st.integers(0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rules_turn_as_if_every_reading_were_judged(
     asked: list[tuple[str, str | None]], seed: int
 ) -> None:

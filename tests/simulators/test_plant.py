@@ -68,7 +68,7 @@ def hours(seed: int, devices: int, until: float) -> tuple[dict[str, list[Sample]
 
 
 @given(seed=st.integers(0, 2**32), devices=st.integers(1, 20), rate=st.sampled_from([0.3, 1, 4]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_same_seed_gives_the_same_samples_and_hazards(
     seed: int, devices: int, rate: float
 ) -> None:

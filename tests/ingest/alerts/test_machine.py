@@ -337,4 +337,4 @@ def replace_news(alert: Alert) -> Alert:
 
 
 TestBook = BookMachine.TestCase
-TestBook.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestBook.settings = settings(max_examples=150, stateful_step_count=40)

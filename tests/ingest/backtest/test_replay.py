@@ -101,7 +101,7 @@ RULES = st.lists(
 
 
 @given(BATCHES, RULES, st.randoms())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_stored_readings_ring_as_they_did(
     script: list[tuple[float, list[Record]]], rules: list[Rule], random: Random
 ) -> None:
@@ -122,7 +122,7 @@ def test_stored_readings_ring_as_they_did(
 
 
 @given(BATCHES, BATCHES, rules(("one",), DELAYS).filter(lambda rule: not ages.search(rule.when)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_from_its_start_on_a_backtest_is_what_a_new_rule_does(
     before: list[tuple[float, list[Record]]], after: list[tuple[float, list[Record]]], rule: Rule
 ) -> None:

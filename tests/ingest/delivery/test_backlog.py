@@ -220,7 +220,7 @@ class BacklogMachine(RuleBasedStateMachine):
 
 
 TestBacklog = BacklogMachine.TestCase
-TestBacklog.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestBacklog.settings = settings(max_examples=100, stateful_step_count=40)
 
 
 @pytest.mark.parametrize("name", ["", "two words", "a/b", "x" * 65])

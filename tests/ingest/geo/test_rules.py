@@ -230,7 +230,7 @@ def ruled(settings: Settings = SETTINGS) -> Pipeline:
     return pipeline
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(steps, st.data())
 def test_a_restart_and_smaller_batches_change_nothing(script: Steps, data: st.DataObject) -> None:
     plain, halting, small = Events(), Events(), Events()
@@ -254,7 +254,7 @@ def test_a_restart_and_smaller_batches_change_nothing(script: Steps, data: st.Da
     assert small.alerts == plain.alerts
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(steps)
 def test_a_replay_of_stored_readings_sees_the_zones_of_that_time(script: Steps) -> None:
     pipeline, events = ruled(), Events()

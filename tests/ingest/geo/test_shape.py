@@ -56,7 +56,6 @@ grid = st.integers(-80, 80).map(lambda n: n / 8)
 point = st.tuples(grid, grid)
 
 
-@settings(deadline=None)
 @given(st.lists(point, min_size=3, max_size=12), st.lists(point, min_size=1, max_size=20))
 def test_polygons_are_those_of_the_oracle(corners: Path, points: Path) -> None:
     ring = [*corners, corners[0]]
@@ -73,7 +72,7 @@ def test_polygons_are_those_of_the_oracle(corners: Path, points: Path) -> None:
         assert inside(shape, x, y) is bool(each)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(3, 400), point, st.floats(0.5, 5))
 def test_polygons_of_many_edges(edges: int, middle: tuple[float, float], size: float) -> None:
     """Edges are found by bands of latitude: none is missed."""
@@ -148,7 +147,6 @@ def far(lat: float, lon: float, lat2: float, lon2: float) -> float:
 anywhere = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
 
 
-@settings(deadline=None)
 @given(anywhere, st.floats(1, 1_000_000), st.lists(anywhere, min_size=1), st.floats(0, 5_000))
 def test_circles_are_those_of_the_sphere(
     center: tuple[float, float], radius_m: float, points: Path, accuracy_m: float
@@ -165,7 +163,7 @@ def test_circles_are_those_of_the_sphere(
         assert distance_m == pytest.approx(max(0.0, way_m - radius_m), abs=0.1)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.floats(-84, 84),
     st.sampled_from([0.0, 100.0, 179.99, -179.99]),

@@ -3,12 +3,13 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tocsin.ingest.snapshot import decode, encode
 from tocsin.ingest.windows.spec import WindowSpec
 
 Reading = tuple[int, float, float]  # series, time, value
@@ -75,3 +76,8 @@ readings = st.lists(
     min_size=1,
     max_size=60,
 )
+
+
+def stored(state: Any) -> Any:
+    """What comes back out of a snapshot with `state` in it."""
+    return decode(encode({"state": state}))["state"]

@@ -46,7 +46,6 @@ def assert_close(found: float, exact: float) -> None:
 
 
 @given(st.sampled_from(SPECS), readings)
-@settings(deadline=None)
 def test_it_agrees_with_sorting_and_bucketing(spec: WindowSpec, given: list[Reading]) -> None:
     quantiles = Quantiles(spec)
     so_far: list[Reading] = []
@@ -64,7 +63,7 @@ def test_it_agrees_with_sorting_and_bucketing(spec: WindowSpec, given: list[Read
 
 
 @given(st.sampled_from(SPECS), st.integers(0, 99), st.sampled_from([1 / 128, 0.25, 2.0]))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_many_readings_in_few_bins(spec: WindowSpec, seed: int, step_s: float) -> None:
     random, quantiles, so_far = Random(seed), Quantiles(spec), list[Reading]()
     draw = random.choice([lambda: random.gauss(80, 5), lambda: random.lognormvariate(0, 3)])
@@ -78,7 +77,6 @@ def test_many_readings_in_few_bins(spec: WindowSpec, seed: int, step_s: float) -
 
 
 @given(st.sampled_from(SPECS), readings, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_order_of_arrival_changes_nothing(
     spec: WindowSpec, given: list[Reading], random: Random
 ) -> None:
@@ -92,7 +90,6 @@ def test_order_of_arrival_changes_nothing(
 
 
 @given(st.sampled_from(SPECS), readings, readings)
-@settings(deadline=None)
 def test_one_by_one_runs_and_snapshots_are_the_same(
     spec: WindowSpec, given: list[Reading], after: list[Reading]
 ) -> None:

@@ -4,6 +4,7 @@ from random import Random
 
 import numpy as np
 
+from tests.ingest.windows.readings import stored
 from tocsin.ingest.rules.compiled import Use
 from tocsin.ingest.rules.functions import FUNCTIONS
 from tocsin.ingest.windows.shared import SharedWindows
@@ -39,7 +40,7 @@ def test_a_snapshot_of_all_functions_goes_on_like_the_original() -> None:
     original, copy = SharedWindows(metric_id), SharedWindows(metric_id)
     original.use(USES)
     fed(original, 1, 0.0)
-    copy.load(original.state())
+    copy.load(stored(original.state()))
     copy.use(USES)
     assert answers(copy) == answers(original)
     for windows in (original, copy):
@@ -54,7 +55,7 @@ def test_a_snapshot_from_before_there_were_percentiles_is_read() -> None:
     fed(before, 1, 0.0)
     assert [entry[2] for entry in before.state()] == [True, False]
     after = SharedWindows(metric_id)
-    after.load(before.state())
+    after.load(stored(before.state()))
     after.use(USES)
     for use in (("temp_c", 60.0, "avg"), ("temp_c", 10.0, "delta")):
         assert str(after.query(use, SERIES)) == str(before.query(use, SERIES))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.ingest.rules.interpreter import flat
 from tests.ingest.scripts import START, message, new_pipeline
+from tests.ingest.windows.readings import stored
 from tocsin.ingest.facts import RulePut
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.windows.spec import WindowSpec
@@ -28,7 +29,7 @@ def test_it_agrees_with_the_oracle_in_both_forms_and_over_a_snapshot(
     for index, (series, time, value) in enumerate(given):
         if index == cut:
             again = Steady(SPEC)
-            again.load(single.state())
+            again.load(stored(single.state()))
             single = again
         single.update_one(series, time, value)
         many.update(np.array([series], np.int32), np.array([time]), np.array([value]))

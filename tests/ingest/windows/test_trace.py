@@ -56,7 +56,6 @@ def expected(spec: WindowSpec, given: Sequence[Reading]) -> dict[tuple[str, int]
 
 
 @given(st.sampled_from(SPECS), readings)
-@settings(deadline=None)
 def test_a_trace_agrees_with_sorting(spec: WindowSpec, given: list[Reading]) -> None:
     trace = Trace(spec, odd)
     for end, batch in enumerate(unique_batches(given), 1):
@@ -68,7 +67,7 @@ def test_a_trace_agrees_with_sorting(spec: WindowSpec, given: list[Reading]) -> 
 
 
 @given(st.sampled_from(SPECS), st.integers(0, 999), st.integers(1, 400))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_one_by_one_a_run_and_a_snapshot_are_the_same_to_the_last_bit(
     spec: WindowSpec, seed: int, count: int
 ) -> None:
@@ -103,7 +102,6 @@ def test_one_by_one_a_run_and_a_snapshot_are_the_same_to_the_last_bit(
 
 
 @given(st.sampled_from(SPECS), readings, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_order_of_arrival_changes_nothing(
     spec: WindowSpec, given: list[Reading], random: Random
 ) -> None:
