@@ -3,6 +3,7 @@ torn when it says that."""
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tocsin.ingest.storage.segment_writer import SegmentWriter
 
 SEGMENT_BYTES = 20_000
 SECTOR_BYTES = 512
+DAMAGE = ("cut", "flipped", "zeroed", "a sector missing", "noise")
+"""What a crash does to bytes that were not synced."""
 
 
 class QuickFiles(DiskFiles):
@@ -35,6 +38,8 @@ class Disk:
         self._chance = chance
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(list[Record]).decode
+        self.damage: Counter[str] = Counter()
+        """What crashes did to what was not synced."""
         self._open()
 
     def _open(self) -> None:
@@ -77,14 +82,16 @@ class Disk:
         )
         if data and self._chance.random() < 0.8:
             at = self._chance.randrange(len(data))
-            match self._chance.randrange(5):
-                case 0:
+            kind = self._chance.choice(DAMAGE)
+            self.damage[kind] += 1
+            match kind:
+                case "cut":
                     del data[at:]
-                case 1:
+                case "flipped":
                     data[at] ^= 1 << self._chance.randrange(8)
-                case 2:
+                case "zeroed":
                     data[at:] = bytes(len(data) - at)
-                case 3:
+                case "a sector missing":
                     # Sectors reach the medium in any order: one in the middle did not.
                     hole = min(SECTOR_BYTES, len(data) - at)
                     data[at : at + hole] = bytes(hole)

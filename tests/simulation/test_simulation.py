@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.simulation.disk import DAMAGE
 from tests.simulation.peers import Peer
 from tests.simulation.world import World
 from tocsin.broker.fold import Fold
@@ -120,9 +121,14 @@ def simulate(seed: int) -> World:
 
 def run_seeds(first: int, seeds: int) -> None:
     lives = 0
+    damage: Counter[str] = Counter()
     for seed in range(first, first + seeds):
-        lives += simulate(seed).lives
-    print(f"seeds {first} to {first + seeds - 1}: {lives} lives of the server")
+        world = simulate(seed)
+        lives += world.lives
+        damage += world.disk.damage
+    print(f"seeds {first} to {first + seeds - 1}: {lives} lives of the server, {dict(damage)}")
+    # Some 30 of each in the short run.
+    assert seeds == 1 or damage.keys() == set(DAMAGE), damage
 
 
 def test_schedules() -> None:
