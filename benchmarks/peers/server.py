@@ -74,10 +74,16 @@ class Server(ABC):
                 start_new_session=True,
             )
         self.processes[name] = process
+        self.wait(name, port)
+
+    def wait(self, name: str, port: int) -> None:
+        """Waits until the process listens on the port."""
+        process = self.processes[name]
         deadline = time.monotonic() + START_S
         while not listens(port):
             if process.poll() is not None or time.monotonic() > deadline:
-                last = (log.read_text().strip() or "it said nothing").splitlines()[-1]
+                log = (self.folder / f"{name}.log").read_text().strip()
+                last = (log or "it said nothing").splitlines()[-1]
                 raise RuntimeError(f"{name} does not listen on {port}: {last}")
             time.sleep(0.05)
 

@@ -63,6 +63,7 @@ class Tocsin(Server):
             "warning",
             port=self.http_port,
         )
+        self.wait("tocsin", self.port)
 
     def received(self) -> int:
         return int(self.status()["messages_total"])
