@@ -83,7 +83,6 @@ class Broker:
         self._fold = fold or Fold(settings, clock)
         self._router = self._fold.router
         self._clients = self._fold.clients
-        self._clients.hits.forget()
         self._wills = self._fold.wills
         self._refusals = Refusals(clock, settings.refusals_kept)
         self._listeners = Listeners()
@@ -94,7 +93,6 @@ class Broker:
         self._wills.publish = self._intake.take_will
         self._wills.note = self._note_will
         self._clients.on_end = lambda client: self._wills.session_ended(client.id)
-        self._clients.on_crowded_out = self._crowded_out
         self._admission = Admission(
             settings, self._fold, self._intake, access, authenticate, on_connection, clock, advise
         )
@@ -131,6 +129,9 @@ class Broker:
     async def start(self) -> None:
         """Listens. Raises ListenError, which names the address that cannot be had."""
         self._stopping = False
+        # What the journal's replay did again is not of this life.
+        self._clients.hits.forget()
+        self._clients.on_crowded_out = self._crowded_out
         if self._fold:
             await self._restart()
         await self._listeners.open(self._settings.listeners, self._around)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from tocsin.broker import AccessControl, Authenticate, Broker, Listener, Login, Settings
 from tocsin.broker.access import Advice
 from tocsin.broker.codec import decode, encode
+from tocsin.broker.fold import Fold
 from tocsin.broker.packets import (
     LEVEL_5,
     LEVEL_311,
@@ -238,6 +239,7 @@ async def running(
     authenticate: Authenticate = anybody,
     access: AccessControl | None = None,
     advise: Callable[[Login], Advice | None] = lambda _: None,
+    fold: Fold | None = None,
 ) -> AsyncGenerator[Running]:
     sink = Sink()
     heard: list[tuple[str, bool, str]] = []
@@ -263,6 +265,7 @@ async def running(
         access=access or AccessControl(),
         advise=advise,
         version="0.0-test",
+        fold=fold,
     )
     await broker.start()
     try:

@@ -15,8 +15,10 @@ import pytest
 from tests.broker.harness import Peer, Running, local, running
 from tests.broker.test_limits import SLOW, deaf
 from tocsin.broker import Login, Settings
+from tocsin.broker.facts import Came, Left, to_record
+from tocsin.broker.fold import Fold
 from tocsin.broker.hits import LIMITS
-from tocsin.broker.packets import Connect, Publish, Subscribe
+from tocsin.broker.packets import LEVEL_311, Connect, Publish, Subscribe
 from tocsin.dashboard import metrics
 from tocsin.devices.credentials import ANONYMOUS, Identity
 
@@ -215,6 +217,25 @@ async def test_a_limit_that_is_hit_can_be_seen(limit: str) -> None:
             elif case.refusal is not None:
                 [client] = [each for each in report["clients"] if each["id"] == "c"]
                 assert client["limit_hits"] == {limit: report["limit_hits"][limit]}
+
+
+async def test_what_a_replay_does_again_does_not_count() -> None:
+    settings = local(sessions_offline=1)
+    fold = Fold(settings, lambda: 3.0)
+    facts = [
+        fact
+        for name in ("b", "c")
+        for fact in (
+            Came(name, ANONYMOUS, None, LEVEL_311, False, 60.0, 1.0),
+            Left(name, 60.0, 0, 2.0),
+        )
+    ]
+    fold.replay([to_record(fact) for fact in facts], 2.0, 1)
+    async with running(settings, fold=fold) as broker:
+        report = broker.broker.report()
+        assert [client.id for client in report.clients] == ["c"]
+        assert not any(report.limit_hits.values())
+        assert not report.refused
 
 
 def test_every_setting_is_a_limit_that_counts_or_none() -> None:
