@@ -104,13 +104,17 @@ class Judge:
 
     def _compile(self, rules: Sequence[CheckedRule], held: dict[str, Places]) -> None:
         catalogue = self._catalogue
-        self._windows.use(
+        uses = [
             use
             for checked in rules
             for tree in (checked.when, checked.clear)
             if tree
             for use in compiled.functions_of(tree)
-        )
+        ]
+        self._windows.use(uses)
+        for use in uses:
+            if isinstance(use.state, str):
+                catalogue.code_of(use.state)
         scalar = Scalar(catalogue.code_of)
         alike: dict[Hashable, list[RuleForm]] = {}
         for order, checked in enumerate(rules):

@@ -62,10 +62,14 @@ class RoundSight:
         return np.full(1, self._catalogue.site.read(dial))
 
     def window(self, use: Use) -> Floats:
-        metric, _, function = use
-        series = self.series(metric)
+        series = self.series(use.metric)
         found = self._windows.query(use, series)
-        return found if function == "count" else self.unless_text(metric, series, found)
+        if use.function == "count":
+            return found
+        if isinstance(use.state, str):
+            text = self._catalogue.kind.values[series] == Kind.TEXT
+            return np.where(text, found, np.nan)
+        return self.unless_text(use.metric, series, found)
 
     def place(self, place: Place) -> Floats:
         return self._whereabouts.of(place, self.device)
@@ -159,10 +163,10 @@ class DeviceSight:
     def window(self, use: Use) -> float:
         found = self._known.get(use)
         if found is None:
-            metric, _, function = use
-            series = self._series(metric)
-            text = function != "count" and self._of_texts(metric, series)
-            found = self._known[use] = nan if text else self._windows.query_one(use, series)
+            series = self._series(use.metric)
+            text = self._of_texts(use.metric, series)
+            fits = text is isinstance(use.state, str) or use.function == "count"
+            found = self._known[use] = self._windows.query_one(use, series) if fits else nan
         return found
 
     def place(self, place: Place) -> float:

@@ -8,7 +8,7 @@ within them from the start: of `a and b` one may be true while the other keeps t
 
     temp_c > 80            readings up to 80
     max(temp_c, '5m') > 80 readings up to 80: what is in the window now is not above either
-    avg(temp_c, '5m') > 80 readings up to 80, if the window has none above; as first and p95
+    avg(temp_c, '5m') > 80 readings up to 80, if the window has none above; as first, twa, p95
     stddev(temp_c, '5m') > 1 readings that are within the root of 2 of all others in the window: two
                            that are so far apart deviate by 1, and more of them by less
     rate(temp_c, '5m') > 1 from the first to the newest reading is at least the span it is now, as
@@ -329,7 +329,7 @@ def _window(use: Use, operator: str, limit: float) -> Calm | None:
         return _extreme(use, operator, limit)
     if function in _AMONG:
         return _among(use, operator, limit)
-    if function == "avg":
+    if function in ("avg", "twa"):
         return _mean(use, upward, limit)
     if function == "stddev":
         return _spread(use, limit) if upward else None
@@ -396,7 +396,7 @@ def _mean(use: Use, upward: bool, limit: float) -> Calm:
 
 def _change(use: Use, upward: bool, limit: float) -> Calm:
     """delta and rate, which is delta over a span that does not become shorter than it is."""
-    metric, _, function = use
+    metric, function = use.metric, use.function
 
     def change(spot: CalmSpot) -> Sequence[Bounds] | None:
         anchor = spot.anchor(use)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from tocsin.devices.tags import TagError, check_tag_name
+from tocsin.ingest.rules.compiled import state_of
 from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.rules.expression import (
     Arithmetic,
@@ -209,6 +210,8 @@ class _Checker:
             match expected:
                 case Argument.METRIC:
                     metric = self._metric_argument(argument, function)
+                case Argument.STATE:
+                    _check_state(argument, function)
                 case Argument.WINDOW:
                     window_s = _window_argument(argument, function, MAX_WINDOW_S, "24h")
                 case Argument.DURATION:
@@ -283,6 +286,16 @@ def _check_tag_argument(argument: Expression, function: Function) -> None:
         check_tag_name(argument.value)
     except TagError as error:
         raise ExpressionError(f"{error} (column {argument.column})", argument.column) from None
+
+
+def _check_state(argument: Expression, function: Function) -> None:
+    if state_of(argument) is None:
+        raise ExpressionError(
+            f"{_quoted(argument)} is no value; {function.name} needs one at column"
+            f" {argument.column}: text in quotes, true, false or a number, as in"
+            f" {function.example}",
+            argument.column,
+        )
 
 
 def _window_argument(argument: Expression, function: Function, most_s: float, most: str) -> float:

@@ -8,7 +8,7 @@ tests/ingest/rules.
 """
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.rules.expression import (
@@ -34,8 +34,14 @@ Place: TypeAlias = tuple[str, str]
 Tag: TypeAlias = tuple[str, str]
 """`tag` or `tag_number`, and the name of the tag."""
 
-Use: TypeAlias = tuple[str, float, str]
-"""A windowed function: metric, size in seconds, function."""
+
+class Use(NamedTuple):
+    """A windowed function. `state` is what it looks for, if it looks for a value."""
+
+    metric: str
+    size_s: float
+    function: str
+    state: float | bool | str | None = None
 
 
 def skeleton(tree: Expression) -> Hashable:
@@ -85,7 +91,7 @@ def constants(tree: Expression, code_of: CodeOf) -> Iterator[float]:
 
 
 def functions_of(tree: Expression) -> Iterator[Use]:
-    """The windowed functions that `tree` reads: (metric, size in seconds, function)."""
+    """The windowed functions that `tree` reads."""
     for call in calls_of(tree):
         if windowed := window_of(call):
             yield windowed
@@ -138,7 +144,19 @@ def window_of(call: Call) -> Use | None:
     """The windowed function that `call` is, if it is one."""
     if not FUNCTIONS[call.function].windowed:
         return None
-    metric, window = call.arguments
+    metric, *between, window = call.arguments
     assert isinstance(metric, Metric), "checked"
     assert isinstance(window, Text), "checked"
-    return metric.name, parse_duration(window.value), call.function
+    state = state_of(between[0]) if between else None
+    return Use(metric.name, parse_duration(window.value), call.function, state)
+
+
+def state_of(tree: Expression) -> float | bool | str | None:
+    """The value that `tree` names, None if it names none."""
+    match tree:
+        case Number(value) | Text(value) | Truth(value):
+            return value
+        case Unary("-", Number(value)):
+            return -value
+        case _:
+            return None

@@ -141,8 +141,8 @@ def _asks(rule: CheckedRule) -> object:
 def _windows(rule: CheckedRule, others: Sequence[CheckedRule]) -> list[WindowRead]:
     functions: dict[tuple[str, float], dict[str, None]] = {}
     for tree in _trees(rule):
-        for metric, size_s, function in functions_of(tree):
-            functions.setdefault((metric, size_s), {})[function] = None
+        for use in functions_of(tree):
+            functions.setdefault((use.metric, use.size_s), {})[use.function] = None
     found: list[WindowRead] = []
     for (metric, size_s), names in functions.items():
         spec = WindowSpec.hopping(size_s)

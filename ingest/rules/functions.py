@@ -4,7 +4,7 @@ Checker, compiled form, oracle, documentation and the page's help all read `FUNC
 
 A windowed function reads one metric over the open window at that metric's newest reading. Every
 function of a metric is unknown before the metric's first reading, and what is unknown neither
-fires nor clears a rule. A metric of text counts for `count` only; the other windowed
+fires nor clears a rule. A metric of text counts for `count` and `time_in` only; the other windowed
 functions of it are unknown.
 """
 
@@ -26,6 +26,7 @@ class Kind(StrEnum):
 
 
 class Argument(StrEnum):
+    STATE = "state"  # a value of the metric: text in quotes, true, false or a number
     METRIC = "metric"  # the name of a metric, not its value
     WINDOW = "window"  # a duration in quotes, MIN_WINDOW_S to MAX_WINDOW_S
     NUMBER = "number"
@@ -75,6 +76,14 @@ _TABLE = (
     _windowed("rate", "delta per second between these two readings; unknown with one reading."),
     _windowed(
         "stddev", "Standard deviation of the readings (sample, n - 1); unknown with one reading."
+    ),
+    _windowed("twa", "Mean over time: each reading counts for as long as it held."),
+    Function(
+        "time_in",
+        (Argument.METRIC, Argument.STATE, Argument.WINDOW),
+        Kind.NUMBER,
+        "For how many seconds of the window the metric was that; of text, numbers, true and false.",
+        "time_in(state, 'running', '1h')",
     ),
     _windowed(
         "p50",

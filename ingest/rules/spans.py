@@ -3,7 +3,7 @@
 Interval arithmetic: every reading of a metric that an expression reads, the newest one and those in
 its windows, lies in the span of that metric, so the expression lies in the span found for it:
 
-    avg, min, max, first, last     of readings in [l, h] lie in [l, h]
+    avg, twa, min, max, first, last  of readings in [l, h] lie in [l, h]
     delta                          lies in [l - h, h - l]
     stddev                         lies in [0, (h - l) / √2]: two readings that far apart
     + - * /  abs  round            of spans lie between what their ends give
@@ -54,7 +54,7 @@ def reads(tree: Expression) -> tuple[set[str], set[Use]]:
             return metrics | more, uses | others
         case Call(_, arguments):
             if use := window_of(tree):
-                return {use[0]}, {use}
+                return {use.metric}, {use}
             return reads(arguments[0])
         case _:
             return set(), set()
@@ -86,10 +86,10 @@ def span_of(tree: Expression) -> SpanOf | None:
 
 
 def _window(use: Use) -> SpanOf | None:
-    metric, _, function = use
+    metric, function = use.metric, use.function
     if function in _WITHIN:
         return lambda spans: spans[metric]
-    if function == "avg":
+    if function in ("avg", "twa"):
         return lambda spans: _wider(spans[metric], spans[metric])
     if function == "delta":
         return lambda spans: _minus(spans[metric], spans[metric])

@@ -48,22 +48,30 @@ class Apart(Protocol):
 Kept: TypeAlias = Panes | Apart
 
 
-class Counters(Protocol):
-    """Which series only ever grow, but for starting anew at 0."""
+class Kinds(Protocol):
+    """What windows have to know of series: which of them only ever grow, but for starting anew at
+    0, and the codes of texts.
+    """
 
     def may_count(self, metric: str) -> bool:
         """Whether a metric of that name may be a counter of some device."""
         ...
 
     def counts(self, series: Ids) -> NDArray[np.bool_]: ...
+    def code_of(self, text: str) -> int: ...
 
 
-class NoCounters:
+class Plain:
+    """Neither counters nor texts."""
+
     def may_count(self, metric: str) -> bool:
         return False
 
     def counts(self, series: Ids) -> NDArray[np.bool_]:
         return np.zeros(len(series), np.bool_)
+
+    def code_of(self, text: str) -> int:
+        return -1
 
 
 def _panes_for(size_s: float, functions: set[str], counts: Counts, growth: bool) -> Iterable[Kept]:
@@ -95,11 +103,11 @@ class SharedWindows:
     different series are taken in changes nothing.
     """
 
-    def __init__(self, metric_id: Callable[[str], int], counters: Counters | None = None) -> None:
+    def __init__(self, metric_id: Callable[[str], int], kinds: Kinds | None = None) -> None:
         self._metric_id = metric_id
-        self._counters = counters or NoCounters()
+        self._kinds = kinds or Plain()
         self._panes: dict[str, list[tuple[float, Kept]]] = {}
-        self._of: dict[Use, Kept] = {}
+        self._of: dict[tuple[str, float, str], Kept] = {}
         self._of_metric: dict[int, list[Kept]] = {}
         self._windowed = Growing[np.bool_](np.bool_, False)  # by metric
         self._backlog = Backlog()
@@ -108,8 +116,8 @@ class SharedWindows:
         """Keep panes for exactly these functions; those of the others are dropped."""
         self._take_in_all()
         wanted: dict[tuple[str, float], set[str]] = {}
-        for metric, size_s, function in uses:
-            wanted.setdefault((metric, size_s), set()).add(function)
+        for use in uses:
+            wanted.setdefault((use.metric, use.size_s), set()).add(use.function)
         before = self._panes
         self._drop_all()
         for (metric, size_s), functions in sorted(wanted.items()):
@@ -119,14 +127,14 @@ class SharedWindows:
                 if size == size_s and answered:
                     self._keep(metric, size_s, panes, answered)
                     missing -= answered
-            growth = self._counters.may_count(metric)
-            for panes in _panes_for(size_s, missing, self._counters.counts, growth):
+            growth = self._kinds.may_count(metric)
+            for panes in _panes_for(size_s, missing, self._kinds.counts, growth):
                 answered = missing & self._answered_by(panes, metric)
                 self._keep(metric, size_s, panes, answered)
                 missing -= answered
 
     def _answered_by(self, panes: Kept, metric: str) -> frozenset[str]:
-        if isinstance(panes, Panes) and self._counters.may_count(metric):
+        if isinstance(panes, Panes) and self._kinds.may_count(metric):
             return panes.functions - GROWTH
         return panes.functions
 
@@ -208,24 +216,39 @@ class SharedWindows:
     def query(self, use: Use, series: Ids) -> Floats:
         """The function over the open window of each series, NaN where unknown; see Panes."""
         self._take_in_all()
-        return self._of[use].query(use[2], series)
+        panes = self._panes_of(use)
+        if use.state is not None and isinstance(panes, Trace):
+            return panes.time_in(self._code(use.state), series)
+        return panes.query(use.function, series)
 
     def query_one(self, use: Use, series: int) -> float:
-        return self.query_beside(use, use[2], series)
+        self._settle(series, self._of_metric[self._metric_id(use.metric)])
+        panes = self._panes_of(use)
+        if use.state is not None and isinstance(panes, Trace):
+            return panes.time_in(self._code(use.state), np.array([series], np.int32)).item()
+        return panes.query_one(use.function, series)
+
+    def _panes_of(self, use: Use) -> Kept:
+        return self._of[use.metric, use.size_s, use.function]
+
+    def _code(self, state: float | bool | str) -> float:
+        """What the columns hold of a value."""
+        return float(self._kinds.code_of(state) if isinstance(state, str) else state)
 
     def query_beside(self, use: Use, function: str, series: int) -> float:
         """Another function over the window that answers `use`; NaN where it says nothing about
         `use`, which may be anything after a counter began anew.
         """
-        self._settle(series, self._of_metric[self._metric_id(use[0])])
-        if function != use[2] in GROWTH and isinstance(self._of[use], Trace):
+        self._settle(series, self._of_metric[self._metric_id(use.metric)])
+        panes = self._panes_of(use)
+        if use.function in GROWTH and isinstance(panes, Trace):
             return nan
-        return self._of[use].query_one(function, series)
+        return panes.query_one(function, series)
 
     def anchor_one(self, use: Use, series: int) -> Anchor | None:
         """See `Panes.anchor_one`."""
-        self._settle(series, self._of_metric[self._metric_id(use[0])])
-        panes = self._of[use]
+        self._settle(series, self._of_metric[self._metric_id(use.metric)])
+        panes = self._panes_of(use)
         return panes.anchor_one(series) if isinstance(panes, Panes) else None
 
     # -- snapshots
@@ -240,9 +263,9 @@ class SharedWindows:
 
     def load(self, state: list[Any]) -> None:
         """Become what `state` was taken from; `use` comes after."""
-        self.__init__(self._metric_id, self._counters)
+        self.__init__(self._metric_id, self._kinds)
         for metric, size_s, kind, inner in state:
-            panes = _empty(size_s, kind, self._counters.counts)
+            panes = _empty(size_s, kind, self._kinds.counts)
             panes.load(inner)
             self._keep(metric, size_s, panes, panes.functions)
 

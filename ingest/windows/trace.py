@@ -32,6 +32,9 @@ Counts: TypeAlias = Callable[[Ids], Mask]
 GROWTH = frozenset({"delta", "rate"})
 """What is another thing for a counter than for anything else."""
 
+LASTING = frozenset({"twa", "time_in"})
+"""What depends on how long a reading held."""
+
 MOST = LONGEST * 3 // 4
 _CELLS_AT_ONCE = 500_000  # readings that are looked at together: 4 MB a column
 _COLUMNS = ("time", "value")
@@ -43,7 +46,7 @@ class Trace:
     """
 
     kind: ClassVar[str] = "trace"
-    functions = GROWTH
+    functions = GROWTH | LASTING
 
     def __init__(self, spec: WindowSpec, counts: Counts) -> None:
         self.spec = spec
@@ -96,6 +99,15 @@ class Trace:
         counts = self._counts(series)
         for here, track in self._tracks(slot):
             answers[here] = track.answer(function, counts[here])
+        return answers
+
+    @np.errstate(all="ignore")
+    def time_in(self, state: float, series: Ids) -> Floats:
+        """For how many seconds of the open window each series was `state`."""
+        slot = self._slots.find(series)
+        answers = np.full(len(slot), np.nan)
+        for here, track in self._tracks(slot):
+            answers[here] = track.time_in(state)
         return answers
 
     def query_one(self, function: str, series: int) -> float:

@@ -47,11 +47,13 @@ class Track:
         )
 
     def answer(self, function: str, counts: Mask) -> Floats:
-        """`delta` and `rate`, `min` and `max`. NaN where unknown. `counts`: which rows are
+        """`delta`, `rate` and `twa`, `min` and `max`. NaN where unknown. `counts`: which rows are
         counters.
         """
         if function in ("min", "max"):
             return self._extreme(function)
+        if function == "twa":
+            return self._mean()
         number = self.inside.sum(axis=1)
         value = self._settled()
         first, last = self.used - number, self.used - 1
@@ -67,6 +69,23 @@ class Track:
             return change
         span = self.time[rows, last] - self.time[rows, first]
         return np.where(span > 0, change, np.nan) / np.where(span > 0, span, 1.0)
+
+    def time_in(self, state: float) -> Floats:
+        """For how many seconds of the window it was `state`."""
+        return _added_up(np.where(self.value[:, :-1] == state, self._lasted(), 0.0))
+
+    def _mean(self) -> Floats:
+        lasted = self._lasted()
+        total = _added_up(np.where(lasted > 0, self.value[:, :-1] * lasted, 0.0))
+        rows, last = np.arange(len(self.used)), self.used - 1
+        span = self.time[rows, last] - np.maximum(self.time[:, 0], self.since)
+        return np.where(span > 0, total, self.value[rows, last]) / np.where(span > 0, span, 1.0)
+
+    def _lasted(self) -> Floats:
+        """For how many seconds of the window each reading held, but for the newest."""
+        at = np.maximum(self.time, self.since[:, None])
+        lasted = at[:, 1:] - at[:, :-1]
+        return np.where(self.time[:, 1:] < np.inf, lasted, 0.0)
 
     def _settled(self) -> Floats:
         """The values, where several are of one time all that of the last."""

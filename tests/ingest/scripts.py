@@ -164,6 +164,8 @@ def rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrategy[Rule
         "hour() < 4 and p < 50 or hour() == 5 and t > 20",
         "weekday() == 3 and absent(t, '3s') and hour() != 4",
         "door == true",
+        "time_in(door, true, '10s') > 3 or time_in(state, 'stop', '10s') >= 5",
+        "twa(t, '10s') > 40",
         "state != 'run'",
     )
     return st.builds(

@@ -181,14 +181,40 @@ def call(tree: Call, history: History, now: float, counters: Collection[str]) ->
         return None
     if tree.function == "age":
         return max(0.0, now - max(time for time, _ in readings))
-    window = tree.arguments[1]
+    window = tree.arguments[-1]
     assert isinstance(window, Text)
     if tree.function == "flatline":
         return flat(readings, seconds(window.value))
+    if tree.function in ("twa", "time_in"):
+        return over_time(tree, readings)
     inside = in_window(readings, seconds(window.value))
     if first.name in counters and tree.function in ("delta", "rate"):
         return grown(tree.function, inside)
     return windowed(tree.function, inside)
+
+
+def over_time(tree: Call, readings: Sequence[tuple[float, Value]]) -> float | None:
+    """twa and time_in: a reading holds until the next, also before the window began."""
+    window = tree.arguments[-1]
+    assert isinstance(window, Text)
+    by_time = dict(readings)
+    times = sorted(by_time)
+    begin = times[-1] - seconds(window.value)
+    held = [(by_time[a], b - max(a, begin)) for a, b in pairwise(times) if b > begin]
+    if tree.function == "time_in":
+        match tree.arguments[1]:
+            case Number(state) | Text(state) | Truth(state):
+                pass
+            case other:
+                raise AssertionError(other)
+        if isinstance(state, str) is not isinstance(readings[-1][1], str):
+            return None
+        return sum((for_s for value, for_s in held if value == state), 0.0)
+    values = [(number(value), for_s) for value, for_s in held or [(by_time[times[-1]], 1.0)]]
+    parts = [value * for_s for value, for_s in values if value is not None]
+    if len(parts) < len(values) or isinstance(readings[-1][1], str):
+        return None
+    return sum(parts) / sum(for_s for _, for_s in values)
 
 
 def grown(function: str, readings: Sequence[tuple[float, Value]]) -> float | None:

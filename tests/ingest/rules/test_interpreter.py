@@ -15,6 +15,7 @@ HISTORY: History = {
     "corrected": [(20.0, 5.0), (20.0, 7.0)],
     "door": [(19.0, True)],
     "state": [(1.0, "run")],
+    "steps": [(1.0, "run"), (13.0, "stop"), (16.0, "run"), (20.0, "stop")],
 }
 NOW = 21.5
 
@@ -37,6 +38,16 @@ VALUES: dict[str, Value | None] = {
     "delta(one, '10s')": None,
     "rate(corrected, '10s')": None,
     "corrected": 7.0,
+    "twa(t, '10s')": (10.0 + 1.85 * 2.0 + 3.0 * 3.0 + 5.0 * 4.0) / 9.95,
+    "twa(one, '10s')": 5.0,
+    "twa(state, '10s')": None,
+    "time_in(t, 100, '10s')": 0.1,
+    "time_in(t, 3, '10s')": 3.0,
+    "time_in(t, 9, '10s')": 0.0,
+    "time_in(steps, 'run', '10s')": 7.0,
+    "time_in(steps, 'stop', '10s')": 3.0,
+    "time_in(steps, 1, '10s')": None,
+    "time_in(door, true, '10s')": 0.0,
     "age(t)": 1.5,
     "flatline(t, '10s')": False,
     "flatline(one, '10s')": None,

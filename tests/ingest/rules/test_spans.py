@@ -24,6 +24,7 @@ NUMBERS = (
     "a - avg(a, '10s')",
     "abs(delta(a, '10s')) - 2 * b",
     "stddev(a, '10s') + first(b, '10s')",
+    "a - twa(a, '10s')",
     "max(a, '10s') / min(b, '10s')",
     "last(a, '10s') * (a + 3)",
 )
@@ -55,6 +56,8 @@ class Seen:
     def window(self, use: Use) -> float:
         of = self._readings[use[0]]
         match use[2]:
+            case "twa":
+                return sum(of[:-1]) / (len(of) - 1)
             case "avg":
                 return sum(of) / len(of)
             case "stddev":

@@ -24,7 +24,7 @@ from tocsin.ingest.rules.functions import FUNCTIONS
 WINDOWED = tuple(
     name
     for name, function in FUNCTIONS.items()
-    if function.windowed and name not in ("stddev", "flatline")
+    if function.windowed and name not in ("stddev", "flatline", "time_in")
 )
 
 _ZERO = st.just(0)
@@ -76,6 +76,14 @@ def conditions(
         | st.builds(Number, st.integers(0, 5).map(float), _ZERO)
         | st.builds(Call, st.sampled_from(WINDOWED), st.tuples(metrics, sizes), _ZERO)
     )
+    truth_or_number = st.builds(Truth, st.booleans(), _ZERO) | st.builds(
+        Number, st.integers(0, 5).map(float), _ZERO
+    )
+    lasting = st.tuples(metrics, truth_or_number, sizes)
+    if textual:
+        text = st.builds(Text, st.sampled_from(["run", "stop", ""]), _ZERO)
+        lasting |= st.tuples(st.builds(Metric, st.sampled_from(textual), _ZERO), text, sizes)
+    terms |= st.builds(Call, st.just("time_in"), lasting, _ZERO)
     if ages:
         terms |= st.builds(Call, st.just("age"), st.tuples(metrics), _ZERO)
     if hours:

@@ -6,11 +6,11 @@ import numpy as np
 
 from tests.ingest.windows.readings import stored
 from tocsin.ingest.rules.compiled import Use
-from tocsin.ingest.rules.functions import FUNCTIONS
+from tocsin.ingest.rules.functions import FUNCTIONS, Argument
 from tocsin.ingest.windows.shared import SharedWindows
 
 USES: list[Use] = [
-    ("temp_c", size_s, function.name)
+    Use("temp_c", size_s, function.name, 5.0 if Argument.STATE in function.arguments else None)
     for function in FUNCTIONS.values()
     if function.windowed
     for size_s in (10.0, 60.0)
@@ -51,35 +51,39 @@ def test_a_snapshot_of_all_functions_goes_on_like_the_original() -> None:
 def test_a_snapshot_from_before_there_were_percentiles_is_read() -> None:
     """Then a window was in it as metric, size and whether it has ends, with its panes."""
     before = SharedWindows(metric_id)
-    before.use([("temp_c", 60.0, "avg"), ("temp_c", 10.0, "delta")])
+    before.use([Use("temp_c", 60.0, "avg"), Use("temp_c", 10.0, "delta")])
     fed(before, 1, 0.0)
     assert [entry[2] for entry in before.state()] == [True, False]
     after = SharedWindows(metric_id)
     after.load(stored(before.state()))
     after.use(USES)
-    for use in (("temp_c", 60.0, "avg"), ("temp_c", 10.0, "delta")):
+    for use in (Use("temp_c", 60.0, "avg"), Use("temp_c", 10.0, "delta")):
         assert str(after.query(use, SERIES)) == str(before.query(use, SERIES))
-    assert np.isnan(after.query(("temp_c", 60.0, "p95"), SERIES)).all()
+    assert np.isnan(after.query(Use("temp_c", 60.0, "p95"), SERIES)).all()
     fed(after, 2, 30.0)
-    assert not np.isnan(after.query(("temp_c", 60.0, "p95"), SERIES)).any()
+    assert not np.isnan(after.query(Use("temp_c", 60.0, "p95"), SERIES)).any()
 
 
 def test_only_who_asks_for_percentiles_pays_for_them() -> None:
     windows = SharedWindows(metric_id)
-    windows.use([("temp_c", 60.0, "avg")])
+    windows.use([Use("temp_c", 60.0, "avg")])
     assert [entry[2] for entry in windows.state()] == [False]
-    windows.use([("temp_c", 60.0, "avg"), ("temp_c", 60.0, "p95"), ("temp_c", 60.0, "p50")])
+    windows.use(
+        [Use("temp_c", 60.0, "avg"), Use("temp_c", 60.0, "p95"), Use("temp_c", 60.0, "p50")]
+    )
     assert [entry[2] for entry in windows.state()] == [False, "quantiles"]
-    windows.use([("temp_c", 60.0, "stddev")])
+    windows.use([Use("temp_c", 60.0, "stddev")])
     assert [entry[2] for entry in windows.state()] == ["moments"]
 
 
 def test_a_window_keeps_what_it_has_while_another_function_is_asked_of_it() -> None:
     windows = SharedWindows(metric_id)
-    windows.use([("temp_c", 60.0, "p95")])
+    windows.use([Use("temp_c", 60.0, "p95")])
     fed(windows, 1, 0.0)
-    before = windows.query(("temp_c", 60.0, "p95"), SERIES)
-    windows.use([("temp_c", 60.0, "p95"), ("temp_c", 60.0, "p50"), ("temp_c", 60.0, "avg")])
-    assert str(windows.query(("temp_c", 60.0, "p95"), SERIES)) == str(before)
-    assert not np.isnan(windows.query(("temp_c", 60.0, "p50"), SERIES)).any()
-    assert np.isnan(windows.query(("temp_c", 60.0, "avg"), SERIES)).all()
+    before = windows.query(Use("temp_c", 60.0, "p95"), SERIES)
+    windows.use(
+        [Use("temp_c", 60.0, "p95"), Use("temp_c", 60.0, "p50"), Use("temp_c", 60.0, "avg")]
+    )
+    assert str(windows.query(Use("temp_c", 60.0, "p95"), SERIES)) == str(before)
+    assert not np.isnan(windows.query(Use("temp_c", 60.0, "p50"), SERIES)).any()
+    assert np.isnan(windows.query(Use("temp_c", 60.0, "avg"), SERIES)).all()

@@ -4,6 +4,7 @@ In these tests every odd series is a counter.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
@@ -26,11 +27,13 @@ from tests.ingest.windows.readings import (
 from tocsin.devices.profile import Profile
 from tocsin.ingest.facts import RulePut
 from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.validation import RuleError, validate
 from tocsin.ingest.settings import Settings
 from tocsin.ingest.windows.spec import WindowSpec
 from tocsin.ingest.windows.trace import MOST, Trace
 
-FUNCTIONS = sorted(Trace.functions)
+FUNCTIONS = ("delta", "rate", "twa", "min", "max")
+STATE = 7.0
 EVERY = np.arange(6, dtype=np.int32)
 
 
@@ -48,11 +51,29 @@ def expected(spec: WindowSpec, given: Sequence[Reading]) -> dict[tuple[str, int]
             change = sum(after - before if after >= before else after
                          for before, after in pairwise(values))  # fmt: skip
         span = max(by_time) - min(by_time)
+        lasted = held(spec, [reading for reading in given if reading[0] == series])
+        total = sum(for_s for _, for_s in lasted)
         answers |= {
+            ("twa", series): sum(v * for_s for v, for_s in lasted) / total if total else values[-1],
+            ("time_in", series): sum(for_s for value, for_s in lasted if value == STATE),
             ("delta", series): change if len(inside) > 1 else math.nan,
             ("rate", series): change / span if span > 0 else math.nan,
         }
     return answers
+
+
+def held(spec: WindowSpec, given: Sequence[Reading]) -> list[tuple[float, float]]:
+    """The values of one series, and for how many seconds of the window each of them held."""
+    by_time = {time: value for _, time, value in given}
+    times = sorted(by_time)
+    begin = times[-1] - spec.size_s
+    return [(by_time[a], b - max(a, begin)) for a, b in pairwise(times) if b > begin]
+
+
+def ask(trace: Trace, function: str, series: NDArray[np.int32]) -> list[float]:
+    if function == "time_in":
+        return trace.time_in(STATE, series).tolist()
+    return trace.query(function, series).tolist()
 
 
 @given(st.sampled_from(SPECS), readings)
@@ -62,7 +83,7 @@ def test_a_trace_agrees_with_sorting(spec: WindowSpec, given: list[Reading]) -> 
         feed(trace, batch)
         so_far = [reading for each in unique_batches(given)[:end] for reading in each]
         for (function, series), answer in expected(spec, so_far).items():
-            found = trace.query_one(function, series)
+            (found,) = ask(trace, function, np.array([series], np.int32))
             assert found == pytest.approx(answer, nan_ok=True), (function, series)
 
 
@@ -77,7 +98,13 @@ def test_one_by_one_a_run_and_a_snapshot_are_the_same_to_the_last_bit(
     given: list[Reading] = []
     for _ in range(count):
         now += random.choice((step, step, 3 * step))
-        given.append((random.choice((0, 1, 1)), now - random.choice((0, 0, 9)), random.random()))
+        given.append(
+            (
+                random.choice((0, 1, 1)),
+                now - random.choice((0, 0, 9)),
+                random.choice((random.random(), STATE)),
+            )
+        )
     alone, together, run = Trace(spec, odd), Trace(spec, odd), Trace(spec, odd)
     for index, reading in enumerate(given):
         alone.update_one(*reading)
@@ -92,13 +119,15 @@ def test_one_by_one_a_run_and_a_snapshot_are_the_same_to_the_last_bit(
         for begin in range(0, len(mine), 150):
             time, value = zip(*mine[begin : begin + 150], strict=True)
             run.update_run(series, np.array(time), np.array(value))
-    for function in (*FUNCTIONS, "min", "max"):
+    assert len({str(each.time_in(STATE, EVERY)) for each in (alone, together, run)}) == 1
+    for function in FUNCTIONS:
         answers = {str(each.query(function, EVERY).tolist()) for each in (alone, together, run)}
         assert len(answers) == 1, function
         assert answers == {str([alone.query_one(function, series) for series in range(6)])}
     found = expected(spec, given)
     for (function, series), answer in found.items():
-        assert alone.query_one(function, series) == pytest.approx(answer, nan_ok=True)
+        (one,) = ask(alone, function, np.array([series], np.int32))
+        assert one == pytest.approx(answer, nan_ok=True)
 
 
 @given(st.sampled_from(SPECS), readings, st.randoms(use_true_random=False))
@@ -113,7 +142,7 @@ def test_order_of_arrival_changes_nothing(
         trace = Trace(spec, odd)
         for batch in unique_batches(order):
             feed(trace, batch)
-        answers.append(str([trace.query(each, EVERY).tolist() for each in FUNCTIONS]))
+        answers.append(str([ask(trace, each, EVERY) for each in (*FUNCTIONS, "time_in")]))
     assert answers[0] == answers[1]
 
 
@@ -133,7 +162,8 @@ def test_memory_is_bounded_and_follows_what_is_in_the_window() -> None:
 def test_a_series_without_readings_is_unknown() -> None:
     trace = Trace(WindowSpec.hopping(60.0), odd)
     trace.update_one(3, 100.0, 1.0)
-    for function in (*FUNCTIONS, "min"):
+    assert np.isnan(trace.time_in(1.0, np.array([-1, 0, 9_999], np.int32))).all()
+    for function in FUNCTIONS:
         assert np.isnan(trace.query(function, np.array([-1, 0, 9_999], np.int32))).all()
         assert math.isnan(trace.query_one(function, -1))
 
@@ -172,3 +202,28 @@ def test_a_profile_that_says_so_from_now_on_has_new_windows() -> None:
     for second, energy in enumerate((1010, 0, 30, 60), 1):
         alerts = after.feed([message("d", {"ts": START + second, "energy": energy})], START + 9)
         assert [alert.state for alert in alerts.alerts] == (["active"] if second == 4 else [])
+
+
+def test_a_state_lasts_while_nothing_is_reported_and_over_what_the_window_left_behind() -> None:
+    pipeline = new_pipeline()
+    rule = Rule(name="long", when="time_in(state, 'open', '1m') >= 45")
+    pipeline.feed([RulePut(rule, "ann")], START)
+    seen: list[tuple[str, float]] = []
+    for second, state in ((0, "open"), (300, "open"), (310, "shut"), (326, "shut"), (600, "shut")):
+        sent = message("door", {"ts": START + second, "state": state})
+        alerts = pipeline.feed([sent], START + second).alerts
+        seen += [(alert.state, float(second)) for alert in alerts]
+    assert seen == [("active", 300.0), ("cleared_unacknowledged", 326.0)]
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("time_in(state, temp, '1m') > 3", "'temp' is no value; time_in needs one at column 16"),
+        ("time_in(state, '1m') > 3", "expected 3 (metric, state, window)"),
+        ("time_in(3, 'on', '1m') > 3", "time_in needs the name of a metric"),
+    ],
+)
+def test_a_state_is_a_value(when: str, said: str) -> None:
+    with pytest.raises(RuleError, match=re.escape(said)):
+        validate(Rule(name="x", when=when))

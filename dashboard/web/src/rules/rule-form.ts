@@ -26,6 +26,8 @@ const FUNCTIONS = [
   "p95(metric, '5m')",
   "stddev(metric, '5m')",
   "count(metric, '1m')",
+  "twa(metric, '5m')",
+  "time_in(metric, 'state', '1h')",
   "age(metric)",
   "absent(metric, '60s')",
   "flatline(metric, '10m')",
