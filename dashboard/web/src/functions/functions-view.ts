@@ -63,7 +63,7 @@ export class FunctionsView extends Live {
       <td class="number">${cost}</td>
       <td class="number">${formatCount(each.readings_total + each.comments_total)}</td>
       ${troubles.map((count) => html`<td class="number ${count ? "" : "dim"}">${formatCount(count)}</td>`)}
-      <td class="error">${each.last_error ? html`<span class="dim">${formatTime(millis(each.last_error_at) ?? 0, now.value)}</span><pre>${each.last_error}</pre>` : nothing}</td>
+      <td class="why">${each.last_error ? html`<span class="dim">${formatTime(millis(each.last_error_at) ?? 0, now.value)}</span><pre>${each.last_error}</pre>` : nothing}</td>
     </tr>`;
   }
 
@@ -78,13 +78,11 @@ export class FunctionsView extends Live {
     if (known.log.length === 0) return nothing;
     return html`<section class="panel" aria-labelledby="function-log-title" data-testid="function-log">
       <header><h2 id="function-log-title">What they print and log</h2></header>
-      <div class="scroll"><table>
-        <tbody>${[...known.log].reverse().map(
-          ({ time, function: name, text }) => html`<tr>
-            <td class="number dim">${formatTime(millis(time) ?? 0, now.value)}</td><td><code>${name}</code></td><td class="error"><code>${text}</code></td>
-          </tr>`,
-        )}</tbody>
-      </table></div>
+      <ol class="lines">${[...known.log].reverse().map(
+        ({ time, function: name, text }) => html`<li>
+          <time class="dim">${formatTime(millis(time) ?? 0, now.value)}</time><code class="dim">${name}</code><code>${text}</code>
+        </li>`,
+      )}</ol>
     </section>`;
   }
 
