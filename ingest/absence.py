@@ -95,11 +95,15 @@ class Absence:
         self._expected = dict.fromkeys(self._expected, now)
         self._schedule_all(now)
 
-    def reported(self, devices: Ids, now: float) -> None:
-        """Readings of `devices`, each once, arrived and were judged."""
+    def reported(self, devices: Ids, now: float, ended: Iterable[int] = ()) -> None:
+        """Readings of `devices`, each once, arrived and were judged; for those in `ended` a rule
+        ceased to hold, so that its silence counts again, which may be shorter than all others.
+        """
         if not self._judge.has_silences:
             return
         self._reach()
+        for device in ended:
+            self._scheduled.values[device] = inf  # what is in the heap is void
         delay = now - self._catalogue.watermark.values[devices]
         scheduled, before = self._scheduled.values[devices], self._delay.values[devices]
         waits = np.isfinite(scheduled)

@@ -222,7 +222,7 @@ class Pipeline:
             reported = judged.device[judged.nth == 0]
             if heard:
                 outcome.presence += self.presence.reported(reported, now)
-            self.absence.reported(reported, now)
+            self.absence.reported(reported, now, [t.device for t in turns if not t.truth])
         except Exception as error:
             self.faults.note(f"the presence of {len(judged.device)} devices", error)
         self._waiting.passed(judged.device, judged.row_time, judged.device[judged.row], event_time)

@@ -65,6 +65,16 @@ def test_a_device_that_falls_silent_altogether_rings(when: str) -> None:
     assert passes(pipeline, 6000.0) == [("d", 5061.0)]
 
 
+def test_a_short_silence_rings_again_where_a_long_one_is_waited_for() -> None:
+    pipeline = new_pipeline()
+    put(pipeline, Rule(name="short", when="age(t) > 5"))
+    put(pipeline, Rule(name="long", when="age(t) > 300"))
+    reads(pipeline, 0.0, t=1.0)
+    assert passes(pipeline, 50.0) == [("d", 5.0)]
+    reads(pipeline, 60.0, t=1.0)
+    assert passes(pipeline, 100.0) == [("d", 65.0)]
+
+
 def test_a_rule_that_silence_does_not_make_true_stays_silent() -> None:
     pipeline = new_pipeline()
     for name, when in [
