@@ -25,6 +25,7 @@ from tocsin.dashboard.api.status import Statuses
 from tocsin.dashboard.api.stream import Stream
 from tocsin.dashboard.api.topics import Topics
 from tocsin.dashboard.api.zones import Zones
+from tocsin.dashboard.changes import ChangeBoard
 from tocsin.dashboard.guards import Guards
 from tocsin.dashboard.metrics import Figures, Metrics
 from tocsin.dashboard.openapi import Problem, describe
@@ -35,6 +36,7 @@ from tocsin.dashboard.storage.users import UserStore
 from tocsin.dashboard.stream.hub import Hub
 from tocsin.dashboard.users.holds import LoginHolds
 from tocsin.dashboard.users.logins import Logins
+from tocsin.dashboard.views import view_channel
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.engine import Engine
 from tocsin.ingest.functions.ledger import NO_FUNCTIONS, FunctionsView
@@ -72,7 +74,15 @@ def create_app(
         password_queue=settings.password_queue,
         failures_free=settings.login_failures_free,
     )
-    board = StatusBoard(engine.status, broker_report, clock)
+    changes = ChangeBoard(
+        int(clock()),
+        {
+            "deliveries": lambda: [view_channel(each) for each in engine.outbox.backlogs.values()],
+            "maintenance": lambda: pipeline.alerts.maintenance(),
+            "functions": functions,
+        },
+    )
+    board = StatusBoard(engine.status, broker_report, clock, changes.look)
 
     def status() -> Status:
         return board.status(hub.stats().viewers, hub.latency, stopping=hub.closing)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tocsin.dashboard.changes import Changes
 from tocsin.dashboard.stream.latency import LatencyHistogram
 from tocsin.dashboard.views import time_of
 from tocsin.ingest.status import EngineStatus
@@ -73,6 +74,7 @@ class Status(msgspec.Struct, frozen=True):
     failures_total: int
     dropped_readings_total: int
     stopping: bool
+    changes: Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,10 @@ class StatusBoard:
         engine: Callable[[], EngineStatus],
         broker_report: Callable[[int], Mapping[str, Any]],
         clock: Callable[[], float],
+        changes: Callable[[], Changes],
     ) -> None:
         self.engine = engine
+        self._changes = changes
         self.broker_report = broker_report
         self._clock = clock
         self._newest = self._before = self._sample()
@@ -138,6 +142,7 @@ class StatusBoard:
             failures_total=engine.failures_total,
             dropped_readings_total=engine.dropped_readings_total,
             stopping=stopping,
+            changes=self._changes(),
         )
 
     def _sample(self) -> _Sample:

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals-core";
 import { html, nothing } from "lit";
+import { follow } from "../plant/changes";
 import { now } from "../plant/clock";
 import { formatDuration, formatTime } from "../reading/age";
 import { icon } from "../shell/icons";
@@ -8,8 +9,6 @@ import { complain, say } from "../shell/notices";
 import { api } from "../wire/api";
 import { type Maintenance, millis } from "../wire/contract";
 
-/** Others plan too, and windows end: the list is read again this often while it is shown. */
-const READ_AGAIN_MS = 15_000;
 /** How long a window lasts. The first is what is offered. */
 const LASTS: readonly [hours: number, label: string][] = [
   [1, "1 hour"],
@@ -46,16 +45,15 @@ export function standingOf(window: Maintenance, at: number): { runs: boolean; wo
 
 /** Times in which alarms are out of service: those that run and those that are planned. */
 export class MaintenanceList extends Live {
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #unfollow = () => {};
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void readWindows();
-    this.#timer = setInterval(() => void readWindows(), READ_AGAIN_MS);
+    this.#unfollow = follow("maintenance", () => void readWindows());
   }
 
   override disconnectedCallback(): void {
-    clearInterval(this.#timer);
+    this.#unfollow();
     super.disconnectedCallback();
   }
 

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals-core";
 import { html, nothing } from "lit";
+import { deliveriesChanged } from "../plant/changes";
 import { now } from "../plant/clock";
 import { formatTime } from "../reading/age";
 import { Live } from "../shell/live";
@@ -8,16 +9,12 @@ import { api } from "../wire/api";
 import { type Delivery, millis } from "../wire/contract";
 import { LIFE_WORDS } from "./words";
 
-/** While something is under way it is looked at again this often. */
-const LOOK_AGAIN_MS = 2_000;
-
 /** Who was told of an alert, and what became of it. */
 export class AlertReceipts extends Live {
   static override properties = { alert: {}, revision: { type: Number } };
   declare alert: string;
   declare revision: number;
   readonly #known = signal<readonly Delivery[]>([]);
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #read = "";
 
   override render() {
@@ -33,26 +30,14 @@ export class AlertReceipts extends Live {
       ${deliveries.some(({ state }) => state === "dead") ? html`<button data-testid="redrive" @click=${this.#redrive}>Send the dead ones again</button>` : nothing}`;
   }
 
-  override disconnectedCallback(): void {
-    clearTimeout(this.#timer);
-    super.disconnectedCallback();
-  }
-
   async #look(again = false): Promise<void> {
-    const wanted = `${this.alert} ${this.revision}`;
+    const wanted = `${this.alert} ${this.revision} ${deliveriesChanged.value}`;
     if (wanted === this.#read && !again) return;
     if (!this.#read.startsWith(`${this.alert} `)) this.#known.value = [];
     this.#read = wanted;
-    clearTimeout(this.#timer);
     try {
       const deliveries = await api.deliveries(this.alert);
-      if (this.#read !== wanted || !this.isConnected) return;
-      this.#known.value = deliveries;
-      const isUnderWay = deliveries.some(
-        ({ state, command }) => state === "queued" || state === "failed" || (state === "sent" && !command),
-      );
-      // What is told of a change is queued a moment after the page knows of it.
-      if (isUnderWay || !again) this.#timer = setTimeout(() => void this.#look(true), LOOK_AGAIN_MS);
+      if (this.#read === wanted && this.isConnected) this.#known.value = deliveries;
     } catch {
       // The server cannot be reached, which the page says elsewhere.
     }

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals-core";
 import { html, nothing } from "lit";
+import { follow } from "../plant/changes";
 import { now } from "../plant/clock";
 import { formatTime } from "../reading/age";
 import { formatCount } from "../reading/number";
@@ -9,23 +10,28 @@ import { api } from "../wire/api";
 import { type FunctionReport, type FunctionState, millis } from "../wire/contract";
 import "./functions.css";
 
-const REFRESH_MS = 2000;
+const EXAMPLE = `# power.py
+from tocsin.ingest.functions import Reading, on_reading
+
+@on_reading("boiler-*", metrics=["volts", "amps"])
+def power(reading: Reading) -> dict[str, float]:
+    """Electric power of a boiler, a metric with a chart, that rules can read."""
+    return {"power_kw": reading["volts"] * reading["amps"] / 1000}`;
 const report = signal<FunctionReport | null>(null);
 
 /** Functions that people wrote themselves: what they do, and what went wrong in them. */
 export class FunctionsView extends Live {
-  #timer = 0;
+  #unfollow = () => {};
   #complained = false;
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void this.#read();
-    this.#timer = window.setInterval(() => void this.#read(), REFRESH_MS);
+    this.#unfollow = follow("functions", () => void this.#read());
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    window.clearInterval(this.#timer);
+    this.#unfollow();
   }
 
   override render() {
@@ -41,7 +47,8 @@ export class FunctionsView extends Live {
       ${broken.map(({ name, error }) => html`<p class="problem"><strong>${name} is not loaded.</strong></p><pre>${error}</pre>`)}
       ${
         known.functions.length === 0
-          ? html`<p class="nothing">There are none. Put Python files into ${known.folder ? html`<code>${known.folder}</code>` : html`a folder <code>functions</code> beside <code>tocsin.toml</code>`}.</p>`
+          ? html`<p class="nothing">There are none. A file in ${known.folder ? html`<code>${known.folder}</code>` : html`a folder <code>functions</code> beside <code>tocsin.toml</code>`} runs here two seconds after it is saved:</p>
+            <pre>${EXAMPLE}</pre>`
           : html`<div class="scroll"><table>
         <thead><tr><th>Function</th><th>For</th><th>State</th><th class="number">Calls</th><th class="number">Each</th><th class="number">Made</th><th class="number">Refused</th><th class="number">Errors</th><th class="number">Too long</th><th class="number">Crashes</th><th>Last error</th></tr></thead>
         <tbody>${known.functions.map((each) => this.#row(each))}</tbody>
@@ -91,7 +98,7 @@ export class FunctionsView extends Live {
       report.value = await api.functions();
       this.#complained = false;
     } catch (error) {
-      if (!this.#complained) complain(error); // and not every two seconds
+      if (!this.#complained) complain(error); // and not again and again
       this.#complained = true;
     }
   };

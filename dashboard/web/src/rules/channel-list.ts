@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals-core";
 import { html, nothing } from "lit";
+import { follow } from "../plant/changes";
 import { now } from "../plant/clock";
 import { formatAge } from "../reading/age";
 import { formatCount } from "../reading/number";
@@ -8,21 +9,18 @@ import { complain, say } from "../shell/notices";
 import { api } from "../wire/api";
 import { type Channel, millis } from "../wire/contract";
 
-const LOOK_AGAIN_MS = 5_000;
-
 /** The channels that rules can name in their actions, and how each does. */
 export class ChannelList extends Live {
   readonly #channels = signal<readonly Channel[]>([]);
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #unfollow = () => {};
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void this.#look();
-    this.#timer = setInterval(() => void this.#look(), LOOK_AGAIN_MS);
+    this.#unfollow = follow("deliveries", () => void this.#look());
   }
 
   override disconnectedCallback(): void {
-    clearInterval(this.#timer);
+    this.#unfollow();
     super.disconnectedCallback();
   }
 

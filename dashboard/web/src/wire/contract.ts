@@ -265,6 +265,14 @@ export interface Status {
   /** Readings that will never be in history, since the start. */
   dropped_readings_total: number;
   stopping: boolean;
+  changes: Changes;
+}
+
+/** Numbers that step when the API would answer otherwise than before. */
+export interface Changes {
+  deliveries: number;
+  maintenance: number;
+  functions: number;
 }
 
 export interface Latency {
