@@ -279,7 +279,7 @@ class Engine:
         """
         facts = await made_by_people(self.state)
         log.error(
-            "no snapshot can be used: devices, windows and sessions begin anew",
+            "no snapshot can be used: devices and windows begin anew",
             position=position,
             rules_and_zones=len(facts),
             alerts_ended=await end_forgotten(self.state, time.time()),
