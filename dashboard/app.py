@@ -19,6 +19,7 @@ from tocsin.dashboard.api.exchange import Json
 from tocsin.dashboard.api.functions import Functions
 from tocsin.dashboard.api.maintenance import MaintenanceWindows
 from tocsin.dashboard.api.preview import Previews
+from tocsin.dashboard.api.rule_versions import RuleVersions
 from tocsin.dashboard.api.rules import Rules
 from tocsin.dashboard.api.session import Session
 from tocsin.dashboard.api.status import Statuses
@@ -122,8 +123,11 @@ def create_app(
     )
     for router in (
         Devices(pipeline, engine.series, clock, engine.put_tags).router(),
-        Rules(
-            lambda: pipeline.rules, engine.put_rule, engine.delete_rule, engine.rule_versions
+        Rules(lambda: pipeline.rules, engine.put_rule, engine.delete_rule).router(),
+        RuleVersions(
+            lambda name: pipeline.rules.get(name) is not None,
+            engine.rule_versions,
+            engine.newest_rule_versions,
         ).router(),
         Zones(
             lambda: pipeline.zones, pipeline.readers_of, engine.put_zone, engine.delete_zone

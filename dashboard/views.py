@@ -6,7 +6,7 @@ The docstrings of these classes and their fields become the schemas at /docs.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, overload
+from typing import Annotated, Any, overload
 
 import msgspec
 
@@ -18,7 +18,8 @@ from tocsin.ingest.delivery.receipt import Delivery, Receipt
 from tocsin.ingest.outcome import Presence
 from tocsin.ingest.presence import Connection, Freshness
 from tocsin.ingest.rules.rule import Rule, Severity
-from tocsin.ingest.rules.rule_set import RuleEntry, RuleVersion
+from tocsin.ingest.rules.rule_set import RuleEntry
+from tocsin.ingest.rules.rule_step import RuleStep, StepKind
 from tocsin.ingest.storage.state import Transition
 from tocsin.ingest.views import DeviceView
 
@@ -226,13 +227,19 @@ class RuleView(Rule, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class RuleVersionView(msgspec.Struct, frozen=True):
-    """What a rule became, when, and by whom. `rule` is its TOML keys; null: it was deleted."""
+    """What a rule became, when, and by whom. `rule` is its TOML keys; null: it was deleted, and
+    `before` has what it was. `changed` has the keys that differ from the version before, each with
+    its value before and after."""
 
+    name: str
     version: int
     at: datetime
     by: str
     source: str
+    kind: StepKind
+    changed: dict[str, tuple[Any, Any]]
     rule: Rule | None
+    before: Rule | None
 
 
 class Mqtt(msgspec.Struct, frozen=True):
@@ -411,9 +418,18 @@ def view_maintenance(plan: Maintenance) -> MaintenanceView:
     )
 
 
-def view_version(version: RuleVersion) -> RuleVersionView:
+def view_step(step: RuleStep) -> RuleVersionView:
+    version = step.version
     return RuleVersionView(
-        version.version, time_of(version.at), version.by, version.source, version.rule
+        name=version.name,
+        version=version.version,
+        at=time_of(version.at),
+        by=version.by,
+        source=version.source,
+        kind=step.kind,
+        changed=step.changed(),
+        rule=version.rule,
+        before=step.before if version.rule is None else None,
     )
 
 

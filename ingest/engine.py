@@ -59,7 +59,8 @@ from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.recovery import end_forgotten, made_by_people, restore
 from tocsin.ingest.rules.rule import Rule
-from tocsin.ingest.rules.rule_set import API, RuleVersion
+from tocsin.ingest.rules.rule_set import API
+from tocsin.ingest.rules.rule_step import RuleStep
 from tocsin.ingest.rules.validation import CheckedRule, RuleError, validate
 from tocsin.ingest.settings import EngineSettings, Settings
 from tocsin.ingest.status import EngineStatus
@@ -502,10 +503,15 @@ class Engine:
         if problem := await self._apply(TagsPut(device, tags, by)):
             raise KeyError(problem)
 
-    async def rule_versions(self, name: str) -> list[RuleVersion]:
+    async def rule_versions(self, name: str) -> list[RuleStep]:
         """What became of the rule of this name, the newest first."""
         await self.save_transitions()
         return await self.state.versions(name)
+
+    async def newest_rule_versions(self, limit: int) -> list[RuleStep]:
+        """What became of rules lately, the newest first; at most `limit`."""
+        await self.save_transitions()
+        return await self.state.newest_versions(limit)
 
     def check_actions(self, rules: Sequence[Rule]) -> None:
         """Raises RuleError for the first rule with an action that is no channel."""

@@ -188,7 +188,7 @@ def test_by_keyboard_alone_an_alert_is_opened_and_left(page: Page, server: Serve
     expect(page.locator("input[name=name]")).to_have_value("typed")
 
 
-def test_a_rule_is_changed_and_deleted(page: Page, server: Server):
+def test_a_rule_is_changed_taken_back_deleted_and_brought_back(page: Page, server: Server):
     add_rule(page, server, "hot", "temp_c > 80")
     expect(page.get_by_test_id("rule-table")).to_contain_text("temp_c > 80")
 
@@ -199,12 +199,33 @@ def test_a_rule_is_changed_and_deleted(page: Page, server: Server):
     [rule] = server.get("/api/rules")
     assert (rule["when"], rule["version"]) == ("temp_c > 90", 2)
 
+    page.get_by_test_id("versions").locator("summary").click()
+    newest, first = (page.get_by_test_id("version").nth(place) for place in (0, 1))
+    expect(newest.locator("del")).to_have_text("80")
+    expect(newest.locator("ins")).to_have_text("90")
+    expect(newest).to_contain_text("version 2 by local · in force")
+    page.get_by_test_id("rule-when").fill("temp_c > 1000")
+    first.get_by_test_id("take-back").click()
+    expect(page.get_by_test_id("taken")).to_contain_text("Version 1 is in the form")
+    expect(page.get_by_test_id("rule-when")).to_have_value("temp_c > 80")
+    assert server.get("/api/rules")[0]["version"] == 2, "not before it is saved"
+    page.get_by_test_id("save-rule").click()
+    expect(page.get_by_test_id("version")).to_have_count(3)
+    [rule] = server.get("/api/rules")
+    assert (rule["when"], rule["version"]) == ("temp_c > 80", 3)
+
     page.goto(server.http + "/rules/hot")
     page.get_by_test_id("delete-rule").click()
     expect(page.get_by_test_id("delete-dialog")).to_be_visible()
     page.get_by_test_id("delete-confirm").click()
-    expect(page.get_by_text("temp_c > 90")).to_have_count(0)
+    expect(page.get_by_test_id("rule-row")).to_have_count(0)
     assert server.get("/api/rules") == []
+
+    page.get_by_test_id("rule-changes").locator("summary").click()
+    page.get_by_test_id("rule-changes").get_by_role("link", name="hot").first.click()
+    expect(page.get_by_test_id("was-deleted")).to_contain_text("Deleted by local")
+    page.get_by_test_id("save-rule").click()
+    expect(page.get_by_test_id("rule-row")).to_contain_text("temp_c > 80")
 
 
 def test_the_page_lives_through_a_restart_of_the_server(chromium: Browser, server: Server):

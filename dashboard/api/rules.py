@@ -8,11 +8,11 @@ from fastapi.responses import Response
 
 from tocsin.dashboard.api.exchange import Json, problem, read_body, unprocessable, user_of
 from tocsin.dashboard.openapi import answers, takes
-from tocsin.dashboard.views import RuleVersionView, RuleView, view_rule, view_version
+from tocsin.dashboard.views import RuleView, view_rule
 from tocsin.ingest.rules.explain import Explanation, explain
 from tocsin.ingest.rules.loading import rule_from_table
 from tocsin.ingest.rules.rule import Rule
-from tocsin.ingest.rules.rule_set import API, RuleSet, RuleVersion
+from tocsin.ingest.rules.rule_set import API, RuleSet
 from tocsin.ingest.rules.validation import RuleError
 
 READ_ONLY = frozenset(RuleView.__struct_fields__) - frozenset(Rule.__struct_fields__)
@@ -20,7 +20,6 @@ READ_ONLY = frozenset(RuleView.__struct_fields__) - frozenset(Rule.__struct_fiel
 
 PutRule = Callable[[Rule, str], Awaitable[None]]
 DeleteRule = Callable[[str, str], Awaitable[None]]
-Versions = Callable[[str], Awaitable[list[RuleVersion]]]
 
 
 class Rules:
@@ -31,10 +30,8 @@ class Rules:
         rules: Callable[[], RuleSet],
         put_rule: PutRule,
         delete_rule: DeleteRule,
-        versions: Versions,
     ) -> None:
         self._rules = rules
-        self._versions = versions
         self._put_rule = put_rule
         self._delete_rule = delete_rule
 
@@ -43,13 +40,6 @@ class Rules:
 
     async def get_rule(self, name: str) -> Response:
         return Json(self._view(name))
-
-    async def list_versions(self, name: str) -> Response:
-        """What became of a rule, the newest first: who changed it, when, to what."""
-        found = await self._versions(name)
-        if not found and self._rules().get(name) is None:
-            raise _unknown(name)
-        return Json([view_version(version) for version in found])
 
     async def explain_rule(self, name: str) -> Response:
         """What judging a rule takes: what wakes it, the windows it shares, its bounds and cost."""
@@ -116,9 +106,6 @@ class Rules:
             openapi_extra=takes(Rule),
         )(self.create_rule)
         router.get("/{name}", responses=answers(RuleView, 404))(self.get_rule)
-        router.get("/{name}/versions", responses=answers(list[RuleVersionView], 404))(
-            self.list_versions
-        )
         router.get("/{name}/explain", responses=answers(Explanation, 404))(self.explain_rule)
         router.put("/{name}", responses=one, openapi_extra=takes(Rule))(self.put_rule)
         router.delete(

@@ -10,6 +10,7 @@ from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.alert import Alert, State
 from tocsin.ingest.geo.zone_set import ZoneEntry
 from tocsin.ingest.rules.rule_set import RuleEntry, RuleVersion
+from tocsin.ingest.rules.rule_step import RuleStep, steps
 
 MIGRATIONS = (
     """
@@ -53,6 +54,9 @@ MIGRATIONS = (
         body BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE INDEX ingest_rule_versions_newest ON ingest_rule_versions (at);
+    """,
 )
 
 
@@ -64,6 +68,8 @@ class StateSettings:
     """Cleared alerts kept with their transitions; the oldest go first. Open ones always stay."""
     versions_per_rule: int = 200
     """Past forms of a rule that are kept; the oldest go first."""
+    rule_versions: int = 20_000
+    """Past forms of all rules, those that were deleted too: names come and go without end."""
     transitions_per_alert: int = 200
     """The newest are kept: a comment storm on one alert must not fill the disk."""
 
@@ -145,19 +151,45 @@ class StateStore:
                     for name in {each.name for each in versions}
                 ],
             )
+            connection.execute(
+                "DELETE FROM ingest_rule_versions WHERE (name, at, version) IN (SELECT name, at,"
+                " version FROM ingest_rule_versions ORDER BY at DESC, version DESC"
+                " LIMIT -1 OFFSET ?)",
+                (self._settings.rule_versions,),
+            )
 
         await self._database.run(store)
 
-    async def versions(self, rule_name: str) -> list[RuleVersion]:
+    async def versions(self, rule_name: str) -> list[RuleStep]:
         """What became of the rule of this name, the newest first."""
 
-        def select(connection: sqlite3.Connection) -> list[RuleVersion]:
+        def select(connection: sqlite3.Connection) -> list[RuleStep]:
             rows = connection.execute(
                 "SELECT body FROM ingest_rule_versions WHERE name = ?"
                 " ORDER BY at DESC, version DESC",
                 (rule_name,),
             )
-            return [self._version(body) for (body,) in rows]
+            return steps([self._version(body) for (body,) in rows])
+
+        return await self._database.run(select)
+
+    async def newest_versions(self, limit: int) -> list[RuleStep]:
+        """What became of rules of any name lately, the newest first; at most `limit`."""
+
+        def select(connection: sqlite3.Connection) -> list[RuleStep]:
+            rows = connection.execute(
+                "SELECT body, (SELECT body FROM ingest_rule_versions AS earlier"
+                " WHERE earlier.name = newest.name"
+                " AND (earlier.at, earlier.version) < (newest.at, newest.version)"
+                " ORDER BY earlier.at DESC, earlier.version DESC LIMIT 1)"
+                " FROM ingest_rule_versions AS newest"
+                " ORDER BY at DESC, version DESC, name LIMIT ?",
+                (limit,),
+            )
+            return [
+                RuleStep(self._version(body), self._version(before).rule if before else None)
+                for body, before in rows
+            ]
 
         return await self._database.run(select)
 

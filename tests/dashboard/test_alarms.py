@@ -83,8 +83,33 @@ async def test_versions_of_a_rule_say_who_changed_what(site: Site):
         (2, "bob"),
         (3, "cyd"),
     ]
+    assert [v["kind"] for v in (first, second, gone)] == ["added", "changed", "deleted"]
+    assert second["changed"] == {"when": ["temp_c > 80", "temp_c > 90"]}
+    assert (first["changed"], gone["changed"]) == ({}, {})
     assert (second["rule"]["when"], gone["rule"]) == ("temp_c > 90", None)
+    assert gone["before"] == second["rule"], "what was deleted can be brought back"
     assert (await site.client.get("/api/rules/nonesuch/versions")).status_code == 404
+
+
+async def test_the_newest_changes_of_all_rules_stand_in_one_list(site: Site):
+    await site.engine.put_rule(HOT, "ann")
+    await site.engine.put_rule(replace(HOT, name="cold", when="temp_c < 3"), "bob")
+    await site.engine.put_rule(replace(HOT, latch=True, on_delay="5s"), "cyd")
+    await site.engine.delete_rule("cold", "dee")
+    await site.engine.put_rule(replace(HOT, name="cold"), "eve")
+    found = await site.get("/api/rule-versions")
+    assert [(v["name"], v["kind"], v["by"]) for v in found] == [
+        ("cold", "added", "eve"),
+        ("cold", "deleted", "dee"),
+        ("hot", "changed", "cyd"),
+        ("cold", "added", "bob"),
+        ("hot", "added", "ann"),
+    ]
+    assert found[0]["changed"] == {}, "it was not there before"
+    assert found[1]["before"]["when"] == "temp_c < 3"
+    assert found[2]["changed"] == {"on_delay": ["0s", "5s"], "latch": [False, True]}
+    assert await site.get("/api/rule-versions", limit=2) == found[:2]
+    assert (await site.client.get("/api/rule-versions?limit=0")).status_code == 422
 
 
 async def test_alerts_that_memory_has_forgotten_are_listed_and_shown(site: Site):

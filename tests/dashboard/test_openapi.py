@@ -23,6 +23,7 @@ CONTRACT = """
     POST   /api/rules/preview
     GET    /api/rules/{name}
     GET    /api/rules/{name}/versions
+    GET    /api/rule-versions
     PUT    /api/rules/{name}
     DELETE /api/rules/{name}
     GET    /api/alerts

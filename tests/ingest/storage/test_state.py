@@ -8,7 +8,7 @@ import pytest
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.alert import Alert, State
 from tocsin.ingest.rules.rule import Rule, Severity
-from tocsin.ingest.rules.rule_set import RuleEntry
+from tocsin.ingest.rules.rule_set import RuleEntry, RuleVersion
 from tocsin.ingest.storage.state import StateSettings, StateStore, Transition
 
 
@@ -96,3 +96,26 @@ async def test_the_past_is_bounded_and_open_alerts_stay(database: Database) -> N
     ]
     assert await store.transitions(alert(3).id) == []
     assert [kept.alert for kept in await store.transitions(alert(0).id)] == open_one[-3:]
+
+
+async def test_versions_of_rules_that_come_and_go_are_bounded_in_all(database: Database) -> None:
+    store = StateStore(database, StateSettings(versions_per_rule=2, rule_versions=3))
+
+    async def change(name: str, version: int, at: float) -> None:
+        rule = Rule(name=name, when=f"t > {version}")
+        await store.record_versions([RuleVersion(name, version, at, "eva", "api", rule)])
+
+    for version in (1, 2, 3):
+        await change("hot", version, 10.0 + version)
+    assert [(s.version.version, s.changed()) for s in await store.versions("hot")] == [
+        (3, {"when": ("t > 2", "t > 3")}),
+        (2, {}),  # what it was before is no longer kept
+    ]
+    await change("cold", 1, 20.0)
+    await change("wet", 1, 21.0)
+    newest = await store.newest_versions(10)
+    assert [(s.version.name, s.kind.value) for s in newest] == [
+        ("wet", "added"),
+        ("cold", "added"),
+        ("hot", "changed"),
+    ]

@@ -1,5 +1,6 @@
 import { computed, signal } from "@preact/signals-core";
 import { html, nothing, type PropertyValues } from "lit";
+import { keyed } from "lit/directives/keyed.js";
 import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
 import { formatTime } from "../reading/age";
@@ -12,10 +13,10 @@ import { Live } from "../shell/live";
 import { complain, say } from "../shell/notices";
 import { go, paths } from "../shell/route";
 import { ApiError, api, type FieldError } from "../wire/api";
-import { millis, type Rule, type RuleText, SEVERITIES, type Tags } from "../wire/contract";
+import { millis, type Rule, type RuleText, type RuleVersion, SEVERITIES, type Tags } from "../wire/contract";
 import "./rule-preview";
 import "./rule-versions";
-import { columnOf, isEditable, pointer, readForm, sourceOf, textOf } from "./draft";
+import { columnOf, EMPTY, isEditable, pointer, readForm, sourceOf, textOf } from "./draft";
 
 const FUNCTIONS = [
   "avg(metric, '5m')",
@@ -47,15 +48,19 @@ function devicesOf(rule: { devices: string; tags?: Tags }): string[] {
 
 /** A rule to read, change or delete, or one to add. */
 export class RuleForm extends Live {
-  static override properties = { rule: { attribute: false }, isNew: { type: Boolean } };
+  static override properties = { rule: { attribute: false }, isNew: { type: Boolean }, deleted: { attribute: false } };
   declare rule: RuleText | Rule;
   declare isNew: boolean;
+  /** How the rule went that is brought back here. */
+  declare deleted: RuleVersion | undefined;
 
   readonly #errors = signal<readonly FieldError[]>([]);
   readonly #other = signal("");
   readonly #devices = signal("*");
   readonly #tags = signal<Tags>({});
   readonly #saving = signal(false);
+  /** An earlier version that was put into the form. A form of its own each time: what was typed before is gone. */
+  readonly #taken = signal<{ text: RuleText; version: number; count: number } | null>(null);
   /** What the form says, once somebody has written in it. */
   readonly #draft = signal<RuleText | null>(null);
   readonly #matched = computed(() => devicesOf({ devices: this.#devices.value, tags: this.#tags.value }).sort(byName));
@@ -68,6 +73,7 @@ export class RuleForm extends Live {
       this.#devices.value = this.rule.devices;
       this.#tags.value = this.rule.tags ?? {};
       this.#draft.value = null;
+      this.#taken.value = null;
     }
   }
 
@@ -78,16 +84,22 @@ export class RuleForm extends Live {
   }
 
   override render() {
-    const { rule } = this;
-    const stored = "source" in rule ? rule : null;
+    const taken = this.#taken.value;
+    const rule = taken?.text ?? this.rule;
+    const stored = "source" in this.rule ? this.rule : null;
     const isLocked = stored !== null && !isEditable(stored);
+    const { deleted } = this;
     return html`<section class="detail panel" aria-labelledby="rule-title" data-testid="rule-form">
       <header>
-        <h2 id="rule-title">${this.isNew ? "A new rule" : rule.name}</h2>
+        <h2 id="rule-title">${this.isNew && !deleted ? "A new rule" : rule.name}</h2>
         <a class="bare close" href=${paths.rules()} aria-label="Close">${icon("close")}</a>
       </header>
       ${isLocked ? html`<p class="dim">From <code>${sourceOf(stored)}</code>. It is changed there; the page only shows it.</p>` : nothing}
-      <form @submit=${this.#save} @keydown=${this.#saveByKey} @input=${this.#touch} novalidate>
+      ${deleted ? html`<p data-testid="was-deleted">Deleted by <b>${deleted.by}</b>, ${formatTime(millis(deleted.at) ?? 0, now.peek())}. This is what it was; add it to have it back.</p>` : nothing}
+      ${taken ? html`<p role="status" data-testid="taken">Version ${taken.version} is in the form and <b>not in force</b> until you save it. <button type="button" @click=${this.#giveBack}>Leave it as it is</button></p>` : nothing}
+      ${keyed(
+        taken?.count ?? 0,
+        html`<form @submit=${this.#save} @keydown=${this.#saveByKey} @input=${this.#touch} novalidate>
         <fieldset class="plain" ?disabled=${isLocked}>
           <label class="field"><span>Name</span>
             <input name="name" .value=${rule.name} ?readonly=${!this.isNew} spellcheck="false" autocomplete="off" placeholder="boiler-overheat" aria-describedby="error-name">${this.#errorsOf("name")}</label>
@@ -131,8 +143,13 @@ export class RuleForm extends Live {
               <button class="primary" ?disabled=${this.#saving.value} data-testid="save-rule">${this.isNew ? "Add rule" : "Save"}</button>
             </footer>`
         }
-      </form>
-      ${stored ? html`<rule-versions .rule=${stored.name} data-rule=${stored.name}></rule-versions>` : nothing}
+      </form>`,
+      )}
+      ${
+        stored
+          ? html`<rule-versions .rule=${stored.name} .inForce=${stored.version ?? 0} .take=${isLocked ? undefined : this.#take} data-rule=${stored.name}></rule-versions>`
+          : nothing
+      }
       ${stored && !isLocked ? this.#deletion(stored) : nothing}
     </section>`;
   }
@@ -192,7 +209,7 @@ export class RuleForm extends Live {
       <h2 id="delete-title">Delete ${rule.name}?</h2>
       <p>${watched === 1 ? "1 device is" : `${formatCount(watched)} devices are`} then no longer watched for <code>${rule.when}</code>.</p>
       <p>${open ? html`<b>${open === 1 ? "1 open alert clears" : `${open} open alerts clear`}</b> without anybody having looked.` : "No alert of it is open."}
-        Past alerts and all readings stay. The text of the rule is lost.</p>
+        Past alerts and all readings stay. The rule can be brought back under <i>Changes</i>.</p>
       <form method="dialog" @submit=${this.#delete}>
         <footer><button value="keep" autofocus>Keep it</button><button class="danger solid" value="delete" data-testid="delete-confirm">Delete the rule</button></footer>
       </form>
@@ -211,6 +228,7 @@ export class RuleForm extends Live {
     this.#other.value = "";
     try {
       await (this.isNew ? api.addRule(text) : api.changeRule(this.rule.name, text));
+      this.#taken.value = null;
       say(this.isNew ? `${text.name} watches from now on.` : `${text.name} is saved and applies from now on.`);
       if (this.isNew) go(paths.rules());
     } catch (error) {
@@ -234,6 +252,28 @@ export class RuleForm extends Live {
     field.focus();
     const column = columnOf(first);
     if (column !== null && "setSelectionRange" in field) field.setSelectionRange(column - 1, column - 1);
+  }
+
+  readonly #take = (text: Partial<RuleText>, version: number): void => {
+    const whole = textOf({ ...EMPTY, ...text });
+    this.#taken.value = { text: whole, version, count: (this.#taken.peek()?.count ?? 0) + 1 };
+    this.#fillIn(whole);
+    this.querySelector("h2")?.scrollIntoView({ block: "nearest" });
+  };
+
+  readonly #giveBack = (): void => {
+    this.#taken.value = null;
+    this.#fillIn(textOf(this.rule));
+    this.#draft.value = null;
+  };
+
+  /** The form says `text` now, as if it had been typed. */
+  #fillIn(text: RuleText): void {
+    this.#errors.value = [];
+    this.#other.value = "";
+    this.#devices.value = text.devices;
+    this.#tags.value = text.tags ?? {};
+    this.#draft.value = text;
   }
 
   readonly #touch = (event: Event): void => {

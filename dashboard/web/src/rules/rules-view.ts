@@ -12,6 +12,8 @@ import { api } from "../wire/api";
 import type { Rule } from "../wire/contract";
 import { EMPTY, isEditable, sourceOf, textOf } from "./draft";
 import "./channel-list";
+import "./deleted-rule";
+import "./rule-changes";
 import "./rule-form";
 import "./rules.css";
 
@@ -31,6 +33,7 @@ export class RulesView extends Live {
           <div class="toolbar"><a class="button primary" href=${paths.newRule()} data-testid="add-rule">Add a rule</a></div>
           ${rules.length ? this.#table(rules) : plant.fleet.known.value ? html`<p class="nothing">There are no rules: nothing can ring. Add the first one, such as <code>temp_c &gt; 80</code>.</p>` : nothing}
           <channel-list></channel-list>
+          <rule-changes></rule-changes>
         </section>
         ${this.chosen ? this.#form(chosen) : nothing}
       </div>`;
@@ -41,8 +44,7 @@ export class RulesView extends Live {
       const given = query.value;
       return html`<rule-form .rule=${{ ...EMPTY, devices: given.get("devices") ?? "*", when: given.get("when") ?? "" }} .isNew=${true}></rule-form>`;
     }
-    if (!rule)
-      return html`<section class="panel detail"><p class="nothing">${plant.fleet.known.value ? `No rule is called ${this.chosen}.` : ""}</p></section>`;
+    if (!rule) return plant.fleet.known.value ? html`<deleted-rule .name=${this.chosen}></deleted-rule>` : nothing;
     return html`<rule-form .rule=${rule} .isNew=${false}></rule-form>`;
   }
 

@@ -159,6 +159,7 @@ export const api = {
   deleteRule: (name: string) => request<null>("DELETE", `/api/rules/${part(name)}`),
   preview,
   versions: (rule: string) => request<RuleVersion[]>("GET", `/api/rules/${part(rule)}/versions`),
+  lastVersions: (limit: number) => request<RuleVersion[]>("GET", `/api/rule-versions?limit=${limit}`),
   alert: (id: string, action: AlertAction, body: { note?: string; until?: string }) =>
     request<Alert>("POST", `/api/alerts/${part(id)}/${action}`, body),
   alerts: (action: AlertAction, body: { alerts: string[]; note?: string; until?: string }) =>

@@ -204,13 +204,19 @@ export interface Rule extends RuleText {
   updated_at?: string | null;
 }
 
-/** What a rule became, and by whom; no `rule`: it was deleted. */
+export type RuleKey = Exclude<keyof RuleText, "name">;
+
+/** What a rule became, by whom, from what to what; no `rule`: it was deleted, and `before` is what it was. */
 export interface RuleVersion {
+  name: string;
   version: number;
   at: string;
   by: string;
   source: string;
+  kind: "added" | "changed" | "deleted";
+  changed: { [Key in RuleKey]?: [RuleText[Key], RuleText[Key]] };
   rule: Partial<RuleText> | null;
+  before: Partial<RuleText> | null;
 }
 
 /** `[device, metric, event time in ms, newest value, min, max, count]`: one series in one frame. */
