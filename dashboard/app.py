@@ -16,6 +16,7 @@ from tocsin.dashboard.api.broker import BrokerReport
 from tocsin.dashboard.api.deliveries import Deliveries
 from tocsin.dashboard.api.devices import Devices
 from tocsin.dashboard.api.exchange import Json
+from tocsin.dashboard.api.explain import Explanations
 from tocsin.dashboard.api.functions import Functions
 from tocsin.dashboard.api.maintenance import MaintenanceWindows
 from tocsin.dashboard.api.preview import Previews
@@ -133,6 +134,7 @@ def create_app(
             lambda: pipeline.zones, pipeline.readers_of, engine.put_zone, engine.delete_zone
         ).router(),
         Previews(engine, clock).router(),
+        Explanations(lambda: pipeline.rules, engine, lambda: pipeline.catalogue.metrics).router(),
         Alerts(
             lambda: pipeline.alerts,
             engine.command,

@@ -130,7 +130,28 @@ def test_the_form_says_how_often_a_rule_would_have_rung(page: Page, server: Serv
     condition.fill("temp_c > 99")
     expect(preview).to_contain_text("would never have rung", timeout=20_000)
     condition.fill("temp_x > 99")
-    expect(page.get_by_test_id("preview-problem")).to_contain_text("did you mean temp_c?")
+    slip = page.get_by_test_id("error-when")
+    expect(slip).to_contain_text("unknown metric 'temp_x' at column 1; did you mean temp_c?")
+    expect(page.get_by_test_id("preview-problem")).to_have_count(0)
+    page.locator("input[name=clear]").fill("temp_c < agv(temp_c, '1m')")
+    expect(page.get_by_test_id("error-clear").locator("pre b")).to_have_text(" " * 9 + "^")
+    expect(page.get_by_test_id("error-clear")).to_contain_text("did you mean avg?")
+    assert server.get("/api/rules") == []
+
+
+def test_the_form_says_what_judging_a_rule_takes(page: Page, server: Server):
+    server.send("POST", "/api/rules", {"name": "warm", "when": "avg(temp_c, '5m') > 60"})
+    page.goto(server.http + "/rules/+new")
+    explanation = page.get_by_test_id("explanation")
+    expect(explanation).to_have_count(0)
+    condition = page.get_by_test_id("rule-when")
+    condition.press_sequentially("max(temp_c, '5m') > 80 or absent(temp_c, '60s')")
+    expect(explanation).to_contain_text("each reading of the device, when temp_c is 1 min old")
+    expect(explanation).to_contain_text("temp_c over 5 min for max, kept once with warm")
+    condition.fill("max(temp_c, '10m') > 80")
+    expect(explanation).to_contain_text("temp_c over 10 min for max, for this rule alone")
+    page.goto(server.http + "/rules/warm")
+    expect(explanation).to_contain_text("each reading of temp_c")
 
 
 def test_a_click_writes_a_metric_as_the_rule_language_has_it(page: Page, server: Server):

@@ -9,7 +9,6 @@ from fastapi.responses import Response
 from tocsin.dashboard.api.exchange import Json, problem, read_body, unprocessable, user_of
 from tocsin.dashboard.openapi import answers, takes
 from tocsin.dashboard.views import RuleView, view_rule
-from tocsin.ingest.rules.explain import Explanation, explain
 from tocsin.ingest.rules.loading import rule_from_table
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import API, RuleSet
@@ -40,13 +39,6 @@ class Rules:
 
     async def get_rule(self, name: str) -> Response:
         return Json(self._view(name))
-
-    async def explain_rule(self, name: str) -> Response:
-        """What judging a rule takes: what wakes it, the windows it shares, its bounds and cost."""
-        rules = self._rules()
-        if rules.get(name) is None:
-            raise _unknown(name)
-        return Json(explain(rules.checked(name), rules.enabled()))
 
     async def create_rule(self, request: Request) -> Response:
         """A new rule; a name that exists is refused, from wherever that rule comes."""
@@ -79,7 +71,7 @@ class Rules:
         try:
             await self._put_rule(rule, user_of(request))
         except RuleError as error:
-            raise unprocessable(_problem_of(error)) from None
+            raise unprocessable(problem_of(error)) from None
         return Json(self._view(rule.name), status)
 
     def _view(self, name: str) -> RuleView:
@@ -106,7 +98,6 @@ class Rules:
             openapi_extra=takes(Rule),
         )(self.create_rule)
         router.get("/{name}", responses=answers(RuleView, 404))(self.get_rule)
-        router.get("/{name}/explain", responses=answers(Explanation, 404))(self.explain_rule)
         router.put("/{name}", responses=one, openapi_extra=takes(Rule))(self.put_rule)
         router.delete(
             "/{name}", status_code=204, responses=answers(None, 404, 409, 503, status=204)
@@ -118,11 +109,12 @@ def rule_of(table: Mapping[str, Any], place: Sequence[str] = ("body",)) -> Rule:
     """The rule whose keys are `table`, which is at `place` in the request. Raises 422."""
     rule, errors = rule_from_table({k: v for k, v in table.items() if k not in READ_ONLY})
     if rule is None:
-        raise unprocessable(*(_problem_of(error, place) for error in errors))
+        raise unprocessable(*(problem_of(error, place) for error in errors))
     return rule
 
 
-def _problem_of(error: RuleError, place: Sequence[str] = ("body",)) -> dict[str, Any]:
+def problem_of(error: RuleError, place: Sequence[str] = ("body",)) -> dict[str, Any]:
+    """What is wrong with a rule that is at `place` in the request."""
     return problem([*place, error.field], error.message, error.column)
 
 

@@ -155,6 +155,35 @@ async def test_a_rule_is_explained(site: Site):
     assert (await site.client.get("/api/rules/nonesuch/explain")).status_code == 404
 
 
+async def test_a_rule_that_is_being_written_is_explained_or_says_what_is_wrong(site: Site):
+    await site.send("POST", "/api/rules", {"name": "hot", "when": "avg(temp_c, '5m') > 1"})
+    await site.publish("boiler-1", {"temp_c": 20, "lat": 48.2, "lon": 16.4})
+    draft = {"name": "", "when": "min(temp_c, '5m') < 0", "message": "{device}"}
+    found = (await site.send("POST", "/api/rules/explain", draft)).json()
+    assert found["doubts"] == []
+    assert found["explanation"]["woken_by"] == ["temp_c"]
+    assert found["explanation"]["windows"][0]["shared_with"] == ["hot"]
+    doubtful = {"when": "temp_x > 3 and inside('yard')"}
+    for wrong, field, column, message in (
+        ({"when": "temp_c > agv(temp_c, '5m')"}, "when", 10, "did you mean avg?"),
+        ({"when": "temp_c > 3", "clear": "temp_c <"}, "clear", 9, "expected"),
+        ({"when": "temp_c > 3", "actions": ["ops"]}, "actions", None, "is no channel"),
+        (doubtful, "when", 23, "unknown zone 'yard'"),
+    ):
+        answer = await site.send("POST", "/api/rules/explain", wrong)
+        assert answer.status_code == 422, wrong
+        (problem,) = answer.json()["detail"]
+        assert (problem["loc"], problem.get("column")) == (["body", field], column), problem
+        assert message in problem["msg"]
+    # A metric that no device has is a doubt: its device may be on its way.
+    (doubt,) = (await site.send("POST", "/api/rules/explain", {"when": "temp_x > 3"})).json()[
+        "doubts"
+    ]
+    assert (doubt["loc"], doubt["column"]) == (["body", "when"], 1)
+    assert doubt["msg"] == "unknown metric 'temp_x' at column 1; did you mean temp_c?"
+    assert [rule["name"] for rule in await site.get("/api/rules")] == ["hot"], "nothing changed"
+
+
 async def test_rules_from_files_are_read_only(site: Site):
     await site.engine.record(RuleFileLoaded([Rule(name="filed", when="v > 1")]))
     [rule] = await site.get("/api/rules")

@@ -40,6 +40,7 @@ CONTRACT = """
     GET    /api/broker
     GET    /api/functions
     GET    /api/rules/{name}/explain
+    POST   /api/rules/explain
     GET    /api/zones
     GET    /api/zones/{name}
     PUT    /api/zones/{name}

@@ -14,6 +14,7 @@ import { complain, say } from "../shell/notices";
 import { go, paths } from "../shell/route";
 import { ApiError, api, type FieldError } from "../wire/api";
 import { millis, type Rule, type RuleText, type RuleVersion, SEVERITIES, type Tags } from "../wire/contract";
+import "./rule-explanation";
 import "./rule-preview";
 import "./rule-versions";
 import { columnOf, EMPTY, isEditable, pointer, readForm, sourceOf, textOf } from "./draft";
@@ -56,11 +57,15 @@ export class RuleForm extends Live {
 
   readonly #errors = signal<readonly FieldError[]>([]);
   readonly #other = signal("");
+  /** What is wrong with what is being written, or looks so. */
+  readonly #slips = signal<readonly FieldError[]>([]);
   readonly #devices = signal("*");
   readonly #tags = signal<Tags>({});
   readonly #saving = signal(false);
   /** An earlier version that was put into the form. A form of its own each time: what was typed before is gone. */
   readonly #taken = signal<{ text: RuleText; version: number; count: number } | null>(null);
+  /** What the form said when the server refused it: that stays in red until something else is written. */
+  #refused: RuleText | null = null;
   /** What the form says, once somebody has written in it. */
   readonly #draft = signal<RuleText | null>(null);
   readonly #matched = computed(() => devicesOf({ devices: this.#devices.value, tags: this.#tags.value }).sort(byName));
@@ -89,6 +94,7 @@ export class RuleForm extends Live {
     const stored = "source" in this.rule ? this.rule : null;
     const isLocked = stored !== null && !isEditable(stored);
     const { deleted } = this;
+    const said = this.#draft.value ?? textOf(rule);
     return html`<section class="detail panel" aria-labelledby="rule-title" data-testid="rule-form">
       <header>
         <h2 id="rule-title">${this.isNew && !deleted ? "A new rule" : rule.name}</h2>
@@ -117,7 +123,8 @@ export class RuleForm extends Live {
             <textarea name="when" class="code" rows="2" .value=${rule.when} spellcheck="false" placeholder="temp_c > 80 and avg(temp_c, '5m') > 70" aria-describedby="error-when" data-testid="rule-when"></textarea>
             ${this.#errorsOf("when")}</label>
           ${isLocked ? nothing : this.#words()}
-          <rule-preview .rule=${this.#draft.value ?? textOf(rule)}></rule-preview>
+          <rule-preview .rule=${said} .said=${this.#slips.value}></rule-preview>
+          <rule-explanation .rule=${said} .found=${this.#note}></rule-explanation>
           <label class="field"><span>Clears when <small>(else when the condition is no longer true)</small></span>
             <input name="clear" class="code" .value=${rule.clear ?? ""} spellcheck="false" autocomplete="off" placeholder="temp_c < 75" aria-describedby="error-clear">${this.#errorsOf("clear")}</label>
           <div class="pair">
@@ -191,13 +198,14 @@ export class RuleForm extends Live {
   }
 
   #errorsOf(field: string) {
-    const errors = this.#errors.value.filter((error) => error.field === field);
-    return html`<span class="errors" id="error-${field}" role=${errors.length ? "alert" : nothing} data-testid="error-${field}">${errors.map(
+    const refused = this.#errors.value.filter((error) => error.field === field);
+    const shown = refused.length ? refused : this.#slips.value.filter((slip) => slip.field === field);
+    return html`<span class="errors" id="error-${field}" role=${refused.length ? "alert" : nothing} data-testid="error-${field}">${shown.map(
       (error) => {
         const column = columnOf(error);
         const text = this.querySelector<HTMLInputElement>(`[name=${field}]`)?.value ?? "";
         const place = column === null ? null : pointer(text, column);
-        return html`${place ? html`<pre class="pointer">${place.line}\n<b>${place.mark}</b></pre>` : nothing}<span class="error">${error.message}</span>`;
+        return html`${place ? html`<pre class="pointer">${place.line}\n<b>${place.mark}</b></pre>` : nothing}<span class=${refused.length ? "error" : "slip"}>${error.message}</span>`;
       },
     )}</span>`;
   }
@@ -246,6 +254,7 @@ export class RuleForm extends Live {
   /** Puts each error under its field and the caret at its place. */
   #show(errors: readonly FieldError[]): void {
     this.#errors.value = errors;
+    this.#refused = this.#draft.peek();
     const first = errors[0];
     const field = first && this.querySelector<HTMLInputElement>(`[name=${CSS.escape(first.field)}]`);
     if (!first || !field) return;
@@ -275,6 +284,12 @@ export class RuleForm extends Live {
     this.#tags.value = text.tags ?? {};
     this.#draft.value = text;
   }
+
+  /** Takes what is wrong with what is being written in place of what was when it was saved. */
+  readonly #note = (slips: readonly FieldError[]): void => {
+    this.#slips.value = this.#draft.peek() ? slips : [];
+    if (this.#draft.peek() !== this.#refused) this.#errors.value = [];
+  };
 
   readonly #touch = (event: Event): void => {
     const form = event.currentTarget as HTMLFormElement;

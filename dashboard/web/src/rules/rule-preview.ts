@@ -4,7 +4,7 @@ import { formatDuration } from "../reading/age";
 import { formatCount } from "../reading/number";
 import { Live } from "../shell/live";
 import { paths } from "../shell/route";
-import { ApiError, api } from "../wire/api";
+import { ApiError, api, type FieldError } from "../wire/api";
 import type { Preview, PreviewSubject, RuleText } from "../wire/contract";
 import { question, stretches } from "./preview";
 
@@ -15,8 +15,10 @@ const SLIVER = 2;
 
 /** How often a rule would have rung in the last 24 hours: asked for when typing pauses, given up when it goes on. */
 export class RulePreview extends Live {
-  static override properties = { rule: { attribute: false } };
+  static override properties = { rule: { attribute: false }, said: { attribute: false } };
   declare rule: RuleText;
+  /** What is told elsewhere already. */
+  declare said: readonly FieldError[];
 
   readonly #found = signal<Preview | null>(null);
   readonly #problem = signal("");
@@ -46,7 +48,7 @@ export class RulePreview extends Live {
   override render() {
     const found = this.#found.value;
     const done = this.#done.value;
-    const problem = this.#problem.value;
+    const problem = this.said.some(({ message }) => message === this.#problem.value) ? "" : this.#problem.value;
     if (!found && !problem && done === null) return nothing;
     return html`<div class="preview" aria-busy=${done !== null} data-testid="preview">
       ${done === null ? nothing : html`<progress max="1" .value=${done} aria-label="Looking at the last 24 hours"></progress>`}

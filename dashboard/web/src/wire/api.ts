@@ -2,6 +2,7 @@ import type {
   Alert,
   Channel,
   Delivery,
+  Explanation,
   FunctionReport,
   Maintenance,
   Me,
@@ -32,16 +33,23 @@ export class ApiError extends Error {
   }
 }
 
+/** A problem as the server tells it. */
+interface Problem {
+  loc?: unknown[];
+  msg?: string;
+  column?: number | null;
+}
+
+function fieldError({ loc, msg, column }: Problem): FieldError {
+  return { field: String(loc?.at(-1) ?? ""), message: msg ?? "not accepted", column: column ?? null };
+}
+
 /** Reads `{"detail": "…"}` and 422's `{"detail": [{loc, msg, column}]}`. */
 export function refusal(status: number, body: unknown): ApiError {
   const detail = (body as { detail?: unknown } | null)?.detail;
   if (typeof detail === "string") return new ApiError(status, detail);
   if (Array.isArray(detail)) {
-    const fields = detail.map((entry: { loc?: unknown[]; msg?: string; column?: number | null }) => ({
-      field: String(entry.loc?.at(-1) ?? ""),
-      message: entry.msg ?? "not accepted",
-      column: entry.column ?? null,
-    }));
+    const fields = detail.map(fieldError);
     return new ApiError(
       status,
       fields.map((f) => (f.field ? `${f.field}: ${f.message}` : f.message)).join("\n"),
@@ -119,6 +127,20 @@ async function preview(rule: RuleText, signal: AbortSignal, onShare: (share: num
   return found;
 }
 
+/** What judging a rule would take, and what in it looks like a slip. */
+async function explain(
+  rule: RuleText,
+  signal: AbortSignal,
+): Promise<{ explanation: Explanation; doubts: FieldError[] }> {
+  const { explanation, doubts } = await request<{ explanation: Explanation; doubts: Problem[] }>(
+    "POST",
+    "/api/rules/explain",
+    rule,
+    signal,
+  );
+  return { explanation, doubts: doubts.map(fieldError) };
+}
+
 const part = encodeURIComponent;
 
 export type AlertAction =
@@ -158,6 +180,7 @@ export const api = {
   changeRule: (name: string, rule: Partial<RuleText>) => request<Rule>("PUT", `/api/rules/${part(name)}`, rule),
   deleteRule: (name: string) => request<null>("DELETE", `/api/rules/${part(name)}`),
   preview,
+  explain,
   versions: (rule: string) => request<RuleVersion[]>("GET", `/api/rules/${part(rule)}/versions`),
   lastVersions: (limit: number) => request<RuleVersion[]>("GET", `/api/rule-versions?limit=${limit}`),
   alert: (id: string, action: AlertAction, body: { note?: string; until?: string }) =>

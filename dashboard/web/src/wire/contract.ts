@@ -204,6 +204,21 @@ export interface Rule extends RuleText {
   updated_at?: string | null;
 }
 
+/** What judging a rule takes: what wakes it, the windows it reads and with whom, whether calm readings cost it anything. */
+export interface Explanation {
+  rule: string;
+  woken_by: string[];
+  by_any_reading: boolean;
+  at_silences: { metric: string; age_s: number }[];
+  at_hours: boolean;
+  windows: { metric: string; size_s: number; functions: string[]; shared_with: string[] }[];
+  spares_readings: boolean;
+  parts: { condition: string; bounded: boolean }[];
+  judged_with: string[];
+  nodes: number;
+  judged_us: number;
+}
+
 export type RuleKey = Exclude<keyof RuleText, "name">;
 
 /** What a rule became, by whom, from what to what; no `rule`: it was deleted, and `before` is what it was. */
