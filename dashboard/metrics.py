@@ -72,6 +72,7 @@ def _ingest(engine: EngineStatus) -> Iterator[Metric]:
     yield _counter("tocsin_messages_rejected", "Messages refused.", engine.rejected_total)
     yield _gauge("tocsin_devices", "Devices known.", engine.devices)
     yield _gauge("tocsin_series", "Series known.", engine.series)
+    yield _gauge("tocsin_clocks_wrong", "Devices whose clock is off.", engine.clocks_wrong)
     yield _counter(
         "tocsin_pipeline_failures", "Faults of ours in the pipeline.", engine.failures_total
     )

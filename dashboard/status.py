@@ -62,6 +62,7 @@ class Status(msgspec.Struct, frozen=True):
     readings_total: int
     devices: int
     series: int
+    clocks_wrong: int
     rejected_total: int
     late_total: int
     duplicates_total: int
@@ -122,6 +123,7 @@ class StatusBoard:
             readings_total=engine.readings_total,
             devices=engine.devices,
             series=engine.series,
+            clocks_wrong=engine.clocks_wrong,
             rejected_total=engine.rejected_total,
             late_total=engine.late_total,
             duplicates_total=engine.duplicates_total,

@@ -65,7 +65,9 @@ class Device(msgspec.Struct, frozen=True):
 
     `position` is [latitude, longitude], the newest that can be true; `accuracy_m` is how exact it
     is said to be (0: nothing was said), `speed_kmh` that of the way to it, and `jumps_total` counts
-    the positions that could not be.
+    the positions that could not be. `clock_skew_s` is by how many seconds its clock is ahead of the
+    server's, negative behind, null where it states no times; `clock_wrong`: by more than
+    `ingest.clock_tolerance_s`.
     """
 
     id: str
@@ -87,6 +89,8 @@ class Device(msgspec.Struct, frozen=True):
     accuracy_m: float | None
     speed_kmh: float | None
     jumps_total: int
+    clock_skew_s: float | None
+    clock_wrong: bool
 
 
 class PresenceView(msgspec.Struct, frozen=True):
@@ -275,7 +279,7 @@ class RulesEvent(msgspec.Struct, frozen=True):
 
 
 def view_device(device: DeviceView) -> Device:
-    rejected = device.last_rejected
+    rejected, skew_s = device.last_rejected, device.clock.ahead_s
     return Device(
         id=device.id,
         connection=device.connection,
@@ -302,6 +306,8 @@ def view_device(device: DeviceView) -> Device:
         accuracy_m=device.accuracy_m,
         speed_kmh=device.speed_kmh,
         jumps_total=device.jumps_total,
+        clock_skew_s=None if skew_s is None else round(skew_s, 3),
+        clock_wrong=device.clock.wrong,
     )
 
 

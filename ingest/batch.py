@@ -119,6 +119,11 @@ class CalmRows:
     again: bool
 
     @property
+    def time_stated(self) -> Floats:
+        """By row, NaN where none was."""
+        return np.where(self.stated, self.time, np.nan)
+
+    @property
     def judged_time(self) -> Floats:
         """By row, as in Judged."""
         return np.minimum(self.time, self.arrival)

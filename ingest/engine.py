@@ -676,6 +676,7 @@ class Engine:
             unclaimed_total=totals.unclaimed_total,
             devices=totals.devices,
             series=totals.series,
+            clocks_wrong=totals.clocks_wrong,
             failures_total=self._failures + self.pipeline.faults.total,
             unsaved_readings=len(self.unsaved),
             dropped_readings_total=self.unsaved.dropped_total,

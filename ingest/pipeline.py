@@ -2,7 +2,8 @@
 
     decode → identify      intake.Intake: payloads to rows and readings of known series
     glance                 waiting.WaitingRows: rows that turn nothing are put off
-    plausible              plausibility.Plausibility: future, late and repeated readings
+    plausible              plausibility.Plausibility: future, late and repeated readings;
+                           skew.ClockSkew: how far the clocks of devices are off
     windows → rules        judge.Judge: panes, zones, then every rule on every row
     alerts                 alerts.AlertBook: episodes with delays, acknowledged and shelved
     presence               presence.PresenceBook: who is connected, who is heard of
@@ -19,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.formats import Decoder
@@ -67,10 +69,13 @@ from tocsin.ingest.refusals import Refusals
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import RuleChange, RuleSet
 from tocsin.ingest.settings import Settings
+from tocsin.ingest.skew import ClockSkew
 from tocsin.ingest.snapshot import Copies, Frozen, decode, freeze
 from tocsin.ingest.untold import UntoldReadings
-from tocsin.ingest.views import DeviceView, PipelineStats, view_device, view_totals
+from tocsin.ingest.views import ClockView, DeviceView, PipelineStats, view_device, view_totals
 from tocsin.ingest.waiting import WaitingRows
+
+Floats = NDArray[np.float64]
 
 
 class Pipeline:
@@ -95,6 +100,7 @@ class Pipeline:
             settings.caps, decoder, self.catalogue, self.presence, self.refusals, self.faults
         )
         self._plausibility = Plausibility(settings, self.catalogue, self.faults)
+        self._skew = ClockSkew()
         self._judge = Judge(self.catalogue, self.faults, self.zones)
         self.absence = Absence(self.catalogue, self.presence, self._judge)
         self._waiting = WaitingRows(
@@ -211,6 +217,9 @@ class Pipeline:
         """Judge a batch. What it raises, it raises before anything has changed."""
         now = outcome.at
         judged, event_time = self._plausibility.judge(batch, now)
+        if heard:
+            self._skew.reach(len(self.catalogue.devices))
+            self._skew.note(batch.device, batch.ts, now)
         try:
             turns = self._judge.take(judged)
         except Exception as error:
@@ -286,6 +295,8 @@ class Pipeline:
         calm = self._waiting.take()
         try:
             self._plausibility.remember(calm)
+            self._skew.reach(len(self.catalogue.devices))
+            self._skew.note(calm.device, calm.time_stated, calm.arrival)
             self._judge.take_calm(calm)
         except Exception as error:
             self._judge.mistrust()
@@ -485,19 +496,30 @@ class Pipeline:
     def device(self, name: str) -> DeviceView | None:
         self._take_in_waiting()
         device = self.catalogue.device_id(name)
-        return None if device is None else self._view(device)
+        return None if device is None else self._view(device, self._skew_of([device]).item())
 
     def devices(self) -> list[DeviceView]:
         """All devices, in order of appearance."""
         self._take_in_waiting()
-        return [self._view(device) for device in range(len(self.catalogue.devices))]
+        devices = range(len(self.catalogue.devices))
+        skew_s = self._skew_of(devices).tolist()
+        return [self._view(*each) for each in zip(devices, skew_s, strict=True)]
 
     def stats(self) -> PipelineStats:
         self._take_in_waiting()
-        return view_totals(self._messages_total, self.catalogue, self.refusals)
+        skew_s = self._skew_of(range(len(self.catalogue.devices)))
+        wrong = np.count_nonzero(np.abs(skew_s) > self.settings.clock_tolerance_s)
+        return view_totals(self._messages_total, self.catalogue, self.refusals, int(wrong))
 
-    def _view(self, device: int) -> DeviceView:
-        return view_device(device, self.catalogue, self.presence, self.refusals, self._judge.fixes)
+    def _skew_of(self, devices: Sequence[int]) -> Floats:
+        self._skew.reach(len(self.catalogue.devices))
+        return self._skew.of(np.array(devices, np.intp))
+
+    def _view(self, device: int, skew_s: float) -> DeviceView:
+        wrong = abs(skew_s) > self.settings.clock_tolerance_s
+        clock = ClockView(None if skew_s != skew_s else skew_s, wrong)
+        fixes = self._judge.fixes
+        return view_device(device, self.catalogue, self.presence, self.refusals, fixes, clock)
 
     # -- snapshots
 
@@ -519,6 +541,7 @@ class Pipeline:
                 "presence": self.presence.state(),
                 "refusals": self.refusals.state(),
                 "plausibility": self._plausibility.state(),
+                "skew": self._skew.state(len(self.catalogue.devices)),
                 "rules": self.rules.snapshot(),
                 "zones": self.zones.state(),
                 "alerts": self.alerts.snapshot(),
@@ -541,6 +564,8 @@ class Pipeline:
             self.presence.load(state["presence"])
             self.refusals.load(state["refusals"])
             self._plausibility.load(state["plausibility"])
+            if "skew" in state:  # a snapshot of before does not know it
+                self._skew.load(state["skew"])
             self.rules.restore(state["rules"])
             if "zones" in state:  # a snapshot of before does not know them
                 self.zones.restore(state["zones"])

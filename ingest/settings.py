@@ -40,7 +40,8 @@ class Settings:
     profiles: the first that covers a device counts. tags: all tables that cover a device
     count. future_tolerance_s: how far an event time
     may be ahead of its arrival; device clocks drift, and a mere minute must not cost the order
-    of readings. settles_s, settles_messages: a connection counts for a device once it is that
+    of readings. clock_tolerance_s: a device whose clock is further off than that is shown to have
+    a wrong one. settles_s, settles_messages: a connection counts for a device once it is that
     old or has brought that many of its messages, so that a lone `mosquitto_pub` does not look
     like a device that went offline. default_interval_s: how often a device is expected until
     two gaps were seen. min_interval_s: messages closer than that are one report (a device that
@@ -55,6 +56,7 @@ class Settings:
     profiles: tuple[Profile, ...] = ()
     tags: tuple[TagTable, ...] = ()
     future_tolerance_s: float = 300.0
+    clock_tolerance_s: float = 30.0
     settles_s: float = 3.0
     settles_messages: int = 2
     default_interval_s: float = 20.0

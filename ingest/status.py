@@ -20,6 +20,8 @@ class EngineStatus:
     unclaimed_total: int
     devices: int
     series: int
+    clocks_wrong: int
+    """Devices whose clock is further off than is tolerated."""
     failures_total: int
     """Faults of ours in the pipeline: each cost what it happened in, and nothing else."""
     unsaved_readings: int

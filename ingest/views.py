@@ -20,6 +20,14 @@ class MetricView(msgspec.Struct, frozen=True):
     kind: str
 
 
+class ClockView(msgspec.Struct, frozen=True):
+    """By how many seconds the clock of a device is `ahead_s` of ours, negative behind, None where
+    the device states no times; and whether that is more than is tolerated."""
+
+    ahead_s: float | None
+    wrong: bool
+
+
 class DeviceView(msgspec.Struct, frozen=True):
     """A device. Times in seconds since the epoch. `messages_total` counts PUBLISHes, refused ones
     too; `rejected_total` those of them refused wholly or in part; the other totals readings.
@@ -46,11 +54,12 @@ class DeviceView(msgspec.Struct, frozen=True):
     accuracy_m: float | None
     speed_kmh: float | None
     jumps_total: int
+    clock: ClockView
 
 
 class PipelineStats(msgspec.Struct, frozen=True):
     """Totals since the data folder was made. `strangers_total` are refused messages of devices
-    that could not be told or admitted; `rejected_total` has them too.
+    that could not be told or admitted; `rejected_total` has them too. `clocks_wrong` is of now.
     """
 
     messages_total: int
@@ -63,13 +72,19 @@ class PipelineStats(msgspec.Struct, frozen=True):
     unclaimed_total: int
     devices: int
     series: int
+    clocks_wrong: int
 
 
 _KINDS = [kind.name.lower() for kind in sorted(Kind)]
 
 
 def view_device(
-    device: int, catalogue: Catalogue, presence: PresenceBook, refusals: Refusals, fixes: Fixes
+    device: int,
+    catalogue: Catalogue,
+    presence: PresenceBook,
+    refusals: Refusals,
+    fixes: Fixes,
+    clock: ClockView,
 ) -> DeviceView:
     seen = presence.view(device)
     profile = catalogue.profiles[device]
@@ -108,10 +123,13 @@ def view_device(
         accuracy_m=accuracy_m,
         speed_kmh=speed_kmh,
         jumps_total=fixes.jumps(device),
+        clock=clock,
     )
 
 
-def view_totals(messages_total: int, catalogue: Catalogue, refusals: Refusals) -> PipelineStats:
+def view_totals(
+    messages_total: int, catalogue: Catalogue, refusals: Refusals, clocks_wrong: int
+) -> PipelineStats:
     count = len(catalogue.devices)
     return PipelineStats(
         messages_total=messages_total,
@@ -124,4 +142,5 @@ def view_totals(messages_total: int, catalogue: Catalogue, refusals: Refusals) -
         unclaimed_total=refusals.unclaimed_total,
         devices=count,
         series=catalogue.series_count,
+        clocks_wrong=clocks_wrong,
     )

@@ -1,6 +1,7 @@
 """The page in a real Chromium against a real server: what a person sees and can do."""
 
 import json
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -65,6 +66,18 @@ def test_charts_are_there_without_a_click_and_follow_what_rings(page: Page, serv
     page.get_by_label("Device whose charts are shown").select_option("boiler-1")
     expect(which).to_have_text("boiler-1")
     assert page.url.endswith("?charts=boiler-1")
+
+
+def test_a_device_whose_clock_is_wrong_catches_the_eye(page: Page, server: Server):
+    publish(server, "right", ts=time.time(), temp_c=20)
+    publish(server, "off", ts=time.time() - 4 * 3600, temp_c=20)
+    tile = page.locator('[data-device="off"]')
+    expect(tile.get_by_test_id("clock-wrong")).to_be_visible()
+    expect(page.locator('[data-device="right"]')).to_be_visible()
+    expect(page.locator('[data-device="right"]').get_by_test_id("clock-wrong")).to_have_count(0)
+    tile.click()
+    expect(page.get_by_test_id("clock-words")).to_contain_text("4 h behind")
+    expect(page.get_by_test_id("clock")).to_contain_text("4 h behind")
 
 
 def drawn(page: Page) -> int:

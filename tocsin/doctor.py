@@ -127,6 +127,11 @@ def _ask(holder: Holder) -> Iterator[Finding]:
         f"{status['messages_total']} messages, {status['rejected_total']} rejected,"
         f" {status['devices']} devices, {status['connections']} connections",
     )
+    if wrong := status["clocks_wrong"]:
+        count = f"{wrong} of {status['devices']} devices"
+        whose = "; is it the server's that is wrong?" if wrong * 2 > status["devices"] else ""
+        says = f"those of {count} are off: clock_wrong in /api/devices{whose}"
+        yield Finding("clocks", says, good=False)
     refusals = broker["refusals"][-REFUSALS_SHOWN:]
     if not refusals:
         yield Finding("refused", "nobody lately")

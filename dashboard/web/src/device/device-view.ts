@@ -9,8 +9,8 @@ import { now } from "../plant/clock";
 import type { Device } from "../plant/device";
 import { plant } from "../plant/plant";
 import "../overview/latest-alerts";
-import { connectionMark, presenceWords } from "../overview/presence";
-import { formatAge, formatDuration, formatTime } from "../reading/age";
+import { clockMark, connectionMark, presenceWords } from "../overview/presence";
+import { formatAge, formatDuration, formatSkew, formatTime } from "../reading/age";
 import { formatCount } from "../reading/number";
 import { selects } from "../reading/tags";
 import { metricLabel } from "../reading/unit";
@@ -117,6 +117,11 @@ export class DeviceHead extends Live {
             )}</ul>`
           : nothing
       }
+      ${
+        device.clockWrong && device.clockSkew !== null
+          ? html`<p class="clock" data-testid="clock-words">${clockMark(device)} Its clock is <b>${formatSkew(device.clockSkew)}</b>: what it says is judged and drawn at the wrong time. Set it right, or send no <code>ts</code>.</p>`
+          : nothing
+      }
       <ul class="words">${[...device.series.values()]
         .filter(({ value }) => typeof value === "string")
         .map(
@@ -167,7 +172,7 @@ export class DeviceCounters extends Live {
     return html`<section class="panel" aria-labelledby="counters-title" data-testid="counters">
         <header><h2 id="counters-title">Counted</h2></header>
         <dl class="counters">
-          ${this.#count("Messages", messages)} ${this.#count("Readings", readings)}
+          ${this.#clock(device)} ${this.#count("Messages", messages)} ${this.#count("Readings", readings)}
           ${this.#count("Late", late, "Came after the allowed lateness: stored, but judged by no rule")}
           ${this.#count("Duplicates", duplicates, "Sent again with the same time and value: counted once")}
           ${this.#count("Rejected", rejected, "Could not be read")}
@@ -185,6 +190,14 @@ export class DeviceCounters extends Live {
           </section>`
           : nothing
       }`;
+  }
+
+  /** Nothing to say where the device leaves the time to the server. */
+  #clock({ clockSkew, clockWrong }: Device) {
+    if (clockSkew === null) return nothing;
+    const meaning =
+      "Its stated times against their arrival: the least delayed message of each minute, the median of five minutes";
+    return html`<div title=${meaning} data-testid="clock" class=${clockWrong ? "wrong" : ""}><dt>Clock</dt><dd>${formatSkew(clockSkew)}</dd></div>`;
   }
 
   #count(label: string, count: number, meaning = "") {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatAge, formatDuration, formatTime } from "./age";
+import { formatAge, formatDuration, formatSkew, formatTime } from "./age";
 
 const S = 1_000;
 const MIN = 60 * S;
@@ -15,6 +15,15 @@ test.each([
   [100 * MIN, "1 h"],
   [50 * H, "2 d"],
 ])("%d ms ago reads %s", (age, text) => expect(formatAge(age)).toBe(text));
+
+test.each([
+  [0, "right to 0.0 s"],
+  [-0.21, "right to 0.3 s"],
+  [9.9, "right to 9.9 s"],
+  [-31, "31 s behind"],
+  [3_600, "60 min ahead"],
+  [-1.7e9, "19675 d behind"],
+])("a clock %d s ahead reads %s", (ahead, text) => expect(formatSkew(ahead)).toBe(text));
 
 test.each([
   [0, "0 s"],

@@ -21,6 +21,13 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3_600)} h`;
 }
 
+/** How a clock stands: `right to 0.2 s`, `4 min behind`, `3 h ahead`. */
+export function formatSkew(aheadS: number): string {
+  const off = Math.abs(aheadS) * SECOND;
+  if (off < 10 * SECOND) return `right to ${(Math.ceil(off / 100) / 10).toFixed(1)} s`;
+  return `${formatAge(off)} ${aheadS > 0 ? "ahead" : "behind"}`;
+}
+
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** Local time: `14:02:05` today, `23 Nov 14:02` on another day, with the year in another year. */

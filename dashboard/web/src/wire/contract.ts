@@ -37,6 +37,8 @@ export interface DeviceState {
   rejected_total: number;
   future_total?: number;
   jumps_total?: number;
+  clock_skew_s?: number | null;
+  clock_wrong?: boolean;
   refused_total?: number;
   metrics: Record<string, MetricState>;
   tags?: Tags;
