@@ -82,6 +82,8 @@ def create_app(
             "deliveries": lambda: [view_channel(each) for each in engine.outbox.backlogs.values()],
             "maintenance": lambda: pipeline.alerts.maintenance(),
             "functions": functions,
+            # Which rules name a zone belongs to what is answered.
+            "zones": lambda: (pipeline.zones.entries(), pipeline.rules.version),
         },
     )
     board = StatusBoard(engine.status, broker_report, clock, changes.look)

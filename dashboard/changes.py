@@ -7,12 +7,14 @@ import msgspec
 
 class Changes(msgspec.Struct, frozen=True):
     """Numbers that step when the API would answer otherwise than at the status before: of
-    `/api/channels` and `/api/deliveries`, of `/api/maintenance`, of `/api/functions`.
+    `/api/channels` and `/api/deliveries`, of `/api/maintenance`, of `/api/functions`, of
+    `/api/zones`.
     """
 
     deliveries: int
     maintenance: int
     functions: int
+    zones: int
 
 
 class ChangeBoard:

@@ -12,8 +12,8 @@ INDEX = "index.html"
 HASHED = "assets"
 """The folder of files whose name changes with their content."""
 
-VIEWS = ("", "devices", "alerts", "rules")
-"""First levels of the page's addresses; what follows names a device, an alert or a rule."""
+VIEWS = ("", "devices", "alerts", "rules", "zones")
+"""First levels of the page's addresses; what follows names a device, an alert, a rule or a zone."""
 
 LONE_VIEWS = ("functions", "topics", "connect")
 """Views with nothing below."""

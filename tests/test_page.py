@@ -285,7 +285,7 @@ def test_nothing_is_loaded_from_another_host_and_nothing_polls(page: Page, serve
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.clock.install()
-    for view in ("/", "/alerts", "/rules", "/functions", "/topics", "/connect"):
+    for view in ("/", "/alerts", "/rules", "/zones", "/functions", "/topics", "/connect"):
         page.goto(server.http + view)
         expect(page.get_by_test_id("link-state")).to_have_text("live")
         page.wait_for_load_state("networkidle")
@@ -355,3 +355,50 @@ def test_maintenance_is_planned_by_keyboard_and_ended(page: Page, server: Server
     page.get_by_test_id("end-maintenance").click()
     expect(window).to_have_count(0)
     expect(row).to_contain_text("active")
+
+
+def test_a_zone_is_pasted_mended_used_replaced_and_deleted(page: Page, server: Server):
+    publish(server, "truck", lat=48.2085, lon=16.3728)
+    page.keyboard.type("gz")
+    page.get_by_test_id("add-zone").press("Enter")
+    pasted, error = page.get_by_test_id("zone-geojson"), page.get_by_test_id("zone-error")
+    ring = [[16.372, 48.208], [16.374, 48.208], [16.374, 248.209], [16.372, 48.208]]
+    feature: dict[str, Any] = {
+        "type": "Feature",
+        "properties": {"name": "yard"},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    pasted.fill(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    expect(page.locator("input[name=name]")).to_have_value("yard")
+    page.get_by_test_id("save-zone").click()
+    expect(error).to_contain_text("latitude 248.209 is no such; expected -90 to 90")
+    expect(error.locator("pre b")).to_have_text("[16.374, 248.209]")
+    selected = "f => f.value.slice(f.selectionStart, f.selectionEnd)"
+    assert pasted.evaluate(selected) == "[16.374, 248.209]"
+    page.keyboard.insert_text("[16.374, 48.209]")
+    page.get_by_test_id("save-zone").click()
+    expect(page.get_by_test_id("zone-row")).to_contain_text("polygon of 3 corners")
+    expect(page.get_by_test_id("zone-plan").locator(".dot")).to_have_count(1)
+    [zone] = server.get("/api/zones")
+    assert zone["name"] == "yard"
+
+    server.send("POST", "/api/rules", {"name": "in-yard", "when": "inside('yard')"})
+    expect(page.get_by_test_id("zone-rules")).to_contain_text("Used by in-yard")
+    page.get_by_test_id("delete-zone").click()
+    dialog = page.get_by_test_id("delete-dialog")
+    expect(dialog).to_contain_text("cannot be deleted while rules ask for it: in-yard")
+    expect(dialog.get_by_test_id("delete-confirm")).to_have_count(0)
+    page.keyboard.press("Escape")
+
+    point = {"type": "Point", "coordinates": [16.3728, 48.2085]}
+    pasted.fill(json.dumps({"type": "Feature", "properties": {"radius_m": 80}, "geometry": point}))
+    page.get_by_test_id("save-zone").click()
+    expect(page.get_by_test_id("zone-row")).to_contain_text("circle of 80 m")
+    wait_for_alert(server, "active")
+
+    server.send("DELETE", "/api/rules/in-yard")
+    expect(page.get_by_test_id("zone-rules")).to_contain_text("No rule asks for it")
+    page.get_by_test_id("delete-zone").click()
+    page.get_by_test_id("delete-confirm").click()
+    expect(page.get_by_test_id("zone-row")).to_have_count(0)
+    assert server.get("/api/zones") == []

@@ -76,7 +76,7 @@ const status: Events["status"] = {
   failures_total: 0,
   dropped_readings_total: 0,
   stopping: false,
-  changes: { deliveries: 1, maintenance: 1, functions: 1 },
+  changes: { deliveries: 1, maintenance: 1, functions: 1, zones: 1 },
 };
 
 /** A plant after the events with which a stream opens. */

@@ -64,7 +64,7 @@ test("a pointer marks the column in its line", () => {
 });
 
 test("the column of an error stands in its field or in its words", () => {
-  expect(columnOf({ field: "when", message: "no", column: 3 })).toBe(3);
-  expect(columnOf({ field: "when", message: "unknown function 'agv' at column 12", column: null })).toBe(12);
-  expect(columnOf({ field: "name", message: "taken", column: null })).toBeNull();
+  expect(columnOf({ field: "when", path: [], message: "no", column: 3 })).toBe(3);
+  expect(columnOf({ field: "when", path: [], message: "unknown function 'agv' at column 12", column: null })).toBe(12);
+  expect(columnOf({ field: "name", path: [], message: "taken", column: null })).toBeNull();
 });

@@ -12,6 +12,7 @@ import "../functions/functions-view";
 import "../overview/overview-view";
 import "../rules/rules-view";
 import "../topics/topics-view";
+import "../zones/zones-view";
 import "./announcer";
 import "./banner";
 import { askHelp } from "./help";
@@ -68,6 +69,8 @@ export class TocsinApp extends Live {
         return html`<alerts-view .chosen=${here.alert}></alerts-view>`;
       case "rules":
         return html`<rules-view .chosen=${here.rule}></rules-view>`;
+      case "zones":
+        return html`<zones-view .chosen=${here.zone}></zones-view>`;
       case "functions":
         return html`<functions-view></functions-view>`;
       case "topics":
@@ -110,6 +113,7 @@ function leave(): void {
   const here = route.value;
   if (here.view === "alerts" && here.alert) go(paths.alerts() + location.search);
   else if (here.view === "rules" && here.rule && !document.querySelector("rule-form [data-touched]")) go(paths.rules());
+  else if (here.view === "zones" && here.zone && !document.querySelector("zone-form [data-touched]")) go(paths.zones());
   else focused?.blur();
 }
 

@@ -18,6 +18,7 @@ test.each([
   ["o", "/"],
   ["a", "/alerts"],
   ["r", "/rules"],
+  ["z", "/zones"],
   ["t", "/topics"],
   ["c", "/connect"],
 ])("g %s goes to %s", (key, path) => {

@@ -13,6 +13,7 @@ const VIEWS: readonly { view: string; label: string; path: string; icon: IconNam
   { view: "overview", label: "Overview", path: paths.overview(), icon: "overview" },
   { view: "alerts", label: "Alerts", path: paths.alerts(), icon: "alerts" },
   { view: "rules", label: "Rules", path: paths.rules(), icon: "rules" },
+  { view: "zones", label: "Zones", path: paths.zones(), icon: "zones" },
   { view: "functions", label: "Functions", path: paths.functions(), icon: "functions" },
   { view: "topics", label: "Topics", path: paths.topics(), icon: "topics" },
   { view: "connect", label: "Connect", path: paths.connect(), icon: "connect" },

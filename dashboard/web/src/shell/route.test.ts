@@ -9,6 +9,7 @@ test.each([
   ["/alerts", { view: "alerts", alert: null }],
   ["/alerts/0f3a", { view: "alerts", alert: "0f3a" }],
   [paths.rule("boiler overheat"), { view: "rules", rule: "boiler overheat" }],
+  [paths.zone("yard 2"), { view: "zones", zone: "yard 2" }],
   ["/functions", { view: "functions" }],
   ["/topics", { view: "topics" }],
   ["/connect", { view: "connect" }],

@@ -6,6 +6,7 @@ export type Route =
   | { view: "device"; device: string }
   | { view: "alerts"; alert: string | null }
   | { view: "rules"; rule: string | null }
+  | { view: "zones"; zone: string | null }
   | { view: "functions" }
   | { view: "topics" }
   | { view: "connect" }
@@ -18,6 +19,7 @@ export function parseRoute(path: string): Route {
   if (head === "devices") return tail ? { view: "device", device: tail } : { view: "overview" };
   if (head === "alerts") return { view: "alerts", alert: tail || null };
   if (head === "rules") return { view: "rules", rule: tail || null };
+  if (head === "zones") return { view: "zones", zone: tail || null };
   if (head === "functions" && !tail) return { view: "functions" };
   if (head === "topics" && !tail) return { view: "topics" };
   if (head === "connect" && !tail) return { view: "connect" };
@@ -45,6 +47,9 @@ export const paths = {
     if (when) given.set("when", when);
     return `/rules/+new${given.size ? `?${given}` : ""}`;
   },
+  zones: () => "/zones",
+  zone: (name: string) => `/zones/${encodeURIComponent(name)}`,
+  newZone: () => "/zones/+new",
   functions: () => "/functions",
   topics: () => "/topics",
   connect: () => "/connect",

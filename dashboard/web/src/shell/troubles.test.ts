@@ -21,7 +21,7 @@ const CALM: Status = {
   failures_total: 0,
   dropped_readings_total: 0,
   stopping: false,
-  changes: { deliveries: 1, maintenance: 1, functions: 1 },
+  changes: { deliveries: 1, maintenance: 1, functions: 1, zones: 1 },
 };
 const FULL = "[Errno 28] No space left on device";
 

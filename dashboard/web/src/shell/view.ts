@@ -7,6 +7,6 @@ const SMALL_FLEET = 300;
 export function viewOf(route: Route, fleetSize: number, hidden: boolean): "*" | string[] {
   if (fleetSize <= SMALL_FLEET) return "*";
   if (hidden) return [];
-  if (route.view === "overview" || route.view === "connect") return "*";
+  if (["overview", "zones", "connect"].includes(route.view)) return "*";
   return route.view === "device" ? [route.device] : [];
 }

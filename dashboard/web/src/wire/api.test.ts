@@ -7,7 +7,7 @@ test("a 422 names fields, words and columns", () => {
     detail: [{ loc: ["body", "when"], msg: "unknown function 'agv' at column 12; did you mean avg?", column: 12 }],
   });
   expect(error.fields).toEqual([
-    { field: "when", message: "unknown function 'agv' at column 12; did you mean avg?", column: 12 },
+    { field: "when", path: ["when"], message: "unknown function 'agv' at column 12; did you mean avg?", column: 12 },
   ]);
   expect(error.message).toBe("when: unknown function 'agv' at column 12; did you mean avg?");
 });

@@ -13,11 +13,13 @@ import type {
   SeriesAnswer,
   Transition,
   UnclaimedTopic,
+  Zone,
 } from "./contract";
 
-/** What is wrong with one field of what was sent; `column` is 1-based in the field's text. */
+/** What is wrong with one field of what was sent, and the keys that lead to it; `column` is 1-based in its text. */
 export interface FieldError {
   field: string;
+  path: (string | number)[];
   message: string;
   column: number | null;
 }
@@ -41,7 +43,13 @@ interface Problem {
 }
 
 function fieldError({ loc, msg, column }: Problem): FieldError {
-  return { field: String(loc?.at(-1) ?? ""), message: msg ?? "not accepted", column: column ?? null };
+  const [, ...path] = loc ?? []; // the first says which part of the request
+  return {
+    field: String(loc?.at(-1) ?? ""),
+    path: path as (string | number)[],
+    message: msg ?? "not accepted",
+    column: column ?? null,
+  };
 }
 
 /** Reads `{"detail": "…"}` and 422's `{"detail": [{loc, msg, column}]}`. */
@@ -183,6 +191,9 @@ export const api = {
   explain,
   versions: (rule: string) => request<RuleVersion[]>("GET", `/api/rules/${part(rule)}/versions`),
   lastVersions: (limit: number) => request<RuleVersion[]>("GET", `/api/rule-versions?limit=${limit}`),
+  zones: () => request<Zone[]>("GET", "/api/zones"),
+  putZone: (name: string, feature: unknown) => request<Zone>("PUT", `/api/zones/${part(name)}`, feature),
+  deleteZone: (name: string) => request<null>("DELETE", `/api/zones/${part(name)}`),
   alert: (id: string, action: AlertAction, body: { note?: string; until?: string }) =>
     request<Alert>("POST", `/api/alerts/${part(id)}/${action}`, body),
   alerts: (action: AlertAction, body: { alerts: string[]; note?: string; until?: string }) =>

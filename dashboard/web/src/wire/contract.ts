@@ -296,6 +296,7 @@ export interface Changes {
   deliveries: number;
   maintenance: number;
   functions: number;
+  zones: number;
 }
 
 export interface Latency {
@@ -348,6 +349,30 @@ export interface FunctionReport {
   sources: { name: string; error: string | null }[];
   functions: FunctionState[];
   log: { time: string; function: string; text: string }[];
+}
+
+export type Position = [longitude: number, latitude: number, ...rest: number[]];
+
+/** What of GeoJSON is a zone: a circle is a Point with `radius_m` in its properties. */
+export type ZoneGeometry =
+  | { type: "Point"; coordinates: Position }
+  | { type: "Polygon"; coordinates: Position[][] }
+  | { type: "MultiPolygon"; coordinates: Position[][][] };
+
+export interface ZoneFeature {
+  type: "Feature";
+  properties: { name?: string; radius_m?: number } | null;
+  geometry: ZoneGeometry;
+}
+
+/** A place that rules ask for, and the rules that do. */
+export interface Zone {
+  name: string;
+  source: string;
+  updated_by: string;
+  updated_at: string | null;
+  rules: string[];
+  feature: ZoneFeature;
 }
 
 export interface UnclaimedTopic {
