@@ -73,6 +73,9 @@ def _ingest(engine: EngineStatus) -> Iterator[Metric]:
     yield _gauge("tocsin_devices", "Devices known.", engine.devices)
     yield _gauge("tocsin_series", "Series known.", engine.series)
     yield _gauge("tocsin_clocks_wrong", "Devices whose clock is off.", engine.clocks_wrong)
+    yield _gauge(
+        "tocsin_clock_off_seconds", "Engine time ahead of the machine's.", engine.clock_off_s
+    )
     yield _counter(
         "tocsin_pipeline_failures", "Faults of ours in the pipeline.", engine.failures_total
     )

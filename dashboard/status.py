@@ -63,6 +63,7 @@ class Status(msgspec.Struct, frozen=True):
     devices: int
     series: int
     clocks_wrong: int
+    clock_off_s: float
     rejected_total: int
     late_total: int
     duplicates_total: int
@@ -124,6 +125,7 @@ class StatusBoard:
             devices=engine.devices,
             series=engine.series,
             clocks_wrong=engine.clocks_wrong,
+            clock_off_s=round(engine.clock_off_s, 3),
             rejected_total=engine.rejected_total,
             late_total=engine.late_total,
             duplicates_total=engine.duplicates_total,

@@ -126,7 +126,9 @@ class Engine:
         history: HistorySettings | None = None,
         state: StateSettings | None = None,
         channels: Sequence[Channel] = (),
+        clock: Callable[[float], EngineClock] = EngineClock,
     ) -> None:
+        self._new_clock = clock
         self._settings = engine or EngineSettings()
         self._tag_tables = list(settings.tags)
         self._expected = [name for profile in settings.profiles for name in profile.expected]
@@ -189,7 +191,7 @@ class Engine:
         the page.
         """
         last_at = await self._recover()
-        self.clock = EngineClock(last_at or 0.0)
+        self.clock = self._new_clock(last_at or 0.0)
         self.record(Started(version, last_at))
         if set(self._expected) != set(self.pipeline.absence.expected):
             self.record(DevicesExpected(self._expected))
@@ -677,6 +679,7 @@ class Engine:
             devices=totals.devices,
             series=totals.series,
             clocks_wrong=totals.clocks_wrong,
+            clock_off_s=self.clock.ahead_of_wall_s(),
             failures_total=self._failures + self.pipeline.faults.total,
             unsaved_readings=len(self.unsaved),
             dropped_readings_total=self.unsaved.dropped_total,

@@ -22,6 +22,8 @@ class EngineStatus:
     series: int
     clocks_wrong: int
     """Devices whose clock is further off than is tolerated."""
+    clock_off_s: float
+    """By how much engine time is ahead of the machine's clock, which was set since the start."""
     failures_total: int
     """Faults of ours in the pipeline: each cost what it happened in, and nothing else."""
     unsaved_readings: int

@@ -22,6 +22,7 @@ from tocsin.settings import Settings
 PACKAGES = ("numpy", "duckdb", "fastapi", "uvicorn", "uvloop", "msgspec", "paho-mqtt")
 LOW_DISK_BYTES = 1 << 30
 REFUSALS_SHOWN = 5
+CLOCK_OFF_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,9 @@ def _ask(holder: Holder) -> Iterator[Finding]:
         f"{status['messages_total']} messages, {status['rejected_total']} rejected,"
         f" {status['devices']} devices, {status['connections']} connections",
     )
+    if abs(off_s := status["clock_off_s"]) > CLOCK_OFF_S:
+        says = f"the machine's was set by {-off_s:+.0f} s since the start; a restart follows it"
+        yield Finding("clock", says, good=False)
     if wrong := status["clocks_wrong"]:
         count = f"{wrong} of {status['devices']} devices"
         whose = "; is it the server's that is wrong?" if wrong * 2 > status["devices"] else ""
