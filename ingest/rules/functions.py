@@ -77,6 +77,11 @@ _TABLE = (
     _windowed(
         "stddev", "Standard deviation of the readings (sample, n - 1); unknown with one reading."
     ),
+    _windowed(
+        "zscore",
+        "How many standard deviations the newest reading is from the mean of those before it in"
+        " the window; unknown before these are 10.",
+    ),
     _windowed("twa", "Mean over time: each reading counts for as long as it held."),
     Function(
         "time_in",

@@ -17,6 +17,7 @@ from tocsin.ingest.windows.spec import WindowSpec
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 class Moments:
@@ -69,6 +70,10 @@ class Moments:
         cell["min"][place] = low
         cell["max"][place] = high
 
+    def advance(self, series: Ids, time: Floats) -> None:
+        """The windows of series, each another, reach to these times, though nothing is there."""
+        self._ring.advance(series, time)
+
     def update_run(self, series: int, time: Floats, value: Floats) -> None:
         """As `update_one`, for readings of one series: each mean depends on the one before."""
         for each in zip(time.tolist(), value.tolist(), strict=True):
@@ -82,6 +87,15 @@ class Moments:
             join, empty = (np.minimum, inf) if function == "min" else (np.maximum, -inf)
             found = join.reduce(np.where(inside, self._ring.cells(function, slot), empty), axis=1)
             return np.where(np.isfinite(found), found, np.nan)
+        return self._spread(slot, inside)[2]
+
+    def spread(self, series: Ids) -> tuple[Floats, Floats, Floats]:
+        """How many readings are in the open window of each series, their mean, and their standard
+        deviation, NaN with fewer than two.
+        """
+        return self._spread(*self._ring.window(series))
+
+    def _spread(self, slot: NDArray[np.intp], inside: Mask) -> tuple[Floats, Floats, Floats]:
         count = np.where(inside, self._ring.cells("count", slot), 0.0)
         means = np.where(inside, self._ring.cells("mean", slot), 0.0)
         squares = np.where(inside, self._ring.cells("squares", slot), 0.0)
@@ -89,7 +103,8 @@ class Moments:
         mean = _added_up(count * means) / np.maximum(number, 1.0)
         apart = np.where(inside, means - mean[:, None], 0.0)
         total = _added_up(squares + count * apart * apart)
-        return np.sqrt(np.where(number > 1, total, np.nan) / np.maximum(number - 1.0, 1.0))
+        deviation = np.sqrt(np.where(number > 1, total, np.nan) / np.maximum(number - 1.0, 1.0))
+        return number, mean, deviation
 
     def query_one(self, function: str, series: int) -> float:
         """As `query`, for one series."""

@@ -75,6 +75,12 @@ class Ring:
         self.cell["stamp"][place] = pane
         return place, new
 
+    def advance(self, series: Ids, time: Floats) -> None:
+        """Move the windows of series, each another, to the panes of these times."""
+        slot = self._slots.admit(series)
+        pane = np.floor(time / self.spec.slide_s).astype(np.int64)
+        self._newest.values[slot] = np.maximum(self._newest.values.take(slot), pane)
+
     def window(self, series: Ids) -> tuple[NDArray[np.intp], Mask]:
         """By series: the slots, and which of their cells are in the open window. A series of -1,
         or one that nothing was read of, has none.

@@ -18,6 +18,7 @@ from tocsin.ingest.windows.quantiles import Quantiles
 from tocsin.ingest.windows.spec import WindowSpec
 from tocsin.ingest.windows.steady import Steady
 from tocsin.ingest.windows.trace import GROWTH, Counts, Trace
+from tocsin.ingest.windows.zscore import Zscore
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -88,7 +89,7 @@ def _panes_for(size_s: float, functions: set[str], counts: Counts, growth: bool)
 
 
 def _every_apart(spec: WindowSpec, counts: Counts) -> tuple[Apart, ...]:
-    return Moments(spec), Quantiles(spec), Steady(spec), Trace(spec, counts)
+    return Moments(spec), Quantiles(spec), Steady(spec), Zscore(spec), Trace(spec, counts)
 
 
 class SharedWindows:

@@ -273,12 +273,29 @@ def windowed(function: str, readings: Sequence[tuple[float, Value]]) -> float | 
             return oldest
         case "stddev":
             return statistics.stdev(values) if len(values) > 1 else None
+        case "zscore":
+            return unusual(readings, newest)
         case "delta":
             return newest - oldest if len(values) > 1 else None
         case "rate":
             return (newest - oldest) / (end - begin) if end > begin else None
         case _:
             raise AssertionError(f"the oracle does not know {function}")
+
+
+def unusual(readings: Sequence[tuple[float, Value]], newest: float) -> float | None:
+    """How far the newest of `readings` is from the others, which are at least 10."""
+    end = max(time for time, _ in readings)
+    place = max(place for place, (time, _) in enumerate(readings) if time == end)
+    others = [Fraction(float(value)) for _, value in (*readings[:place], *readings[place + 1 :])]
+    if len(others) < 10:
+        return None
+    mean = sum(others) / len(others)
+    apart = float(Fraction(newest) - mean)
+    deviation = math.sqrt(sum((each - mean) ** 2 for each in others) / (len(others) - 1))
+    if not apart:
+        return 0.0
+    return max(-1e6, min(1e6, apart / deviation if deviation else apart * math.inf))
 
 
 def newest_value(history: History, metric: str) -> Value | None:

@@ -28,6 +28,7 @@ const FUNCTIONS = [
   "p95(metric, '5m')",
   "stddev(metric, '5m')",
   "count(metric, '1m')",
+  "zscore(metric, '1h')",
   "twa(metric, '5m')",
   "time_in(metric, 'state', '1h')",
   "age(metric)",
