@@ -27,6 +27,7 @@ from tocsin.ingest.backtest.preparation import Scope, request_of, scope_of
 from tocsin.ingest.backtest.report import Report
 from tocsin.ingest.backtest.task import backtest
 from tocsin.ingest.catalogue import Catalogue, Kind
+from tocsin.ingest.downtime import Downtime
 from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.outcome import Readings
 from tocsin.ingest.rules.rule import Rule
@@ -111,13 +112,19 @@ class Plant:
             for n, when in enumerate(case.rules)
         ]
         start, end = START, START + self.seconds
-        return scope_of([validate(rule) for rule in rules], self.catalogue, start, end)
+        return scope_of([validate(rule) for rule in rules], self.catalogue, start, end, {})
 
     async def run(self, case: Case) -> Report:
         scope = self.scope(case)
         with self.history.raw_files(scope.since, scope.end) as files:
             request, columns = request_of(
-                scope, self.catalogue, files, Readings.joined([]), FlapLimits(), ZoneSet()
+                scope,
+                self.catalogue,
+                files,
+                Readings.joined([]),
+                FlapLimits(),
+                ZoneSet(),
+                Downtime(),
             )
             report, _ = await self.workers.call(
                 "backtest.run", request, Report, columns=columns, lane="backtest"
@@ -129,7 +136,13 @@ class Plant:
         scope = self.scope(case)
         with self.history.raw_files(scope.since, scope.end) as files:
             request, columns = request_of(
-                scope, self.catalogue, files, Readings.joined([]), FlapLimits(), ZoneSet()
+                scope,
+                self.catalogue,
+                files,
+                Readings.joined([]),
+                FlapLimits(),
+                ZoneSet(),
+                Downtime(),
             )
             steps = backtest(request, [column.tobytes() for column in columns])
             while True:

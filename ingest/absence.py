@@ -16,15 +16,15 @@ that is expected and never came is as old as the expectation.
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from math import inf, isfinite
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.ingest.batch import Judged
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.judge import Judge, Turn
-from tocsin.ingest.presence import PresenceBook
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -32,6 +32,15 @@ Floats = NDArray[np.float64]
 _AFTER_S = 0.001
 """A rule is looked at this long after its age is reached: `>` and `>=` are both true then, and
 what is lost of event times in 64 bits is a thousand times less."""
+
+
+class Heard(Protocol):
+    """Who was heard of when: `PresenceBook`, and the devices of a backtest."""
+
+    @property
+    def last_seen(self) -> Growing[np.float64]:
+        """By device, engine time; NaN where it never came."""
+        ...
 
 
 class Absence:
@@ -42,15 +51,18 @@ class Absence:
     nothing. What the heap holds follows from the rest and is in no snapshot.
     """
 
-    def __init__(self, catalogue: Catalogue, presence: PresenceBook, judge: Judge) -> None:
+    def __init__(self, catalogue: Catalogue, presence: Heard, judge: Judge) -> None:
         self._catalogue = catalogue
         self._presence = presence
         self._judge = judge
-        self._expected: dict[int, float] = {}  # device → since when
+        self._expected: dict[int, float] = {}  # device → since when, but not when we were away
+        self._first_expected: dict[int, float] = {}
         self._ruled_at = -inf  # when rules changed last
         self._looked = Growing[np.float64](np.float64, -inf)  # by device: looked at up to then
         self._scheduled = Growing[np.float64](np.float64, inf)  # by device: its entry in the heap
         self._delay = Growing[np.float64](np.float64, inf)  # by device: arrival - event time, then
+        # By series: its entry does not count this age, which was passed, or there was none.
+        self._uncounted = Growing[np.bool_](np.bool_, True)
         self._timers: list[tuple[float, int]] = []
         self._known = 0
 
@@ -67,7 +79,14 @@ class Absence:
             if device is not None:
                 since[device] = self._expected.get(device, now)
         self._expected = since
+        self._first_expected = {
+            device: self._first_expected.get(device, at) for device, at in since.items()
+        }
         self._schedule_all(now)
+
+    def expected_since(self) -> dict[int, float]:
+        """The devices that must be there, and since when the settings say so."""
+        return dict(self._first_expected)
 
     def use(self, now: float) -> None:
         """Rules changed, or the hour they read: they may be true of devices that are silent."""
@@ -95,16 +114,23 @@ class Absence:
         self._expected = dict.fromkeys(self._expected, now)
         self._schedule_all(now)
 
-    def reported(self, devices: Ids, now: float, ended: Iterable[int] = ()) -> None:
-        """Readings of `devices`, each once, arrived and were judged; for those in `ended` a rule
-        ceased to hold, so that its silence counts again, which may be shorter than all others.
+    def reported(self, judged: Judged, now: float, ended: Iterable[int] = ()) -> None:
+        """Readings arrived and were judged; for devices in `ended` a rule ceased to hold.
+
+        Then its silence counts again, and so does one that was passed or never began, of a metric
+        that has a newer reading now: either may be shorter than all that the device waits for.
         """
         if not self._judge.has_silences:
             return
         self._reach()
+        devices = judged.device[judged.nth == 0]
         for device in ended:
             self._scheduled.values[device] = inf  # what is in the heap is void
-        delay = now - self._catalogue.watermark.values[devices]
+        newer = judged.series[judged.current]
+        if np.count_nonzero(anew := self._uncounted.values[newer]):
+            self._scheduled.values[self._catalogue.device.values[newer[anew]]] = inf
+            self._uncounted.values[newer] = False
+        delay = self._presence.last_seen.values[devices] - self._catalogue.watermark.values[devices]
         scheduled, before = self._scheduled.values[devices], self._delay.values[devices]
         waits = np.isfinite(scheduled)
         sooner = waits & (delay < before)
@@ -149,21 +175,39 @@ class Absence:
             return now - seen, None
         return 0.0, now - self._expected[device] if device in self._expected else None
 
+    def look_times(
+        self, devices: Ids, newest: Floats, seen: Floats, watermark: Floats, age_s: float
+    ) -> Floats:
+        """When devices are looked at, if they stay silent, because a metric of theirs is `age_s`
+        old then; inf where they are not. `newest`, `seen` and `watermark` are what is known of
+        them: the metric's newest event time, their last arrival, their newest event time.
+        """
+        age_from = self._catalogue.age_from.values[devices]
+        at = np.maximum(newest, age_from) + (seen - watermark) + age_s
+        at = np.maximum(at + _AFTER_S, self._ruled_at)
+        looks = np.isfinite(newest) & (at > np.maximum(self._looked.values[devices], seen))
+        return np.where(looks, at, inf)
+
+    def missed(self) -> list[float]:
+        """When devices are looked at that were expected and never came."""
+        seen = self._presence.last_seen.values
+        dues = [self._next(device) for device in self._expected if not isfinite(seen.item(device))]
+        return [due for due in dues if due < inf]
+
     def _delay_of(self, device: int) -> float:
         seen = self._presence.last_seen.values.item(device)
         return seen - self._catalogue.watermark.values.item(device) if isfinite(seen) else inf
 
     def _next(self, device: int) -> float:
-        """When the device must be looked at next, if it stays silent."""
+        """When the device must be looked at next, if it stays silent. Notes what is not counted."""
         catalogue = self._catalogue
         seen = self._presence.last_seen.values.item(device)
         floor = max(self._looked.values.item(device), seen if isfinite(seen) else -inf)
         age_from = catalogue.age_from.values.item(device)
         soonest = inf
         for metric, age_s in self._judge.silences(device):
-            newest = catalogue.newest_time.values.item(
-                catalogue.by_device(metric).values.item(device)
-            )
+            series = catalogue.by_device(metric).values.item(device)
+            newest = catalogue.newest_time.values.item(series)
             if isfinite(newest):
                 at = max(newest, age_from) + self._delay_of(device) + age_s
             elif device in self._expected and not isfinite(seen):
@@ -173,6 +217,8 @@ class Absence:
             at = max(at + _AFTER_S, self._ruled_at)
             if at > floor:
                 soonest = min(soonest, at)
+            elif series >= 0:
+                self._uncounted.values[series] = True
         return soonest
 
     # -- the heap
@@ -193,6 +239,7 @@ class Absence:
             for column in (self._looked, self._scheduled, self._delay):
                 column.reach(count)
             self._catalogue.age_from.reach(count)
+        self._uncounted.reach(self._catalogue.series_count)
 
     def _schedule_all(self, now: float) -> None:
         self._reach()
@@ -230,6 +277,7 @@ class Absence:
         count = self._known
         return {
             "expected": list(self._expected.items()),
+            "first_expected": list(self._first_expected.items()),
             "ruled_at": self._ruled_at,
             "looked": self._looked.values[:count],
             "age_from": self._catalogue.age_from.values[:count],
@@ -239,6 +287,9 @@ class Absence:
         """Become what `state` was taken from; catalogue, presence and judge come before."""
         self.__init__(self._catalogue, self._presence, self._judge)
         self._expected = {int(device): since for device, since in state["expected"]}
+        # A snapshot of before does not know when they were first.
+        first = state.get("first_expected", state["expected"])
+        self._first_expected = {int(device): since for device, since in first}
         self._ruled_at = state["ruled_at"]
         self._looked.load(state["looked"])
         self._catalogue.age_from.load(state["age_from"])

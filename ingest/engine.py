@@ -631,7 +631,9 @@ class Engine:
     def backtest_scope(self, rules: Sequence[CheckedRule], start: float, end: float) -> Scope:
         """See `scope_of`. Raises RangeError, RuleError."""
         self.check_zones([checked.rule for checked in rules])
-        return scope_of(rules, self.pipeline.catalogue, start, end)
+        pipeline = self.pipeline
+        expected = pipeline.absence.expected_since()
+        return scope_of(rules, pipeline.catalogue, start, end, expected)
 
     async def backtest(
         self, scope: Scope, on_progress: Callable[[Progress], None] | None = None
@@ -655,6 +657,7 @@ class Engine:
                 self.unsaved.all(),
                 self.pipeline.flaps,
                 self.pipeline.zones,
+                self.pipeline.downtime,
             )
             report, _ = await self.workers.call(
                 "backtest.run",

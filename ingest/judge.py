@@ -582,6 +582,18 @@ class Judge:
             for metric, age_s in shortest.items():
                 yield group.number.values > 0, metric, age_s
 
+    def every_silence(self) -> Iterable[tuple[NDArray[np.bool_], str, float]]:
+        """As `silences`, of all devices and all rules: which devices, a metric, an age."""
+        self._reach(len(self._catalogue.devices))
+        known = {
+            (form.checked.devices.key, metric, age_s)
+            for place in self._clocked
+            for form in self._groups[place].forms
+            for metric, age_s in form.silences
+        }
+        for key, metric, age_s in sorted(known):
+            yield self._selectors[key][1].values, metric, age_s
+
     def look(self, device: int, silent_s: float, waited_s: float | None, time: float) -> list[Turn]:
         """The rules over ages that come to hold for a device from which nothing came for
         `silent_s`; `waited_s`: it never came, and was expected for that long. `time` is event time.

@@ -17,6 +17,7 @@ it, and a snapshot with the records after it gives what all records would have g
 """
 
 from collections.abc import Callable, Sequence
+from math import inf, nextafter
 from typing import Any, assert_never
 
 import numpy as np
@@ -33,6 +34,7 @@ from tocsin.ingest.batch import Batch
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.delivery.self_alarm import CHANNEL_FAILS, subject_of
 from tocsin.ingest.derived import batch_of
+from tocsin.ingest.downtime import Downtime
 from tocsin.ingest.facts import (
     AlertCommand,
     AlertsCommand,
@@ -103,6 +105,7 @@ class Pipeline:
         self._skew = ClockSkew()
         self._judge = Judge(self.catalogue, self.faults, self.zones)
         self.absence = Absence(self.catalogue, self.presence, self._judge)
+        self.downtime = Downtime()
         self._waiting = WaitingRows(
             self.catalogue, self.presence, self._judge, settings.future_tolerance_s
         )
@@ -228,10 +231,10 @@ class Pipeline:
             turns: list[Turn] = []
         self._signal(turns, now, outcome)
         try:
-            reported = judged.device[judged.nth == 0]
             if heard:
+                reported = judged.device[judged.nth == 0]
                 outcome.presence += self.presence.reported(reported, now)
-            self.absence.reported(reported, now, [t.device for t in turns if not t.truth])
+            self.absence.reported(judged, now, [t.device for t in turns if not t.truth])
         except Exception as error:
             self.faults.note(f"the presence of {len(judged.device)} devices", error)
         self._waiting.passed(judged.device, judged.row_time, judged.device[judged.row], event_time)
@@ -324,12 +327,15 @@ class Pipeline:
     def _fact(self, fact: Fact, outcome: Outcome) -> None:
         now = outcome.at
         match fact:
-            case Started():
+            case Started(_, last_at):
                 outcome.presence += self.presence.started(now)
                 self.absence.resumed(now)
-            case Outage():
+                if last_at is not None:
+                    self.downtime.note(nextafter(last_at, inf), now)
+            case Outage(since):
                 self.presence.resumed(now)
                 self.absence.resumed(now)
+                self.downtime.note(since, now)
             case DevicesExpected(devices):
                 self._expect(devices, outcome)
             case Connected(client):
@@ -547,6 +553,7 @@ class Pipeline:
                 "alerts": self.alerts.snapshot(),
                 "judge": self._judge.state(),
                 "absence": self.absence.state(),
+                "downtime": self.downtime.state(),
             },
             copies,
         )
@@ -572,6 +579,7 @@ class Pipeline:
             self.alerts.restore(state["alerts"])
             self._judge.load(state["judge"], self.rules.enabled())
             self.absence.load(state["absence"])
+            self.downtime.load(state.get("downtime", []))  # a snapshot of before has none
             self._intake.forget()
             self._waiting.forget()
         except (LookupError, TypeError, ValueError) as error:

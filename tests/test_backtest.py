@@ -27,6 +27,11 @@ RULES = (
     {"name": "fault", "when": "state == 'fault' and temp_c < 90", "devices": "pump-*"},
 )
 
+SILENT = {"name": "silent", "when": "age(level) > 0.1", "devices": "tank-*"}
+"""It rings without a reading, and goes on to while the server is dead."""
+AWAY = {"name": "away", "when": "age(level) > 300", "devices": "tank-*"}
+"""It would ring for the outage, if the device had been silent then and not the server."""
+
 Transition = tuple[float, str, str, float, float | None, str, int]
 
 
@@ -46,6 +51,18 @@ class Plant:
                 message = client.publish(*self._message(), qos=1)
                 message.wait_for_publish(10)
                 assert message.is_published()
+
+    def fall_silent(self) -> None:
+        """A tank says something, once more; done when silence has rung and that is on disk."""
+        with self.server.client("tank-1") as client:
+            client.publish("devices/tank-1/telemetry", '{"level": 1}', qos=1).wait_for_publish(10)
+        self.publish(1)
+        wait_for(
+            "silence rings",
+            lambda: self.server.get("/api/alerts", rule="silent", state="active"),
+            30,
+        )
+        self.publish(1)
 
     def _message(self) -> tuple[str, bytes]:
         random = self._random
@@ -131,11 +148,12 @@ def test_a_preview_is_what_a_server_stored_that_was_killed_and_away_and_changed(
     try:
         server.start()
         began = datetime.fromtimestamp(time.time() - 1).astimezone().isoformat()
-        for rule in (*RULES, HOT):
+        for rule in (*RULES, SILENT, AWAY, HOT):
             assert server.send("POST", "/api/rules", rule).status_code == 201
         plant.publish(150)
         raw = server.data / "history" / "raw"
         wait_for("a checkpoint", lambda: list(raw.glob("*/*.parquet")) or None)
+        plant.fall_silent()
         plant.publish(150)
         server.kill()
 
@@ -143,6 +161,7 @@ def test_a_preview_is_what_a_server_stored_that_was_killed_and_away_and_changed(
         plant.ahead_s = OUTAGE_S
         server.start()
         plant.publish(150)
+        plant.fall_silent()
         quiet()
         changed = server.send("PUT", "/api/rules/hot", HOTTER).json()["updated_at"]
         plant.publish(150)
@@ -161,5 +180,13 @@ def test_a_preview_is_what_a_server_stored_that_was_killed_and_away_and_changed(
             expected = of(alerts, str(rule["name"]), since, until)
             assert len(expected) > 10, "nothing to compare"
             assert preview(server, rule, since, until) == expected, rule
+        expected = of(alerts, "silent", began, ended)
+        assert [state for _, _, state, *_ in expected] == [
+            "active",
+            "cleared_unacknowledged",
+            "active",
+        ]
+        assert preview(server, SILENT, began, ended) == expected
+        assert preview(server, AWAY, began, ended) == of(alerts, "away", began, ended) == []
     finally:
         server.kill()

@@ -66,7 +66,7 @@ def _backtest(settings: Settings, rules: Sequence[Rule], since: float, until: fl
     catalogue = pipeline.catalogue
     try:
         checked = [validate(rule) for rule in rules if rule.enabled]
-        scope = scope_of(checked, catalogue, since, until)
+        scope = scope_of(checked, catalogue, since, until, pipeline.absence.expected_since())
         history = settings.data / "history"
         files = RawFiles.of(history, index_file.load(history), scope.since, scope.end)
     except RangeError as error:
@@ -74,7 +74,13 @@ def _backtest(settings: Settings, rules: Sequence[Rule], since: float, until: fl
     except (RuleError, HistoryCorrupt) as error:
         raise Refusal(str(error)) from None
     request, columns = request_of(
-        scope, catalogue, files, Readings.joined([]), pipeline.flaps, pipeline.zones
+        scope,
+        catalogue,
+        files,
+        Readings.joined([]),
+        pipeline.flaps,
+        pipeline.zones,
+        pipeline.downtime,
     )
     request = msgspec.structs.replace(request, max_readings=_UNBOUNDED)
     steps = backtest(request, [column.tobytes() for column in columns])
@@ -138,8 +144,6 @@ def _print(report: Report) -> None:
         f"{begin} to {finish}, {report.readings:,} readings of {report.devices:,} devices:"
         f" would have rung [bold]{times}[/bold]"
     )
-    for name in report.deaf_to_silence:
-        out.print(f"[yellow]{name} asks for an age: silence is not in history[/yellow]")
     rule = ""
     for subject in sorted(report.subjects, key=lambda each: each.rule):
         if subject.rule != rule:

@@ -83,8 +83,7 @@ class SubjectView(msgspec.Struct, frozen=True):
 
 class ReportView(msgspec.Struct, frozen=True):
     """What the rule would have done: `readings` of `devices` were judged, `subjects` are the
-    devices with an alert, those where it rang most often first. `deaf_to_silence`: the rule asks
-    for an age; a server rings for silent devices too, this looked when readings came only."""
+    devices with an alert, those where it rang most often first."""
 
     start: datetime = msgspec.field(name="from")
     end: datetime = msgspec.field(name="to")
@@ -92,7 +91,6 @@ class ReportView(msgspec.Struct, frozen=True):
     devices: int
     rang: int
     subjects: list[SubjectView]
-    deaf_to_silence: bool
 
 
 class PreviewLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -229,7 +227,6 @@ def _view(report: Report) -> ReportView:
         report.devices,
         report.rang,
         [_view_subject(subject) for subject in report.subjects],
-        bool(report.deaf_to_silence),
     )
 
 

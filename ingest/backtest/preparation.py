@@ -1,6 +1,6 @@
 """What a backtest needs: of which series, from when on, from which files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.backtest.request import BacktestRequest
 from tocsin.ingest.catalogue import Catalogue, Kind
+from tocsin.ingest.downtime import Downtime
 from tocsin.ingest.frames import Column
 from tocsin.ingest.geo.fixes import QUALITY
 from tocsin.ingest.geo.zone_set import ZoneSet
@@ -40,7 +41,8 @@ class RangeError(ValueError):
 class Scope:
     """The series that `rules` depend on: their ids in the catalogue, in ascending order.
 
-    `since` is where the warm-up begins, [start, end) the time to look at.
+    `since` is where the warm-up begins, [start, end) the time to look at. `expected` are devices
+    that have to be there, where a rule asks for ages, by when they are expected.
     """
 
     rules: Sequence[CheckedRule]
@@ -48,9 +50,16 @@ class Scope:
     since: float
     start: float
     end: float
+    expected: Mapping[int, float]
 
 
-def scope_of(rules: Sequence[CheckedRule], catalogue: Catalogue, start: float, end: float) -> Scope:
+def scope_of(
+    rules: Sequence[CheckedRule],
+    catalogue: Catalogue,
+    start: float,
+    end: float,
+    expected: Mapping[int, float],
+) -> Scope:
     """What a backtest of `rules` over [start, end) has to read.
 
     Raises RangeError; RuleError for a rule that is for no known device, or that reads a metric
@@ -85,7 +94,16 @@ def scope_of(rules: Sequence[CheckedRule], catalogue: Catalogue, start: float, e
         wanted |= here
     warm_up_s = max((size_s for rule in rules for _, size_s in rule.windows), default=0.0)
     since = start - max(warm_up_s, WARM_UP_S)
-    return Scope(rules, np.flatnonzero(wanted), since, start, end)
+    missed = {
+        device: at
+        for device, at in expected.items()
+        if any(
+            rule.clocked
+            and rule.devices.matches(catalogue.devices[device], catalogue.tags.of(device))
+            for rule in rules
+        )
+    }
+    return Scope(rules, np.flatnonzero(wanted), since, start, end, missed)
 
 
 def request_of(
@@ -95,10 +113,13 @@ def request_of(
     unsaved: Readings,
     flaps: FlapLimits,
     zones: ZoneSet,
+    downtime: Downtime,
 ) -> tuple[BacktestRequest, list[Column]]:
     """What the worker is asked, and its columns. `unsaved` are readings that `files` lack."""
     series = scope.series
-    devices, device = np.unique(catalogue.device.values[series], return_inverse=True)
+    of_series = catalogue.device.values[series]
+    devices = np.union1d(of_series, np.array(list(scope.expected), np.int32))
+    device = np.searchsorted(devices, of_series)
     metrics, metric = np.unique(catalogue.metric.values[series], return_inverse=True)
     kind = catalogue.kind.values[series]
     place = np.full(catalogue.series_count, -1, np.int32)
@@ -124,11 +145,14 @@ def request_of(
         counters=[catalogue.profiles[each].counters for each in devices.tolist()],
         zones=zones.versions(scope.since, scope.end),
         tags=[dict(catalogue.tags.of(each)) for each in devices.tolist()],
+        away=downtime.before(scope.end),
+        expected=[(catalogue.devices[each], at) for each, at in scope.expected.items()],
     )
     columns: list[Column] = [
         device.astype(np.int32),
         metric.astype(np.int32),
         kind.copy(),
+        catalogue.derived.values[series] != 0,
         mine[some],
         unsaved.time[some],
         unsaved.value[some],

@@ -9,17 +9,21 @@ Hot path (benchmarks/backtest.py): whole arrays; nothing here is done for each r
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, nextafter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.devices.profile import Profile
+from tocsin.ingest.absence import Absence
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.backtest.readings import StoredReadings
+from tocsin.ingest.backtest.silence import HeardOf, Silence
 from tocsin.ingest.batch import Judged
 from tocsin.ingest.catalogue import Catalogue, Kind
+from tocsin.ingest.downtime import Away
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.geo.zone_set import ZoneSet, ZoneVersion
 from tocsin.ingest.judge import Judge, Turn
@@ -37,8 +41,9 @@ Listener = Callable[[Alert], None]
 @dataclass(frozen=True, slots=True)
 class SeriesTable:
     """The series of a replay: int32 `device` and `metric` by series, places in the lists of names,
-    and int8 `kind`. `texts` are the texts by code. Where a metric was of texts first and then of
-    numbers there are two series of one name, the older one first.
+    int8 `kind`, and bool `derived` for what a function made. `texts` are the texts by code. Where
+    a metric was of texts first and then of numbers there are two series of one name, the older
+    one first.
     """
 
     devices: list[str]
@@ -46,6 +51,7 @@ class SeriesTable:
     device: NDArray[np.int32]
     metric: NDArray[np.int32]
     kind: NDArray[np.int8]
+    derived: NDArray[np.bool_]
     texts: list[str]
 
     def __len__(self) -> int:
@@ -91,6 +97,9 @@ class Replay:
         self._judge.use(self._rules)
         self._on_change = on_change
         self._in_force = False
+        self._heard = HeardOf(len(table.devices))
+        self._absence = Absence(self._catalogue, self._heard, self._judge)
+        self._silence = Silence(self._catalogue, self._judge, self._absence, self._heard)
 
     def put_in_force(self, at: float) -> None:
         """From engine time `at` on the rules ring. As when rules are put in force in a server, none
@@ -100,6 +109,8 @@ class Replay:
         if self._judge.reads_hour:
             self._catalogue.site.set(at)
         self._in_force = True
+        self._absence.use(at)
+        self._pass(at)
 
     def take(self, readings: StoredReadings) -> Iterator[int]:
         """Judge readings, in order and later than all before; how many, step by step."""
@@ -113,19 +124,26 @@ class Replay:
 
     def take_zone(self, version: ZoneVersion) -> None:
         """A zone becomes what `version` says, later than all readings before."""
-        while self._judge.reads_hour and self._catalogue.site.next_turn <= version.at:
-            self._turn_hour()
+        self._pass(version.at)
         self._zones.become(version)
         turns = self._judge.zones_changed({version.name}, version.at)
         if self._in_force:
-            self._fire_due(version.at)
             self._signal(turns, version.at)
 
+    def expect(self, devices: Sequence[str], at: float) -> None:
+        """From engine time `at` on these devices are expected, later than all readings before."""
+        self._pass(at)
+        self._absence.expect(devices, at)
+
+    def resume(self, away: Away) -> None:
+        """The server was away, later than all readings before: no device was silent meanwhile."""
+        self._pass(nextafter(away.since, -inf))
+        self._absence.resumed(away.until)
+        self._pass(away.until)
+
     def finish(self, end: float) -> None:
-        """Let time go on to engine time `end`: delays end."""
-        while self._judge.reads_hour and self._catalogue.site.next_turn <= end:
-            self._turn_hour()
-        self._fire_due(end)
+        """Let time go on to engine time `end`: delays end, and devices are silent."""
+        self._pass(end)
 
     # -- series
 
@@ -156,6 +174,7 @@ class Replay:
             table.metrics[table.metric.item(series)],
             Kind(table.kind.item(series)),
         )
+        self._catalogue.derived.values[self._series[series]] = table.derived.item(series)
 
     def _admit_next(self, batch: StoredReadings) -> int:
         """Admit what takes the place of a series of texts, if it begins with this batch, and say
@@ -185,6 +204,32 @@ class Replay:
         return np.flatnonzero(starts)
 
     def _take(self, batch: StoredReadings) -> None:
+        """Judge a batch of known series, and look at silent devices when it is time to."""
+        if not self._in_force or not self._judge.has_silences:
+            self._judge_rows(batch, self._judged(batch))
+            return
+        judged = self._judged(batch)
+        arrival, row_arrival = batch.arrival / 1e6, self._row_arrivals(batch, judged)
+        looks = self._silence.looks(
+            judged.device,
+            row_arrival,
+            judged.row_time,
+            self._heard_rows(judged),
+            judged.row,
+            judged.series,
+            np.where(judged.current, judged.time, -np.inf),
+        )
+        for at in looks:
+            cut = int(np.searchsorted(arrival, at))
+            if cut:
+                head = batch.only(slice(cut))
+                self._judge_rows(head, self._judged(head))
+                batch, arrival = batch.only(slice(cut, None)), arrival[cut:]
+            self._pass(at)
+        if len(batch):
+            self._judge_rows(batch, self._judged(batch) if looks else judged)
+
+    def _judged(self, batch: StoredReadings) -> Judged:
         catalogue = self._catalogue
         series, late = self._series[batch.series], batch.late
         first = self._starts(batch)
@@ -194,25 +239,43 @@ class Replay:
         before = newest_before(
             series, np.where(late, -np.inf, time), catalogue.newest_time.values, again=True
         )
-        turns = self._judge.take(
-            Judged(
-                device=rows,
-                row_time=time[first],
-                nth=occurrence(rows),
-                row=np.repeat(np.arange(len(first)), np.diff(first, append=len(series))),
-                series=series,
-                value=batch.value,
-                time=time,
-                late=late,
-                current=~late & (time >= before),
-            )
+        return Judged(
+            device=rows,
+            row_time=time[first],
+            nth=occurrence(rows),
+            row=np.repeat(np.arange(len(first)), np.diff(first, append=len(series))),
+            series=series,
+            value=batch.value,
+            time=time,
+            late=late,
+            current=~late & (time >= before),
         )
-        if not self._in_force:
-            return
-        for turn in turns:
-            at = batch.arrival.item(first.item(turn.row)) / 1e6
-            self._fire_due(at)
-            self._signal((turn,), at)
+
+    def _row_arrivals(self, batch: StoredReadings, judged: Judged) -> NDArray[np.float64]:
+        arrival = np.empty(len(judged.device))
+        arrival[judged.row] = batch.arrival / 1e6
+        return arrival
+
+    def _heard_rows(self, judged: Judged) -> NDArray[np.bool_]:
+        """Which rows a device sent, and no function made."""
+        heard = np.zeros(len(judged.device), np.bool_)
+        heard[judged.row[self._catalogue.derived.values[judged.series] == 0]] = True
+        return heard
+
+    def _judge_rows(self, batch: StoredReadings, judged: Judged) -> None:
+        turns = self._judge.take(judged)
+        arrival = self._row_arrivals(batch, judged)
+        if self._in_force:
+            for turn in turns:
+                at = arrival.item(turn.row)
+                self._fire_due(at)
+                self._signal((turn,), at)
+        if self._judge.has_silences:
+            heard = self._heard_rows(judged)
+            self._heard.last_seen.values[judged.device[heard]] = arrival[heard]  # the last stays
+            if self._in_force:
+                ended = [turn.device for turn in turns if not turn.truth]
+                self._absence.reported(judged, arrival.item(-1), ended)
 
     def _by_hour(self, batch: StoredReadings) -> Iterable[StoredReadings]:
         """Parts between which the hour turns, as long as a rule reads it."""
@@ -226,7 +289,7 @@ class Replay:
             if cut:
                 yield batch.only(slice(cut))
             batch = batch.only(slice(cut, None))
-            self._turn_hour()
+            self._pass(site.next_turn)
         if len(batch):
             yield batch
 
@@ -234,10 +297,29 @@ class Replay:
         site = self._catalogue.site
         due = site.next_turn
         site.set(due)
-        turns = self._judge.hour_turned(due, lambda _, __: (0.0, None))
+        turns = self._judge.hour_turned(due, self._absence.silence_of)
         if self._in_force:
-            self._fire_due(due)
             self._signal(turns, due)
+            if self._judge.reads_hour_and_ages:
+                self._absence.use(due)
+
+    def _pass(self, until: float) -> None:
+        """Let time go on to `until`: what is due fires, in order, as in the pipeline."""
+        while True:
+            hour = self._catalogue.site.next_turn if self._judge.reads_hour else np.inf
+            alerts = silence = np.inf
+            if self._in_force:
+                alerts, silence = _or_never(self._alerts), _or_never(self._absence)
+            due = min(hour, alerts, silence)
+            if due > until or due == np.inf:
+                return
+            if alerts == due:
+                self._tell(self._alerts.fire_next()[1])
+            elif hour == due:
+                self._turn_hour()
+            else:
+                at, turns = self._absence.fire_next()
+                self._signal(turns, at)
 
     def _signal(self, turns: Iterable[Turn], at: float) -> None:
         for turn in turns:
@@ -255,6 +337,11 @@ class Replay:
     def _tell(self, changed: Iterable[Alert]) -> None:
         for alert in changed:
             self._on_change(alert)
+
+
+def _or_never(timers: AlertBook | Absence) -> float:
+    due = timers.next_due()
+    return np.inf if due is None else due
 
 
 def _batches(readings: StoredReadings) -> Iterable[StoredReadings]:

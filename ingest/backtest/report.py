@@ -50,8 +50,7 @@ class Report(msgspec.Struct, frozen=True):
     """A backtest over [start, end) of arrival times.
 
     `readings` were judged, of `devices` devices. `subjects` are those with a transition, those
-    that rang most often first. `deaf_to_silence` are the rules that ask for ages: a server looks
-    at them when a device is silent too, a backtest when readings come only.
+    that rang most often first.
     """
 
     start: float
@@ -60,7 +59,6 @@ class Report(msgspec.Struct, frozen=True):
     devices: int
     rang: int
     subjects: list[Subject]
-    deaf_to_silence: list[str]
 
 
 class _Course:

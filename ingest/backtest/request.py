@@ -3,6 +3,7 @@
 import msgspec
 
 from tocsin.ingest.alerts.flapping import FlapLimits
+from tocsin.ingest.downtime import Away
 from tocsin.ingest.geo.zone_set import ZoneVersion
 from tocsin.ingest.rules.rule import Rule
 
@@ -10,9 +11,10 @@ from tocsin.ingest.rules.rule import Rule
 class BacktestRequest(msgspec.Struct, frozen=True):
     """Judge what arrived in [start, end) by `rules`, after a warm-up from `since` on.
 
-    Columns: by series int32 `device` and `metric` (places in `devices` and `metrics`) and int8
-    `kind`; then readings that are not in history yet: int32 series, float64 time, float64 value,
-    bool late, float64 arrival, int32 row. `texts` by code. Answer: Report; progress: Progress.
+    Columns: by series int32 `device` and `metric` (places in `devices` and `metrics`), int8 `kind`
+    and bool `derived`; then readings that are not in history yet: int32 series, float64 time,
+    float64 value, bool late, float64 arrival, int32 row. `texts` by code. Answer: Report; progress:
+    Progress.
     """
 
     folder: str
@@ -33,6 +35,10 @@ class BacktestRequest(msgspec.Struct, frozen=True):
     """By device."""
     zones: list[ZoneVersion]
     """What zones were at `since`, and what became of them until `end`."""
+    away: list[Away]
+    """When the server was, until `end`."""
+    expected: list[tuple[str, float]]
+    """Devices that have to be there, and since when."""
     timezone: str = "UTC"
     counters: list[tuple[str, ...]] = []
     """By device, as in its profile."""

@@ -2,19 +2,19 @@
 
 import os
 import traceback
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import msgspec
 import numpy as np
 
 from tocsin.devices.profile import Profile
+from tocsin.ingest.backtest.happenings import Happenings
 from tocsin.ingest.backtest.readings import NO_READINGS, StoredReadings
 from tocsin.ingest.backtest.replay import Replay, SeriesTable
 from tocsin.ingest.backtest.report import Courses, Report
 from tocsin.ingest.backtest.request import BacktestRequest, Progress
 from tocsin.ingest.catalogue import Kind
 from tocsin.ingest.frames import Column
-from tocsin.ingest.geo.zone_set import ZoneVersion
 from tocsin.ingest.rules.validation import validate
 from tocsin.ingest.storage.history.arrivals import Arrivals
 
@@ -41,15 +41,16 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
         np.frombuffer(columns[0], np.int32),
         np.frombuffer(columns[1], np.int32),
         np.frombuffer(columns[2], np.int8),
+        np.frombuffer(columns[3], np.bool_),
         asked.texts,
     )
     unsaved = StoredReadings(
-        np.frombuffer(columns[3], np.int32),
-        _micros(columns[4]),
-        np.frombuffer(columns[5], np.float64),
-        np.frombuffer(columns[6], np.bool_),
-        _micros(columns[7]),
-        np.frombuffer(columns[8], np.int32),
+        np.frombuffer(columns[4], np.int32),
+        _micros(columns[5]),
+        np.frombuffer(columns[6], np.float64),
+        np.frombuffer(columns[7], np.bool_),
+        _micros(columns[8]),
+        np.frombuffer(columns[9], np.int32),
     )
     courses = Courses()
     rules = [validate(rule) for rule in asked.rules]
@@ -58,8 +59,7 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
         for speed_kmh, counters in zip(asked.max_speeds_kmh, asked.counters, strict=True)
     ]
     replay = Replay(table, rules, asked.flaps, courses.note, asked.timezone, profiles, asked.tags)
-    zones = list(asked.zones)
-    _take_zones(replay, zones, asked.since)
+    happenings = Happenings(asked.zones, asked.away, asked.expected)
     since_us, start_us, end_us = (round(at * 1e6) for at in (asked.since, asked.start, asked.end))
     seen = np.zeros(len(table.devices), np.bool_)
     judged = 0
@@ -83,8 +83,10 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
         # What is sent on change only was perhaps sent before the warm-up.
         newest = stored.newest_before(since_us, start_us)
         sent = unsaved.series[unsaved.arrival < start_us]
-        for _ in replay.take(newest.only(~np.isin(newest.series, sent)).in_order()):
-            pass
+        newest = newest.only(~np.isin(newest.series, sent)).in_order()
+        for some in happenings.between(replay, newest):
+            for _ in replay.take(some):
+                pass
         done = told = 0
         yield Progress(0, total)
         for begin_us, finish_us, rows in slices or [(since_us, end_us, 0)]:
@@ -95,9 +97,10 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
             earlier, later = part.only(slice(before)), part.only(slice(before, None))
             for some in (earlier, later):
                 if some is later and not in_force and finish_us > start_us:
+                    happenings.until(replay, asked.start)
                     replay.put_in_force(asked.start)
                     in_force = True
-                for cut in _between_zones(replay, some, zones):
+                for cut in happenings.between(replay, some):
                     for count in replay.take(cut):
                         done += count
                         if done >= told + _TOLD_EVERY:
@@ -105,7 +108,7 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
                             yield Progress(done, total)
             seen[table.device[later.series]] = True
             judged += len(later)
-    _take_zones(replay, zones, asked.end)
+    happenings.until(replay, asked.end)
     replay.finish(asked.end)
     for fault in replay.faults.take():
         # As in the server it costs what it happened in; its log has what a worker says.
@@ -118,28 +121,7 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
         devices=int(np.count_nonzero(seen)),
         rang=sum(subject.rang for subject in subjects),
         subjects=subjects,
-        deaf_to_silence=[each.rule.name for each in rules if each.clocked],
     )
-
-
-def _take_zones(replay: Replay, zones: list[ZoneVersion], until: float) -> None:
-    """What became of zones until then, which are no longer in `zones`."""
-    while zones and zones[0].at <= until:
-        replay.take_zone(zones.pop(0))
-
-
-def _between_zones(
-    replay: Replay, readings: StoredReadings, zones: list[ZoneVersion]
-) -> Iterator[StoredReadings]:
-    """The readings, cut where a zone changed."""
-    while zones and len(readings):
-        cut = int(np.searchsorted(readings.arrival, round(zones[0].at * 1e6)))
-        if cut == len(readings):
-            break
-        yield readings.only(slice(cut))
-        _take_zones(replay, zones, zones[0].at)
-        readings = readings.only(slice(cut, None))
-    yield readings
 
 
 def _micros(column: bytes) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

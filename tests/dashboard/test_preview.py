@@ -160,10 +160,3 @@ async def test_the_last_word_of_a_metric_counts_however_long_ago_it_was(site: Si
     rule = {"name": "cold", "when": "temp_c > 10 and door == 'open' and valve == true"}
     *_, last = await lines(site, {"rule": rule, "from": str(now - 2000), "to": str(now - 500)})
     assert (last["report"]["readings"], last["report"]["rang"]) == (1, 1)
-
-
-@pytest.mark.parametrize(("when", "deaf"), [("age(temp_c) > 60", True), ("temp_c > 80", False)])
-async def test_it_says_where_silence_would_count(site: Site, when: str, deaf: bool) -> None:
-    await site.publish("boiler-1", {"temp_c": 20})
-    *_, last = await lines(site, {"rule": RULE | {"when": when, "clear": None}})
-    assert last["report"]["deaf_to_silence"] is deaf

@@ -75,6 +75,19 @@ def test_a_short_silence_rings_again_where_a_long_one_is_waited_for() -> None:
     assert passes(pipeline, 100.0) == [("d", 65.0)]
 
 
+@pytest.mark.parametrize("before", [{"t": 1.0, "p": 1.0}, {"p": 1.0}])
+def test_a_short_silence_that_was_passed_or_never_began_counts_from_the_next_reading(
+    before: dict[str, float],
+) -> None:
+    pipeline = new_pipeline()
+    put(pipeline, Rule(name="short", when="age(t) > 5 and p > 50"))
+    put(pipeline, Rule(name="long", when="age(p) > 300"))
+    reads(pipeline, 0.0, **before)
+    assert passes(pipeline, 50.0) == []
+    reads(pipeline, 60.0, t=1.0, p=60.0)
+    assert passes(pipeline, 100.0) == [("d", 65.0)]
+
+
 def test_a_rule_that_silence_does_not_make_true_stays_silent() -> None:
     pipeline = new_pipeline()
     for name, when in [

@@ -11,7 +11,6 @@ const range: Preview = {
   devices: 1,
   rang: 1,
   subjects: [],
-  deaf_to_silence: false,
 };
 
 function subject(...states: [minute: number, state: AlertLife][]): PreviewSubject {

@@ -67,7 +67,6 @@ export class RulePreview extends Live {
             </table>`
           : nothing
       }
-      ${found.deaf_to_silence ? html`<p class="dim" data-testid="preview-deaf">Silence is not in history: for devices that fall silent this rule may ring more often.</p>` : nothing}
       ${more > 0 ? html`<p class="dim">and ${devices(more)} more</p>` : nothing}`;
   }
 

@@ -158,8 +158,6 @@ export interface Preview {
   devices: number;
   rang: number;
   subjects: PreviewSubject[];
-  /** The rule asks for an age: the server rings for silent devices too, this looked when readings came only. */
-  deaf_to_silence: boolean;
 }
 
 /** What it would have done on one device. Of `changes_total` transitions the first ones are listed. */
