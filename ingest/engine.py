@@ -345,13 +345,17 @@ class Engine:
         self, records: Sequence[Record], at: float, *, as_it_is: bool = False
     ) -> "tuple[Outcome | None, asyncio.Future[int]]":
         records = self._with_outage(records, at)
-        self._newest = committed = self._journal.append(records, at, lingers=_lingers(records))
-        committed.add_done_callback(self._answered)
+        committed = self._append(records, at)
         outcome = self._feed(records, at)
         if outcome:
             self._tell(outcome, committed, as_it_is=as_it_is)
         self._set_alarm_clock()
         return outcome, committed
+
+    def _append(self, records: Sequence[Record], at: float) -> "asyncio.Future[int]":
+        self._newest = committed = self._journal.append(records, at, lingers=_lingers(records))
+        committed.add_done_callback(self._answered)
+        return committed
 
     def _newest_commit(self) -> "asyncio.Future[int]":
         """The commit of the newest append; `start` makes the first."""
@@ -440,8 +444,10 @@ class Engine:
         if outage := self._with_outage((), now := self._now()):
             self._take(outage, now)
         elif outcome := self._feed((), now):
-            # Its cause is everything before it.
-            self._tell(outcome, self._newest_commit())
+            # Its cause is everything before it. What changed an alert is that time has passed, and
+            # a start must know it: it counts silence from then on that nothing in the journal saw.
+            passed = self._append((), now) if outcome.alerts else self._newest_commit()
+            self._tell(outcome, passed)
         self._set_alarm_clock()
 
     # -- what people do -------------------------------------------------------------------

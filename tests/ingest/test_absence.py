@@ -82,7 +82,7 @@ def test_a_short_silence_that_was_passed_or_never_began_counts_from_the_next_rea
     pipeline = new_pipeline()
     put(pipeline, Rule(name="short", when="age(t) > 5 and p > 50"))
     put(pipeline, Rule(name="long", when="age(p) > 300"))
-    reads(pipeline, 0.0, **before)
+    pipeline.feed([message("d", before)], START)
     assert passes(pipeline, 50.0) == []
     reads(pipeline, 60.0, t=1.0, p=60.0)
     assert passes(pipeline, 100.0) == [("d", 65.0)]

@@ -1,6 +1,7 @@
 """The shell around the pipeline, on a real disk."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.profile import Profile
 from tocsin.devices.storage.database import Database
+from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.engine import Engine
 from tocsin.ingest.facts import DevicesExpected, Outage, RulePut
 from tocsin.ingest.outcome import Outcome
@@ -156,3 +158,22 @@ async def test_expected_devices_are_known_from_the_start(tmp_path: Path):
     entries = list(Journal.open(tmp_path / "journal").replay(0))
     facts = [r for entry in entries for r in entry.records if isinstance(r, DevicesExpected)]
     assert facts[-1:] == [DevicesExpected([])]
+
+
+async def test_silence_that_rang_before_a_kill_has_rung_after_it(tmp_path: Path):
+    """And not a second time, when the silence goes on as long again."""
+    silent = Rule(name="silent", when="age(temp_c) > 0.05")
+    async with running(tmp_path / "killed", pace_s=0) as engine:
+        await engine.put_rule(silent, "ada")
+        rang: asyncio.Future[Alert] = asyncio.get_running_loop().create_future()
+
+        def note(outcome: Outcome) -> None:
+            if outcome.alerts and not rang.done():
+                rang.set_result(outcome.alerts[0])
+
+        engine.on_committed.append(note)
+        await engine.submit([message(1)], engine.clock.now())
+        told = await asyncio.wait_for(rang, 30)
+        shutil.copytree(tmp_path / "killed" / "journal", tmp_path / "again" / "journal")
+    async with running(tmp_path / "again") as engine:
+        assert engine.pipeline.alerts.open() == [told]
