@@ -57,6 +57,11 @@ def resident_bytes(pids: Iterable[int]) -> int:
     return sum(_resident_bytes(pid) for root in pids for pid in tree(root))
 
 
+def most_resident_bytes(pids: Iterable[int]) -> int:
+    """The most resident memory that each of the processes ever had, summed; no descendants."""
+    return sum(_most_resident_bytes(pid) for pid in pids)
+
+
 def tree(pid: int) -> list[int]:
     """The process and all its living descendants."""
     found = [pid]
@@ -88,6 +93,14 @@ def _resident_bytes(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _most_resident_bytes(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def _machine_ticks() -> tuple[int, ...]:

@@ -290,7 +290,7 @@ def _middle(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _spread(runs: Sequence[Report], figure: str) -> str:
-    values = [run[figure] for run in runs if run[figure] is not None]
+    values = [run[figure] for run in runs if run.get(figure) is not None]
     if not values:
         return "–"
     middle, low, high = _middle(values)
@@ -375,6 +375,7 @@ FIGURES: dict[str, Callable[[Sequence[Report]], str]] = {
     "messages sent": _sent,
     "lost": _lost,
     "memory, MiB": lambda runs: _spread(runs, "resident_mib"),
+    "at most, without workers, MiB": lambda runs: _spread(runs, "most_resident_mib"),
     "per connection, KiB": lambda runs: _spread(runs, "connection_kib"),
     "CPU per connect, µs": lambda runs: _spread(runs, "connect_cpu_us"),
     "generator, part of a core": lambda runs: _spread(runs, "generator_cpu"),

@@ -6,7 +6,7 @@ Mosquitto with Node-RED. All their processes count.
 
 from functools import partial
 
-from benchmarks.peers import MosquittoWithConsumer, NodeRed, Tocsin
+from benchmarks.peers import MosquittoWithConsumer, NodeRed, Tocsin, TocsinWithPlant
 from benchmarks.trial import Build, Workload
 
 RATES = {0: 8_000.0, 1: 4_000.0}
@@ -19,6 +19,7 @@ LADDER = (5_000, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000, 80_000)
 """Messages a second that are offered until Tocsin does not keep up."""
 
 OURS: dict[str, Build] = {"tocsin": Tocsin}
+PLANTS: dict[str, Build] = {"tocsin": TocsinWithPlant}
 
 
 def with_consumer(qos: int) -> dict[str, Build]:
@@ -75,10 +76,21 @@ def storm() -> Workload:
 
 
 def plant() -> Workload:
-    """What a plant of the size of the promise takes in memory, once its windows are full."""
+    """What a plant of the size of the promise takes in memory, checkpoints included."""
     return Workload(
         PLANT,
-        "memory: 1,000 devices, each once a second for two minutes, QoS 1, one viewer",
+        "memory: the simulated plant with 1,000 devices and its rules for five minutes, one viewer",
+        {"devices": 1000, "seconds": 300.0},
+        program="benchmarks.simulated",
+        viewers=1,
+    )
+
+
+def full_windows() -> Workload:
+    """Memory with much to remember: a dozen windows over each device, once they are full."""
+    return Workload(
+        "windows",
+        "memory: 1,000 devices, each once a second for two minutes, 20 rules, QoS 1, one viewer",
         {"connections": 1000, "rate": 1000.0, "seconds": 120.0, "qos": 1},
         viewers=1,
     )

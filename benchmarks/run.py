@@ -65,7 +65,8 @@ def plan(quick: bool, rounds: int | None) -> list[Step]:
         for qos, workload in enumerate(product.saturation())
     ]
     steps.append(Step(product.storm(), product.with_consumer(1)))
-    steps.append(Step(product.plant(), product.OURS))
+    steps.append(Step(product.plant(), product.PLANTS))
+    steps.append(Step(product.full_windows(), product.OURS))
     steps += [Step(workload, builds) for workload, builds in product.by_load()]
     steps += [Step(workload, builds) for workload, builds in product.sizes()]
     steps += [Step(workload, builds) for workload, builds in product.together()]

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.measure import Snapshot, resident_bytes
+from benchmarks.measure import Snapshot, most_resident_bytes, resident_bytes
 from benchmarks.peers import Server
 from tocsin.simulators.bench.child import Child
 
@@ -29,11 +29,13 @@ Build = Callable[[], Server]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is measured. `load` holds options of benchmarks.load, `subscribers` of that program."""
+    """What is measured. `load` holds options of `program`, `subscribers` of that program."""
 
     name: str
     title: str
     load: dict[str, object]
+    program: str = "benchmarks.load"
+    """What plays the devices."""
     viewers: int = 0
     subscribers: dict[str, object] = field(default_factory=dict[str, object])
     neighbours: tuple[str, ...] = ()
@@ -61,7 +63,7 @@ def run(build: Build, workload: Workload) -> Figures:
 
         watchers = _watchers(server, workload, child)
         idle_bytes, before_connect = resident_bytes(pids.values()), Snapshot.take(pids)
-        load = child("benchmarks.load", port=server.port, **workload.load)
+        load = child(workload.program, port=server.port, **workload.load)
         connect_s = load.receive("connected", ANSWER_S)["connect_s"]
         connected = Snapshot.take(pids)
         grown_bytes = resident_bytes(pids.values()) - idle_bytes
@@ -87,6 +89,7 @@ def run(build: Build, workload: Workload) -> Figures:
             **_connections(workload, connected.cpu_since(before_connect), grown_bytes),
             "connect_s": connect_s,
             "resident_mib": resident_bytes(pids.values()) / 2**20,
+            "most_resident_mib": most_resident_bytes(pids.values()) / 2**20,
             "rate": round((result["sent"] if received is None else received) / elapsed_s),
             "sent": result["sent"],
             "lost": None if received is None else result["sent"] - received,
@@ -154,7 +157,7 @@ def _costs(cpu_s: dict[str, float], messages: int) -> Figures:
 
 def _connections(workload: Workload, cpu_s: dict[str, float], grown_bytes: int) -> Figures:
     """What a connection costs; None where there are too few to tell."""
-    connections = workload.load["connections"]
+    connections = workload.load.get("connections", 0)
     assert isinstance(connections, int)
     if connections < FEWEST_CONNECTIONS:
         return {"connect_cpu_us": None, "connection_kib": None}

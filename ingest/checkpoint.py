@@ -58,7 +58,6 @@ class Checkpoints:
         self._saved_rules = -1
         self._saved_zones: list[ZoneEntry] | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._copies = snapshot.Copies()
 
     def note(self, alerts: list[Alert], at: float) -> None:
         """Remember transitions for `save_transitions`."""
@@ -106,12 +105,11 @@ class Checkpoints:
         Raises what a disk or a worker raises; nothing is lost then, and the next one retries.
         """
         async with self._one_at_a_time:
+            copies = await asyncio.to_thread(self._pipeline.room_for_copies())
             # These belong to one instant: no await between them.
             committed, at = newest(), now()
             settle()
             chunk = self._unsaved.take()
-            # Its own until it is written, also by a thread that nobody waits for any more.
-            copies, self._copies = self._copies, snapshot.Copies()
             frozen = self._pipeline.freeze(copies)
             companion = asyncio.ensure_future(self.companion.snapshot())
             try:
@@ -128,7 +126,6 @@ class Checkpoints:
             await self.save_transitions()
             await self._outbox.save()
             through = await asyncio.to_thread(self._save, position, at, frozen, others)
-            self._copies = copies
             self._journal.trim(min(through, self._history.covered()))
 
     def _save(self, position: int, at: float, own: snapshot.Frozen, companion: bytes) -> int:

@@ -28,7 +28,9 @@ class Growing(Generic[Scalar]):
         have = len(self.values)
         if length < have:
             return
-        wanted = max(length + 1, have + have // 4)
+        # Wide rows are most of the memory of a large plant, so little of it may be spare.
+        spare = have // (4 if self.values.ndim == 1 else 16)
+        wanted = max(length + 1, have + spare)
         grown: NDArray[Any] = np.full(
             (wanted, *self.values.shape[1:]), self.fill, self.values.dtype
         )

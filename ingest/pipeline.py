@@ -539,24 +539,28 @@ class Pipeline:
         """
         if self._waiting or self._untold:
             raise RuntimeError("readings wait to be told; expected `settle` before a snapshot")
-        return freeze(
-            {
-                "messages_total": self._messages_total,
-                "rows": [self._rows, self._rows_at],
-                "catalogue": self.catalogue.state(),
-                "presence": self.presence.state(),
-                "refusals": self.refusals.state(),
-                "plausibility": self._plausibility.state(),
-                "skew": self._skew.state(len(self.catalogue.devices)),
-                "rules": self.rules.snapshot(),
-                "zones": self.zones.state(),
-                "alerts": self.alerts.snapshot(),
-                "judge": self._judge.state(),
-                "absence": self.absence.state(),
-                "downtime": self.downtime.state(),
-            },
-            copies,
-        )
+        return freeze(self._state(), copies)
+
+    def room_for_copies(self) -> Callable[[], Copies]:
+        """What makes, in any thread, the memory that `freeze` needs now."""
+        return Copies.for_state(self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "messages_total": self._messages_total,
+            "rows": [self._rows, self._rows_at],
+            "catalogue": self.catalogue.state(),
+            "presence": self.presence.state(),
+            "refusals": self.refusals.state(),
+            "plausibility": self._plausibility.state(),
+            "skew": self._skew.state(len(self.catalogue.devices)),
+            "rules": self.rules.snapshot(),
+            "zones": self.zones.state(),
+            "alerts": self.alerts.snapshot(),
+            "judge": self._judge.state(),
+            "absence": self.absence.state(),
+            "downtime": self.downtime.state(),
+        }
 
     def restore(self, data: bytes) -> None:
         """Become what `data` was taken from.

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.order import occurrence
-from tocsin.ingest.snapshot import Later
+from tocsin.ingest.snapshot import Rows
 
 Ids = NDArray[np.int32]
 Places = NDArray[np.intp]
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
 
-DEPTHS = (16, 128, 1024)
+DEPTHS = (16, 64, 256, 1024)
 """Readings that are remembered of a series: the fewest of these that reach back far enough."""
 
 _BYTES = 16  # of one reading: time and value
@@ -77,23 +77,18 @@ class _Rings:
         rows = slots[:, None]
         return self.time[rows, order], self.value[rows, order]
 
-    def unrolled_later(self, slots: Places) -> tuple[Later, Later]:
-        """`unrolled` as of now, to be worked out in another thread."""
-        used, depth = self._slots, self.depth
-        first = self.next[:used][slots]
-
-        def unroll(column: Floats) -> Floats:
-            order = (first[:, None] + np.arange(depth)) % depth
-            return column[slots[:, None], order]
-
-        return Later(unroll, self.time[:used]), Later(unroll, self.value[:used])
-
     def put(self, slots: Places, time: Floats, value: Floats) -> None:
         """Fill empty slots, the oldest first; NaN are places not used."""
         width = time.shape[1]
         self.time[slots, :width] = time
         self.value[slots, :width] = value
         self.next[slots] = width
+
+    def state(self, slots: Places) -> list[Any]:
+        return [self.next[slots], Rows(self.time, slots), Rows(self.value, slots)]
+
+    def load(self, slots: Places, state: list[Any]) -> None:
+        self.next[slots], self.time[slots], self.value[slots] = state
 
 
 class RecentReadings:
@@ -202,22 +197,22 @@ class RecentReadings:
         return len(series) > 0
 
     def state(self) -> list[Any]:
-        """For each depth: the series and their readings in order of arrival."""
+        """For each depth: the series and their rings."""
         state: list[Any] = []
         for place, rings in enumerate(self._rings):
             series = np.flatnonzero(self._depth_of.values == place)
             slots = self._slot_of.values[series].astype(np.intp)
-            state.append([series, *rings.unrolled_later(slots)])
+            state.append([series, *rings.state(slots)])
         return state
 
     def load(self, state: list[Any]) -> None:
         """Become what `state` was taken from."""
         self.__init__(self._limit_bytes)
-        for place, (series, time, value) in enumerate(state):
+        for place, (series, *rings) in enumerate(state):
             length = int(series.max(initial=-1)) + 1
             self._depth_of.reach(length)
             self._slot_of.reach(length)
             slots = self._rings[place].take(len(series))
-            self._rings[place].put(slots, time, value)
+            self._rings[place].load(slots, rings)
             self._depth_of.values[series] = place
             self._slot_of.values[series] = slots

@@ -8,6 +8,7 @@ in any thread, makes the bytes of it, without the lock of the interpreter for th
 """
 
 import math
+import mmap
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 3
+FORMAT = 4
 
 _MAGIC = b"TOCSINA\n"
 _LENGTHS = struct.Struct("<QQ")  # of head and table
 _JOINED = b"TOCSIN2\n"
 _LENGTH = struct.Struct("<Q")
 
+_ALIGNMENT = 64  # bytes: a line of the processor's cache
 _ARRAY = 1  # msgpack extension: the number of an array
 
 Array: TypeAlias = NDArray[Any]
@@ -39,49 +41,57 @@ class Rows:
         self.places = places
 
 
-class Later:
-    """An array that `work` makes in another thread, out of copies of arrays that go on changing."""
-
-    def __init__(self, work: Callable[..., Array], *arrays: Array) -> None:
-        self.work = work
-        self.arrays = arrays
-
-
 class Copies:
-    """State: the memory of the copies that the last snapshot was made of.
+    """Memory that the copies of a snapshot are made in. State: `needed`, how much they took.
 
     The event loop waits for these copies, and copying into fresh memory takes ten times as long as
-    into memory that was used before.
+    into memory that was touched before, which any thread can do ahead of it.
     """
 
-    def __init__(self) -> None:
-        self._buffers: list[NDArray[np.uint8]] = []
-        self._used = 0
+    def __init__(self, room: int = 0) -> None:
+        """Touches `room` bytes. Copies beyond them are made in fresh memory."""
+        self._memory = np.empty(room, np.uint8)
+        self._memory[:: mmap.PAGESIZE] = 0
+        self.needed = 0
 
-    def begin(self) -> None:
-        """Copies made from now on may take the place of those made before."""
-        del self._buffers[self._used :]
-        self._used = 0
+    @property
+    def room(self) -> int:
+        return len(self._memory)
+
+    @classmethod
+    def for_state(cls, state: Mapping[str, Any]) -> Callable[[], "Copies"]:
+        """What touches as much memory as `freeze` of `state` takes, to be called by any thread."""
+        sizes = _Sizes()
+        freeze(state, sizes)
+        return partial(cls, sizes.needed)
 
     def of(self, array: Array) -> Array:
-        copy = self._room(array.dtype, array.shape)
+        copy = self._take(array.dtype, array.shape)
         np.copyto(copy, array)
         return copy
 
     def of_rows(self, rows: Rows) -> Array:
         values = rows.values
-        copy = self._room(values.dtype, (len(rows.places), *values.shape[1:]))
+        copy = self._take(values.dtype, (len(rows.places), *values.shape[1:]))
         # Only with a mode other than to raise does numpy write where it is to be written at once.
         return values.take(rows.places, axis=0, out=copy, mode="clip")
 
-    def _room(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-        size = math.prod(shape) * dtype.itemsize
-        if self._used == len(self._buffers):
-            self._buffers.append(np.empty(size, np.uint8))
-        elif len(self._buffers[self._used]) < size:
-            self._buffers[self._used] = np.empty(size + size // 4, np.uint8)
-        self._used += 1
-        return self._buffers[self._used - 1][:size].view(dtype).reshape(shape)
+    def _take(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        begin, size = self.needed, math.prod(shape) * dtype.itemsize
+        self.needed += -(-size // _ALIGNMENT) * _ALIGNMENT
+        if self.needed > self.room:
+            return np.empty(shape, dtype)
+        return self._memory[begin : begin + size].view(dtype).reshape(shape)
+
+
+class _Sizes(Copies):
+    """Copies nothing, and counts what copies would take."""
+
+    def of(self, array: Array) -> Array:
+        return self._take(array.dtype, array.shape)
+
+    def of_rows(self, rows: Rows) -> Array:
+        return self._take(rows.values.dtype, (len(rows.places), *rows.values.shape[1:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +99,24 @@ class Frozen:
     """The state of an instant: values as msgpack, and the arrays in them."""
 
     head: bytes
-    arrays: Sequence[Array | Callable[[], Array]]
+    arrays: Sequence[Array]
 
     def parts(self) -> list[Part]:
         """The bytes of the snapshot, one after the other."""
-        made = [each() if callable(each) else each for each in self.arrays]
-        table = msgspec.msgpack.encode([(array.dtype.str, array.shape) for array in made])
+        table = msgspec.msgpack.encode([(array.dtype.str, array.shape) for array in self.arrays])
         lead = _MAGIC + _LENGTHS.pack(len(self.head), len(table))
-        bodies = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in made]
+        bodies = [
+            np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in self.arrays
+        ]
         return [lead, self.head, table, *bodies]
 
 
 def freeze(state: Mapping[str, Any], copies: Copies | None = None) -> Frozen:
-    """Hold on to `state`: plain values, `Rows`, `Later`, and arrays that are new or parts of
-    others. What is held is gone when `copies` begins again.
+    """Hold on to `state`: plain values, `Rows`, and arrays that are new or parts of others.
+    `copies` are those of this snapshot alone.
     """
-    arrays: list[Array | Callable[[], Array]] = []
+    arrays: list[Array] = []
     copies = copies or Copies()
-    copies.begin()
 
     def put_aside(value: object) -> object:
         if isinstance(value, np.ndarray):
@@ -114,8 +124,6 @@ def freeze(state: Mapping[str, Any], copies: Copies | None = None) -> Frozen:
             arrays.append(array if array.flags.owndata else copies.of(array))
         elif isinstance(value, Rows):
             arrays.append(copies.of_rows(value))
-        elif isinstance(value, Later):
-            arrays.append(partial(value.work, *map(copies.of, value.arrays)))
         else:
             raise NotImplementedError(f"{type(value)} cannot be in a snapshot")
         return msgspec.msgpack.Ext(_ARRAY, (len(arrays) - 1).to_bytes(4, "big"))

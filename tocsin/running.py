@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tocsin.app import STOP_S, App
 from tocsin.logs import set_up_logs
+from tocsin.memory import give_back_what_is_freed
 from tocsin.refusal import Refusal
 from tocsin.rule_files import read_rules
 from tocsin.settings import Settings
@@ -150,6 +151,7 @@ def greet(app: App, devices: int) -> None:
 
 def _run(main: Awaitable[None]) -> None:
     """Run `main` on uvloop where there is one."""
+    give_back_what_is_freed()
 
     async def whole() -> None:
         await main

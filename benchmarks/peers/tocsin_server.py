@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 from benchmarks.peers.server import Server
 from tocsin import __version__
+from tocsin.simulators.default_rules import rules_file as plant_rules
 
 LIMITS = {"temp_c": 90.0, "pressure_bar": 3.0, "flow_lpm": 60.0, "vibration_mm_s": 5.0}
 FORMS = (
@@ -44,9 +45,13 @@ class Tocsin(Server):
         place.mkdir(exist_ok=True)
         self._data = Path(tempfile.mkdtemp(prefix="data-", dir=place))
 
-    def start(self) -> None:
+    def rules(self) -> Path:
+        """The file of rules to serve with."""
         rules = self.folder / "bench.toml"
         rules.write_text(rules_file(self._rules))
+        return rules
+
+    def start(self) -> None:
         self.run(
             "tocsin",
             Path(sys.executable).with_name("tocsin"),
@@ -58,7 +63,7 @@ class Tocsin(Server):
             "--http",
             f"127.0.0.1:{self.http_port}",
             "--rules",
-            rules,
+            self.rules(),
             "--log-level",
             "warning",
             port=self.http_port,
@@ -77,6 +82,13 @@ class Tocsin(Server):
     def _stop(self) -> None:
         super()._stop()
         shutil.rmtree(self._data, ignore_errors=True)
+
+
+class TocsinWithPlant(Tocsin):
+    """With the rules of the simulated plant."""
+
+    def rules(self) -> Path:
+        return plant_rules("plant")
 
 
 def rules_file(count: int) -> str:

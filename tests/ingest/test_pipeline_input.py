@@ -287,7 +287,7 @@ def test_memory_for_repetitions_is_bounded() -> None:
         pipeline.feed(batch, START + 100)
     pipeline.settle(START + 100)
     kept = snapshot.decode(pipeline.snapshot())["plausibility"]
-    assert sum(time.nbytes + value.nbytes for _, time, value in kept) <= 64 * 16 * 16
+    assert sum(time.nbytes + value.nbytes for _, _, time, value in kept) <= 64 * 16 * 16
 
 
 def capped(**caps: int) -> Pipeline:

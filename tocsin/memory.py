@@ -1,0 +1,21 @@
+"""Memory that is freed goes back to the system."""
+
+import ctypes
+
+_M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
+_MAPPED_FROM = 512 * 1024
+_ARENAS = 2
+
+
+def give_back_what_is_freed() -> None:
+    """Have the C library map arrays of 512 KiB and more one by one, and unmap them when freed.
+
+    By itself glibc moves that limit up to the size of the largest array freed so far, at most
+    32 MiB, and what is smaller then stays with the process: a tenth of a server with 1,000 devices
+    after its first checkpoint. Other C libraries have no such options (mallopt(3)).
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_MMAP_THRESHOLD, _MAPPED_FROM)
+        set_option(_M_ARENA_MAX, _ARENAS)
