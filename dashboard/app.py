@@ -136,7 +136,7 @@ def create_app(
             lambda: pipeline.zones, pipeline.readers_of, engine.put_zone, engine.delete_zone
         ).router(),
         Previews(engine, clock).router(),
-        Explanations(lambda: pipeline.rules, engine, lambda: pipeline.catalogue.metrics).router(),
+        Explanations(lambda: pipeline.rules, engine, pipeline.catalogue).router(),
         Alerts(
             lambda: pipeline.alerts,
             engine.command,

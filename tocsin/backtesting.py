@@ -62,7 +62,7 @@ def run_backtest(
 def _backtest(settings: Settings, rules: Sequence[Rule], since: float, until: float) -> Report:
     ingest = replace(settings.ingest, profiles=settings.profile)
     pipeline = Pipeline(ingest, Decoder([]))
-    _know(pipeline, settings.data)
+    know_plant(pipeline, settings.data)
     catalogue = pipeline.catalogue
     try:
         checked = [validate(rule) for rule in rules if rule.enabled]
@@ -104,7 +104,7 @@ def _backtest(settings: Settings, rules: Sequence[Rule], since: float, until: fl
             bar.update(task, completed=progress.readings, total=progress.of)
 
 
-def _know(pipeline: Pipeline, folder: Path) -> None:
+def know_plant(pipeline: Pipeline, folder: Path) -> None:
     """Which devices and metrics there are, from the newest snapshot that can be read."""
     if not (folder / "snapshots").is_dir():
         raise Refusal(f"{folder} has no history; expected the data folder of a server")

@@ -218,14 +218,35 @@ def _when_stdin_closes() -> threading.Event:
 @rules.command("check")
 def rules_check(
     files: Annotated[list[Path], typer.Argument(help="TOML files of [[rule]] tables.")],
+    zones: Annotated[
+        list[Path] | None, typer.Option("--zones", help="GeoJSON file; may be given again.")
+    ] = None,
+    config: Config = None,
+    data: Data = None,
 ) -> None:
-    """Check rule files; name every mistake with its place."""
+    """Check rule files; name every mistake with its place.
+
+    With settings or a data folder also against what is there: zones and channels that are missing
+    are mistakes, as they are for the server; a metric or a tag that no device has, and devices that
+    are not known, may come yet and are said as notes.
+    """
+    from tocsin.ingest.rules.validation import validate
+    from tocsin.rule_check import RuleCheck
     from tocsin.rule_files import read_rules
+    from tocsin.settings import load_settings
 
     found = read_rules(files)
+    has_settings = config or data or Path("tocsin.toml").is_file()
+    check = RuleCheck(load_settings(config, data=data) if has_settings else None, zones or [])
+    if problems := check.problems(found):
+        raise Refusal("\n  ".join(["rules are not valid:", *problems]))
     for rule in found:
         typer.echo(f"{rule.severity:<8}  {rule.name}: {rule.when}  [{rule.devices}]")
+        for doubt in check.doubts(validate(rule)):
+            typer.echo(f"          note: {doubt}")
     typer.echo("1 rule, valid" if len(found) == 1 else f"{len(found)} rules, all valid")
+    if check.unknown:
+        typer.echo(f"note: metrics and tags are not checked: {check.unknown}", err=True)
 
 
 @rules.command("explain")

@@ -1,6 +1,6 @@
 """What judging a rule takes: of one in force, and of one that is being written."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -10,18 +10,20 @@ from fastapi.responses import Response
 from tocsin.dashboard.api.exchange import Json, read_body, unprocessable
 from tocsin.dashboard.api.rules import problem_of, rule_of
 from tocsin.dashboard.openapi import FieldProblem, answers, takes
+from tocsin.ingest.catalogue import Catalogue
+from tocsin.ingest.doubts import doubts
 from tocsin.ingest.rules.explain import Explanation, explain
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import RuleSet
-from tocsin.ingest.rules.validation import RuleError, find_errors, validate
+from tocsin.ingest.rules.validation import CheckedRule, RuleError, validate
 
 UNNAMED = "new rule"
 """What a rule that is being written is called until it has a name."""
 
 
-MOST_METRICS = 1000
-"""Names among which one that is like a mistyped one is looked for, about 10 ms; where there are
-more of them, metrics are not doubted."""
+MOST_NAMES = 2000
+"""Devices and metrics: where there are more, a rule is not doubted while it is being written, as
+that would hold up the event loop for more than 10 ms or so."""
 
 
 class Checks(Protocol):
@@ -33,24 +35,25 @@ class Checks(Protocol):
 
 class DraftExplanation(msgspec.Struct, frozen=True):
     """What judging a rule would take. `doubts`: what can be right, as a rule may come before its
-    devices, but looks like a slip: metrics that no device has."""
+    devices, but looks like a slip: devices that are not known, and metrics and tags that none
+    of them has."""
 
     explanation: Explanation
     doubts: list[FieldProblem]
 
 
 class Explanations:
-    """`rules` gives the set in force, `metrics` the names that devices have sent so far."""
+    """`rules` gives the set in force, `catalogue` is of what devices have sent so far."""
 
     def __init__(
         self,
         rules: Callable[[], RuleSet],
         checks: Checks,
-        metrics: Callable[[], Collection[str]],
+        catalogue: Catalogue,
     ) -> None:
         self._rules = rules
         self._checks = checks
-        self._metrics = metrics
+        self._catalogue = catalogue
 
     async def explain_rule(self, name: str) -> Response:
         """What judging a rule takes: what wakes it, the windows it shares, its bounds and cost."""
@@ -70,16 +73,15 @@ class Explanations:
             self._checks.check_actions([rule])
         except RuleError as error:
             raise unprocessable(problem_of(error)) from None
-        explanation = explain(validate(rule), self._rules().enabled())
-        return Json(DraftExplanation(explanation, self._doubts(rule)))
+        checked = validate(rule)
+        explanation = explain(checked, self._rules().enabled())
+        return Json(DraftExplanation(explanation, self._doubts(checked)))
 
-    def _doubts(self, rule: Rule) -> list[FieldProblem]:
-        known = self._metrics()
-        if not 0 < len(known) <= MOST_METRICS:
-            return []
+    def _doubts(self, rule: CheckedRule) -> list[FieldProblem]:
+        names = max(len(self._catalogue.devices), len(self._catalogue.metrics))
         return [
             FieldProblem(loc=["body", error.field], msg=error.message, column=error.column)
-            for error in find_errors(rule, known_metrics=known)
+            for error in (doubts(rule, self._catalogue) if names <= MOST_NAMES else ())
         ]
 
     def router(self) -> APIRouter:

@@ -181,6 +181,14 @@ async def test_a_rule_that_is_being_written_is_explained_or_says_what_is_wrong(s
     ]
     assert (doubt["loc"], doubt["column"]) == (["body", "when"], 1)
     assert doubt["msg"] == "unknown metric 'temp_x' at column 1; did you mean temp_c?"
+    asked = {"when": "temp_c > 3 and tag('sit') == 'north'", "devices": "boiler-1"}
+    assert (await site.send("POST", "/api/rules/explain", asked)).json()["doubts"] == [
+        {
+            "loc": ["body", "when"],
+            "msg": "no device has a tag 'sit' at column 20",
+            "column": 20,
+        }
+    ]
     assert [rule["name"] for rule in await site.get("/api/rules")] == ["hot"], "nothing changed"
 
 

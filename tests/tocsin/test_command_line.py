@@ -1,5 +1,6 @@
 """Commands as people run them: what they print, their exit status, one line when refused."""
 
+import json
 import re
 import socket
 from pathlib import Path
@@ -99,6 +100,51 @@ def test_rules_check_names_every_mistake_of_every_file(tmp_path: Path):
     (tmp_path / "good.toml").write_text(GOOD)
     said = run(tmp_path, "rules", "check", "good.toml", "bad.toml", "none.toml")
     assert (said.status, said.out, said.err) == (2, "", BAD_SAYS)
+
+
+ASKING = """
+[[rule]]
+name = "away"
+when = "outside('yrad') and tag('sit') == 'north'"
+
+[[rule]]
+name = "hot"
+devices = "boiler-*"
+when = "temp_x > 80"
+"""
+YARD = """{"type": "FeatureCollection", "features": [{"type": "Feature", "properties":
+{"name": "yard", "radius_m": 80}, "geometry": {"type": "Point", "coordinates": [16, 48]}}]}"""
+
+
+def test_rules_check_knows_the_zones_that_a_server_would_have(tmp_path: Path):
+    (tmp_path / "asking.toml").write_text(ASKING)
+    assert run(tmp_path, "rules", "check", "asking.toml").status == 0, "nothing is known of zones"
+    (tmp_path / "plant.geojson").write_text(YARD)
+    said = run(tmp_path, "rules", "check", "asking.toml", "--zones", "plant.geojson")
+    assert said.status == 2
+    assert "rule 'away': when: unknown zone 'yrad' at column 9; did you mean yard?" in said.err
+    (tmp_path / "tocsin.toml").write_text('zones = ["plant.geojson"]\ndata = "none"\n')
+    said = run(tmp_path, "rules", "check", "asking.toml")
+    assert (said.status, said.out) == (2, "")
+    assert "did you mean yard?" in said.err
+    (tmp_path / "asking.toml").write_text(ASKING.replace("yrad", "yard"))
+    said = run(tmp_path, "rules", "check", "asking.toml")
+    assert (said.status, said.out.splitlines()[-1]) == (0, "2 rules, all valid")
+    assert "metrics and tags are not checked" in said.err
+
+
+def test_rules_check_notes_what_no_device_has(server: Server, tmp_path: Path):
+    with server.client("boiler-1") as client:
+        sent = client.publish("devices/boiler-1/telemetry", '{"temp_c": 20}', qos=1)
+        sent.wait_for_publish(10)
+    server.send("PUT", "/api/devices/boiler-1/tags", {"site": "north"})
+    server.send("PUT", "/api/zones/yard", json.loads(YARD)["features"][0])
+    server.stop()  # which writes a snapshot
+    (tmp_path / "asking.toml").write_text(ASKING.replace("yrad", "yard"))
+    said = run(tmp_path, "rules", "check", "asking.toml", "--data", str(server.data))
+    assert (said.status, said.err) == (0, "")
+    assert "note: when: no device has a tag 'sit' at column 25; did you mean site?" in said.out
+    assert "note: when: unknown metric 'temp_x' at column 1; did you mean temp_c?" in said.out
 
 
 def connect(server: Server, user: str, password: str) -> tuple[mqtt.Client, str]:

@@ -181,7 +181,7 @@ export class RuleForm extends Live {
         .map(
           (metric) => html`<button type="button" @click=${() => this.#insert(writeMetric(metric))}>${metric}</button>`,
         )}
-      ${FUNCTIONS.map((call) => html`<button type="button" class="function" @click=${() => this.#insert(call, call.includes("zone") ? "zone" : "metric")}>${call.replace("metric, ", "…, ").replace("(metric)", "(…)")}</button>`)}
+      <details><summary>Functions</summary>${FUNCTIONS.map((call) => html`<button type="button" class="function" @click=${() => this.#insert(call, call.includes("zone") ? "zone" : "metric")}>${call.replace("metric, ", "…, ").replace("(metric)", "(…)")}</button>`)}</details>
     </div>`;
   }
 
@@ -288,7 +288,7 @@ export class RuleForm extends Live {
 
   /** Takes what is wrong with what is being written in place of what was when it was saved. */
   readonly #note = (slips: readonly FieldError[]): void => {
-    this.#slips.value = this.#draft.peek() ? slips : [];
+    this.#slips.value = slips;
     if (this.#draft.peek() !== this.#refused) this.#errors.value = [];
   };
 

@@ -14,6 +14,12 @@ const SHAPES: Record<Severity, { path: string; letter: string; y: number }> = {
   },
 };
 
+/** The mark of a severity within a drawing, 20 × 20 points. */
+export function severityMark(severity: Severity): TemplateResult {
+  const { path, letter, y } = SHAPES[severity];
+  return svg`<path d=${path}></path><text x="10" y=${y} text-anchor="middle">${letter}</text>`;
+}
+
 export function severityIcon(severity: Severity): TemplateResult {
   const { path, letter, y } = SHAPES[severity];
   return html`<svg class="severity-icon" data-severity=${severity} viewBox="0 0 20 20" role="img" aria-label=${severity}>

@@ -70,6 +70,15 @@ export class Plan {
     ];
   }
 
+  /** Above the middle of an outline: where its name stands. */
+  top(outline: Outline): [x: number, y: number] {
+    const points = extremes(outline).map((place) => this.at(place));
+    const xs = points.map(([x]) => x);
+    const left = least(xs);
+    const right = -least(xs.map((x) => -x));
+    return [(left + right) / 2, least(points.map(([, y]) => y))];
+  }
+
   /** Points of the drawing for so many degrees of latitude. */
   length(degrees: number): number {
     return degrees * this.#scale;

@@ -10,8 +10,8 @@ import { go, paths } from "../shell/route";
 import { ApiError, api, type FieldError } from "../wire/api";
 import { millis, type Zone, type ZoneFeature } from "../wire/contract";
 import { drawable, excerpt, nameIn, type Pasted, pathIn, placeOf, readGeoJson } from "./geojson";
-import { isEditable, positions, readZones, sourceOf, zones } from "./zone-book";
-import { zonePlan } from "./zone-plan";
+import { isEditable, positions, readZones, sourceOf } from "./zone-book";
+import "./zone-plan";
 
 export const NEW = "+new";
 
@@ -63,7 +63,7 @@ export class ZoneForm extends Live {
         <h2 id="zone-title">${zone?.name ?? "A new zone"}</h2>
         <a class="bare close" href=${paths.zones()} aria-label="Close">${icon("close")}</a>
       </header>
-      ${zonePlan(zones.value ?? [], zone?.name ?? null, drawn)}
+      <zone-plan .chosen=${zone?.name ?? null} .written=${drawn}></zone-plan>
       ${isLocked ? html`<p class="dim">From <code>${sourceOf(zone)}</code>. It is changed there; the page only shows it.</p>` : nothing}
       ${zone ? this.#use(zone) : nothing}
       <form @submit=${this.#save} novalidate>

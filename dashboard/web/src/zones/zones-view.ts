@@ -6,7 +6,7 @@ import type { Zone } from "../wire/contract";
 import { followZones, isEditable, sourceOf, zones } from "./zone-book";
 import "./zone-form";
 import { kindOf, NEW } from "./zone-form";
-import { zonePlan, zoneSketch } from "./zone-plan";
+import { zoneSketch } from "./zone-plan";
 import "./zones.css";
 
 /** The places that rules ask for: where they are, which rules do, and who made them. */
@@ -32,7 +32,7 @@ export class ZonesView extends Live {
         <section class="list" aria-label="Zones">
           <div class="toolbar"><a class="button primary" href=${paths.newZone()} data-testid="add-zone">Add a zone</a></div>
           ${known?.length ? this.#table(known) : known ? this.#none() : nothing}
-          ${known && !this.chosen ? zonePlan(known, null) : nothing}
+          ${this.chosen ? nothing : html`<zone-plan .chosen=${null}></zone-plan>`}
         </section>
         ${known && this.chosen ? this.#form(known, this.chosen) : nothing}
       </div>`;

@@ -1,0 +1,57 @@
+"""What of a valid rule looks like a slip, beside what a plant has sent so far.
+
+A rule may come before its devices: so none of this keeps a rule from being in force.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import cast
+
+from tocsin.ingest.backtest.preparation import scope_of
+from tocsin.ingest.catalogue import Catalogue
+from tocsin.ingest.rules.expression import Call, Text
+from tocsin.ingest.rules.suggestion import did_you_mean
+from tocsin.ingest.rules.validation import CheckedRule, RuleError
+
+
+def doubts(rule: CheckedRule, catalogue: Catalogue) -> list[RuleError]:
+    """That a rule is for no device, reads a metric that none of its devices has, or a tag that no
+    device has. Nothing while there are no devices.
+
+    Looks at every device: some µs each.
+    """
+    if not catalogue.devices:
+        return []
+    found: list[RuleError] = []
+    try:
+        scope_of([rule], catalogue, 0.0, 1.0, expected={})
+    except RuleError as error:
+        found.append(error)
+    asked = [("tags", name, None) for name in rule.rule.tags]
+    asked += [("when", *tag) for tag in _tags_read(rule.when)]
+    asked += [("clear", *tag) for tag in _tags_read(rule.clear)]
+    if asked:
+        known = {tag for i in range(len(catalogue.devices)) for tag in catalogue.tags.of(i)}
+        for key, name, column in asked:
+            if name not in known:
+                found.append(RuleError(key, _no_tag(name, column, known), column))
+    return found
+
+
+def _no_tag(name: str, column: int | None, known: set[str]) -> str:
+    where = "" if column is None else f" at column {column}"
+    return f"no device has a tag {name[:64]!r}{where}{did_you_mean(name, known)}"
+
+
+def _tags_read(tree: object) -> Iterator[tuple[str, int]]:
+    """The names of tags that an expression asks for, each with its column."""
+    if isinstance(tree, Call) and tree.function in ("tag", "tag_number"):
+        for argument in tree.arguments:
+            if isinstance(argument, Text):
+                yield argument.value, argument.column
+    elif isinstance(tree, tuple):
+        for part in cast("tuple[object, ...]", tree):
+            yield from _tags_read(part)
+    elif is_dataclass(tree):
+        for each in fields(tree):
+            yield from _tags_read(getattr(tree, each.name))
