@@ -125,7 +125,7 @@ def create_app(
         )
     )
     for router in (
-        Devices(pipeline, engine.series, clock, engine.put_tags).router(),
+        Devices(pipeline, engine.series, engine.windows, clock, engine.put_tags).router(),
         Rules(lambda: pipeline.rules, engine.put_rule, engine.delete_rule).router(),
         RuleVersions(
             lambda name: pipeline.rules.get(name) is not None,

@@ -234,6 +234,19 @@ class History:
         with self._keeping_files():
             yield RawFiles.of(self._folder, self._index, since, until)
 
+    @property
+    def raw_until(self) -> float:
+        """Event time up to which raw rows may be gone."""
+        return self._index.raw_until
+
+    @contextmanager
+    def raw_since(self, start: float) -> Generator[RawFiles]:
+        """Files with readings of event times from `start` on; they stay until the block ends."""
+        files = [file for file in self._index.at("raw") if file.stored.end >= start]
+        paths = [file.stored.path for file in files]
+        with self._keeping_files():
+            yield RawFiles(str(self._folder), paths, [], _without_arrival(files))
+
     @contextmanager
     def _keeping_files(self) -> Generator[None]:
         """Files that count now are not deleted until the block ends."""

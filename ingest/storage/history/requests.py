@@ -52,3 +52,22 @@ class Query(msgspec.Struct, frozen=True):
     start_us: int
     width_us: int
     count: int
+
+
+class TumblingQuery(msgspec.Struct, frozen=True):
+    """Results of `count` tumbling windows of one series from `start_us` on, from `raw` files of
+    which some are `without_arrival`, and from columns of what is in no file yet: judged time int64,
+    value float64, arrival, row int64 of the series, then judged time and arrival of all readings of
+    the device, which were not too late. Times are in µs.
+
+    Answer: how many readings there were; then the columns of `Results`, none if too many were.
+    """
+
+    folder: str
+    raw: list[str]
+    without_arrival: list[str]
+    device: str
+    metric: str
+    start_us: int
+    size_us: int
+    count: int

@@ -86,6 +86,20 @@ def test_one_by_one_runs_and_snapshots_are_the_same_to_the_last_bit(
         assert str([each.query_one("zscore", series) for series in range(6)]) == vector
 
 
+def test_of_several_at_one_time_the_last_to_arrive_is_the_newest() -> None:
+    one, many = Zscore(WindowSpec.hopping(60.0)), Zscore(WindowSpec.hopping(60.0))
+    rows = [(0, float(second), float(second % 2)) for second in range(20)]
+    rows += [(0, 19.0, 100.0), (0, 19.0, 5.0)]
+    for row in rows:
+        one.update_one(*row)
+        feed(many, [row])
+    expected = unusual([(time, value) for _, time, value in rows], 5.0)
+    assert expected is not None
+    assert abs(expected) < 1  # the one of 100 would be further off
+    for each in (one, many):
+        assert each.query_one("zscore", 0) == pytest.approx(expected)
+
+
 def test_it_is_unknown_until_enough_came_before() -> None:
     zscore = Zscore(WindowSpec.hopping(60.0))
     for second in range(FEWEST):

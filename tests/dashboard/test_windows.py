@@ -1,0 +1,79 @@
+"""Results of windows over HTTP: revisions, a restart, what cannot be asked."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboard.site import Site, running_site
+from tocsin.devices.timestamps import rfc3339
+
+
+async def ask(site: Site, start: float, **query: Any) -> list[dict[str, Any]]:
+    path = "/api/devices/boiler/windows"
+    asked = {"metric": "t", "size": "10s", "from": rfc3339(start), "to": rfc3339(start + 60)}
+    return await site.get(path, **(asked | query))
+
+
+def whole(at: float) -> str:
+    """A time of whole seconds."""
+    return rfc3339(at).replace(".000", "")
+
+
+async def test_a_late_reading_is_a_revision_also_after_a_restart(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site:
+        now = site.engine.clock.now()
+        start = now // 10 * 10 - 100
+
+        async def say(after_s: float, **values: float) -> None:
+            await site.publish("boiler", {"ts": start + after_s, **values})
+
+        await say(1, t=1.0)
+        await say(4, t=3.0)
+        assert await ask(site, start) == []
+        await say(12, u=5.0)  # the device has gone on, whatever it measures
+        (first,) = await ask(site, start)
+        assert (first["start"], first["end"]) == (whole(start), whole(start + 10))
+        shown = {name: first[name] for name in ("count", "min", "max", "avg", "sum", "revision")}
+        assert shown == {"count": 2, "min": 1, "max": 3, "avg": 2, "sum": 4, "revision": 0}
+        await say(2, t=8.0)
+        await site.engine.checkpoint()  # some of it is in history now, some is not
+        await say(2, t=8.0)  # again: it counts once
+        await say(21, t=50.0)
+        await say(6, t=0.0)
+        before = await ask(site, start)
+        assert [(each["count"], each["revision"]) for each in before] == [(4, 2)]
+        assert (before[0]["first"], before[0]["last"]) == (1, 0)
+        assert before[0]["changed_at"] > first["changed_at"]
+        await say(70, t=1.0)
+        await say(3, t=1000.0)  # too late: it is stored and shown, and revises nothing
+        before = await ask(site, start)
+        assert [(each["max"], each["revision"]) for each in before] == [(8, 2), (50, 0)]
+    async with running_site(tmp_path) as site:
+        assert await ask(site, start) == before
+        assert (await site.get("/api/devices/boiler"))["late_total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"size": "soon"}, "not a duration"),
+        ({"size": "500m", "metric": "state"}, "is a text"),
+        ({"size": "0s"}, "expected 1 s to 86400 s"),
+        ({"size": "2d"}, "expected 1 s to 86400 s"),
+        ({"size": "1s", "from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}, "1000"),
+    ],
+)
+async def test_what_cannot_be_is_said(site: Site, query: dict[str, str], says: str) -> None:
+    await site.publish("boiler", {"t": 1.0, "state": "run"})
+    answer = await site.client.get(
+        "/api/devices/boiler/windows", params={"metric": "t", "size": "1m"} | query
+    )
+    assert (answer.status_code, says in answer.text) == (422, True), answer.text
+
+
+async def test_without_readings_there_is_nothing_and_without_a_metric_no_answer(site: Site) -> None:
+    await site.publish("boiler", {"t": 1.0})
+    assert await site.get("/api/devices/boiler/windows", metric="t") == []
+    for path in ("/api/devices/boiler/windows?metric=x", "/api/devices/none/windows?metric=t"):
+        assert (await site.client.get(path)).status_code == 404

@@ -1,0 +1,97 @@
+"""Closed windows and their revisions, against a plain fold over arrivals."""
+
+from collections import defaultdict
+from math import inf
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.ingest.windows.results import Arrived, Tumbling
+
+SIZE, LATENESS, WINDOWS = 10, 15, 6
+Result = tuple[int, float, float, float, float, int, int]
+Sent = tuple[int, int, bool, float]  # arrives so long after the one before, event time, own, value
+
+
+def by_hand(sent: list[Sent]) -> dict[int, Result]:
+    """By closed window of the metric: count, min, max, first, last, revision, when it changed."""
+    watermark, now = -inf, 0
+    inside: dict[int, list[tuple[int, int, int, float]]] = defaultdict(list)
+    revised: dict[int, set[int]] = defaultdict(set)
+    closed: dict[int, int] = {}
+    for place, (gap, time, own, value) in enumerate(sent):
+        now += gap
+        if time >= watermark - LATENESS:
+            watermark = max(watermark, time)
+            for window in range(WINDOWS):
+                if watermark >= (window + 1) * SIZE:
+                    closed.setdefault(window, now)
+            window = time // SIZE
+            if own:
+                inside[window].append((time, now, place, value))
+                if now > closed.get(window, now):
+                    revised[window].add(now)
+    found: dict[int, Result] = {}
+    for window, at in closed.items():
+        if rows := sorted(inside[window]):
+            values = [row[-1] for row in rows]
+            revision, changed = len(revised[window]), max(revised[window], default=at)
+            ends = values[0], values[-1]
+            found[window] = (len(rows), min(values), max(values), *ends, revision, changed)
+    return found
+
+
+def fold(sent: list[Sent]) -> dict[int, Result]:
+    watermark, now = -inf, 0
+    rows: list[tuple[int, float, int, int, bool]] = []
+    for place, (gap, time, own, value) in enumerate(sent):
+        now += gap
+        if time >= watermark - LATENESS:
+            watermark = max(watermark, time)
+            rows.append((time, value, now, place, own))
+    time, value, arrival, row, own = (np.array(each) for each in zip(*rows, strict=True))
+    tumbling = Tumbling(0, SIZE, WINDOWS)
+    firsts = tumbling.firsts(time, arrival)
+    mine = own.astype(np.bool_)
+    arrived = Arrived(time[mine], value[mine], arrival[mine], row[mine])
+    of = tumbling.closed(arrived, firsts)
+    columns = (of.count, of.min, of.max, of.first, of.last, of.revision, of.changed)
+    rows_found = zip(*(each.tolist() for each in columns), strict=True)
+    assert of.sum.tolist() == pytest.approx(
+        [sum(v for t, v, *_, o in rows if o and t // SIZE == s // SIZE) for s in of.start.tolist()]
+    )
+    return dict(zip((of.start // SIZE).tolist(), rows_found, strict=True))
+
+
+#   arrives     1    2    3          9    9          20
+#   event time  2    12   5 (late)   31   7 (too)    1
+#   window      0    1    0          3    –          –
+def test_a_late_reading_revises_its_window_and_one_that_is_too_late_does_not() -> None:
+    sent: list[Sent] = [
+        (1, 2, True, 1.0), (1, 12, True, 2.0), (1, 5, True, 9.0), (6, 31, False, 0.0),
+        (0, 7, True, 50.0), (11, 1, True, 70.0),
+    ]  # fmt: skip
+    assert fold(sent) == {0: (2, 1.0, 9.0, 1.0, 9.0, 1, 3), 1: (1, 2.0, 2.0, 2.0, 2.0, 0, 9)}
+
+
+sent = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.integers(0, WINDOWS * SIZE + 9),
+        st.sampled_from((True, True, False)),
+        st.integers(-9, 9).map(float),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(sent, st.booleans())
+def test_it_is_what_a_fold_over_arrivals_gives(drawn: list[Sent], shuffled: bool) -> None:
+    steady: list[Sent] = []
+    for place, (gap, time, own, value) in enumerate(drawn):
+        # Mostly forward, so that not everything is too late.
+        steady.append((gap, min(time, 5 + 2 * place) if shuffled else time, own, value))
+    assert fold(steady) == by_hand(steady)
