@@ -17,7 +17,7 @@ import { act, ask } from "./ask";
 import { filterAlerts, isIn, readFilter, STATES } from "./filter";
 import "./maintenance";
 import { concerned, type Line, linesOf, type Storm, standingOf } from "./storms";
-import { lifeOf, readOf, shapeOf, whatOf } from "./words";
+import { lifeOf, readOf, shapeOf, whatBesideRule } from "./words";
 import "./alerts.css";
 
 /** Rows drawn at first; a storm has thousands. */
@@ -102,7 +102,7 @@ export class AlertsView extends Live {
       aria-expanded=${isOpen} @click=${this.#toggle} @keydown=${this.#toggleByKey}>
       <td>${severityIcon(first.severity)}</td>
       <td class="subject"><b>${formatCount(alerts.length)}</b> alerts</td>
-      <td class="what"><span>${rule}</span> <small class="dim">last: ${newestOf(alerts).subject} ${whatOf(newestOf(alerts))}</small></td>
+      <td class="what"><span>${rule}</span> <small class="dim">last: ${newestOf(alerts).subject} ${whatBesideRule(newestOf(alerts))}</small></td>
       <td class="number wide"></td>
       <td class="since"><time>${formatTime(since, now.value)}</time> <small class="dim">${formatDuration(now.value - since)}</small></td>
       <td class="state">${standingOf(alerts, lifeOf).map(([life, count], i) => html`${i ? " · " : ""}${formatCount(count)} ${life}`)}</td>
@@ -133,7 +133,7 @@ export class AlertsView extends Live {
       @click=${this.#open} @keydown=${this.#openByKey}>
       <td>${severityIcon(alert.severity)}</td>
       <td class="subject"><a tabindex="-1" href=${paths.alert(alert.id) + location.search}>${alert.subject}</a></td>
-      <td class="what"><span>${whatOf(alert)}</span> <small class="dim">${alert.rule}${alert.durable ? "" : " · not saved yet"}</small></td>
+      <td class="what"><span>${whatBesideRule(alert)}</span> <small class="dim">${alert.rule}${alert.durable ? "" : " · not saved yet"}</small></td>
       <td class="number wide">${readOf(alert, plant.rules.get(alert.rule)?.when)}</td>
       <td class="since"><time>${formatTime(rangAt(alert), now.value)}</time> <small class="dim">${formatDuration((ended ?? now.value) - rangAt(alert))}</small></td>
       <td class="state">${lifeOf(alert)}${(alert.rings ?? 0) > 1 ? html` <small class="dim">rang ${alert.rings}×</small>` : nothing}${alert.suppressed_by ? html` <small class="dim">by ${alert.suppressed_by}</small>` : nothing}${alert.acknowledged_by ? html` <small class="dim">${alert.acknowledged_by}</small>` : nothing}</td>

@@ -3,7 +3,7 @@ import { sentence } from "../shell/sentence";
 import type { Alert } from "../wire/contract";
 import { filterAlerts, readFilter } from "./filter";
 import { concerned, linesOf, STORM_FROM, standingOf } from "./storms";
-import { lifeOf, readOf, shapeOf, whatOf } from "./words";
+import { lifeOf, readOf, shapeOf, whatBesideRule, whatOf } from "./words";
 
 function alert(id: string, rest: Partial<Alert> = {}): Alert {
   return {
@@ -32,6 +32,13 @@ function alert(id: string, rest: Partial<Alert> = {}): Alert {
 }
 
 describe("what an alert says", () => {
+  test("does not name its rule twice where that stands beside it", () => {
+    const named = alert("a", { message: "boiler-overheat: temp_c 95" });
+    expect(whatOf(named)).toBe("boiler-overheat: temp_c 95");
+    expect(whatBesideRule(named)).toBe("temp_c 95");
+    expect(whatBesideRule(alert("a", { message: "" }))).toBe("at 95.2");
+    expect(whatBesideRule(alert("a"))).toBe("at 95.2 °C");
+  });
   test("does not name its subject twice", () => expect(whatOf(alert("a"))).toBe("at 95.2 °C"));
   test("is its rule and value where it has no message", () =>
     expect(whatOf(alert("a", { message: "" }))).toBe("boiler-overheat, at 95.2"));

@@ -12,6 +12,14 @@ export function whatOf(alert: Alert): string {
   return alert.value === null ? alert.rule : `${alert.rule}, at ${formatValue(alert.value)}`;
 }
 
+/** The same where the rule's name stands beside it: it is not said twice. */
+export function whatBesideRule(alert: Alert): string {
+  const what = whatOf(alert);
+  for (const between of [": ", ", "])
+    if (what.startsWith(alert.rule + between)) return what.slice(alert.rule.length + between.length);
+  return what === alert.rule ? "" : what;
+}
+
 /** The value with which an alert rang; a switch in the words of the metric that its rule reads, `when`. */
 export function readOf(alert: Alert, when = ""): string {
   const [metric = ""] = metricsIn(when);

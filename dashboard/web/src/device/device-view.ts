@@ -3,7 +3,7 @@ import { repeat } from "lit/directives/repeat.js";
 import { RANGES, Range } from "../chart/range";
 import "../chart/unit-chart";
 import { act, ask } from "../alerts/ask";
-import { shapeOf, whatOf } from "../alerts/words";
+import { shapeOf, whatBesideRule } from "../alerts/words";
 import { rangAt } from "../plant/alerts";
 import { now } from "../plant/clock";
 import type { Device } from "../plant/device";
@@ -72,7 +72,7 @@ export class DeviceView extends Live {
   #alert(alert: Alert) {
     return html`<section class="ringing" data-severity=${alert.severity} data-life=${shapeOf(alert)} data-unacknowledged=${alert.acknowledged ? nothing : ""} data-alert=${alert.id}>
       ${severityIcon(alert.severity)}
-      <a href=${paths.alert(alert.id)}><b>${alert.rule}</b> ${whatOf(alert)} <span class="dim">${alert.active ? "for" : "cleared after"} ${formatDuration((millis(alert.cleared_at) ?? now.value) - rangAt(alert))}</span></a>
+      <a href=${paths.alert(alert.id)}><b>${alert.rule}</b> ${whatBesideRule(alert)} <span class="dim">${alert.active ? "for" : "cleared after"} ${formatDuration((millis(alert.cleared_at) ?? now.value) - rangAt(alert))}</span></a>
       ${alert.acknowledged ? html`<span class="dim">acknowledged by ${alert.acknowledged_by}</span>` : html`<button class="ack" @click=${() => act(alert, "ack")}>Ack</button><button @click=${() => ask("ack", alert)}>Ack with note…</button>`}
       <button @click=${() => ask("shelve", alert)}>Shelve…</button>
     </section>`;

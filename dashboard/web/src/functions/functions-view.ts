@@ -43,7 +43,7 @@ export class FunctionsView extends Live {
   #functions(known: FunctionReport) {
     const broken = known.sources.filter(({ error }) => error);
     return html`<section class="panel" aria-labelledby="functions-title" data-testid="functions">
-      <header><h2 id="functions-title">Python beside the rules</h2><span class="dim">worker ${known.worker}</span></header>
+      <header><h2 id="functions-title">Python beside the rules</h2>${known.worker === "none" ? nothing : html`<span class="dim">worker ${known.worker}</span>`}</header>
       ${broken.map(({ name, error }) => html`<p class="problem"><strong>${name} is not loaded.</strong></p><pre>${error}</pre>`)}
       ${
         known.functions.length === 0

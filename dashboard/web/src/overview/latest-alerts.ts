@@ -1,6 +1,6 @@
 import { html, nothing } from "lit";
 import { act } from "../alerts/ask";
-import { lifeOf, shapeOf, whatOf } from "../alerts/words";
+import { lifeOf, shapeOf, whatBesideRule, whatOf } from "../alerts/words";
 import { needsAcknowledgement, rangAt } from "../plant/alerts";
 import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
@@ -37,7 +37,7 @@ export class LatestAlerts extends Live {
     return html`<li data-alert=${alert.id} data-severity=${alert.severity} data-state=${alert.state} data-life=${shapeOf(alert)}>
       <a href=${paths.alert(alert.id)}>
         ${severityIcon(alert.severity)}
-        <span class="what"><b>${this.device === undefined ? alert.subject : alert.rule}</b> ${whatOf(alert)}</span>
+        <span class="what"><b>${this.device === undefined ? alert.subject : alert.rule}</b> ${this.device === undefined ? whatOf(alert) : whatBesideRule(alert)}</span>
         <span class="when"><time>${formatTime(rangAt(alert), now.value)}</time> ${lifeOf(alert)}${alert.acknowledged_by ? ` · ${alert.acknowledged_by}` : ""}</span>
       </a>
       ${waits ? html`<button class="ack" @click=${() => act(alert, "ack")} aria-label="Ack ${alert.subject}, ${alert.rule}">Ack</button>` : nothing}

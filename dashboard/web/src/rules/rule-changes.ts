@@ -8,7 +8,7 @@ import { complain } from "../shell/notices";
 import { paths } from "../shell/route";
 import { api } from "../wire/api";
 import { millis, type RuleVersion } from "../wire/contract";
-import { storyOf } from "./version-story";
+import { storyOf, whoIn } from "./version-story";
 
 const SHOWN = 50;
 
@@ -39,7 +39,7 @@ export class RuleChanges extends Live {
           ? html`<ol class="story">${versions.map(
               (each) => html`<li>
                 <time datetime=${each.at}>${formatTime(millis(each.at) ?? 0, now.value)}</time>
-                <div><a href=${paths.rule(each.name)}>${each.name}</a> <span class="dim">by</span> ${each.by}<div>${storyOf(each)}</div></div>
+                <div><span><a href=${paths.rule(each.name)}>${each.name}</a> <span class="dim">by</span> ${whoIn(each)}</span><div>${storyOf(each)}</div></div>
               </li>`,
             )}</ol>`
           : nothing

@@ -181,7 +181,7 @@ export class RuleForm extends Live {
         .map(
           (metric) => html`<button type="button" @click=${() => this.#insert(writeMetric(metric))}>${metric}</button>`,
         )}
-      <details><summary>Functions</summary>${FUNCTIONS.map((call) => html`<button type="button" class="function" @click=${() => this.#insert(call, call.includes("zone") ? "zone" : "metric")}>${call.replace("metric, ", "…, ").replace("(metric)", "(…)")}</button>`)}</details>
+      <details><summary>Functions</summary><div class="words">${FUNCTIONS.map((call) => html`<button type="button" class="function" @click=${() => this.#insert(call, call.includes("zone") ? "zone" : "metric")}>${call.replace("metric, ", "…, ").replace("(metric)", "(…)")}</button>`)}</div></details>
     </div>`;
   }
 

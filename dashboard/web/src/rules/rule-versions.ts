@@ -6,7 +6,7 @@ import { Live } from "../shell/live";
 import { complain } from "../shell/notices";
 import { api } from "../wire/api";
 import { millis, type RuleText, type RuleVersion } from "../wire/contract";
-import { storyOf } from "./version-story";
+import { storyOf, whoIn } from "./version-story";
 
 /** Who changed a rule, when, from what to what: read when somebody opens it, and again when it changes. */
 export class RuleVersions extends Live {
@@ -40,7 +40,7 @@ export class RuleVersions extends Live {
     const isInForce = index === 0 && text !== null;
     return html`<li data-testid="version" data-version=${each.version}>
       <time datetime=${each.at}>${formatTime(millis(each.at) ?? 0, now.value)}</time>
-      <div><span>version ${each.version} by <b>${each.by}</b>${isInForce ? html` <span class="dim">· in force</span>` : nothing}</span>
+      <div><span>version ${each.version} by <b>${whoIn(each)}</b>${isInForce ? html` <span class="dim">· in force</span>` : nothing}</span>
         <div>${storyOf(each)}</div>
         ${text && !isInForce && this.take ? html`<button type="button" @click=${() => this.take?.(text, each.version)} aria-label="Take version ${each.version} back" data-testid="take-back">Take this one back</button>` : nothing}</div>
     </li>`;

@@ -2,6 +2,11 @@ import { html, nothing, type TemplateResult } from "lit";
 import type { RuleVersion } from "../wire/contract";
 import { changesOf, type Difference } from "./difference";
 
+/** Who made a version: a person, or the file it came from. */
+export function whoIn({ by }: RuleVersion): string {
+  return by.replace(/^file:/, "");
+}
+
 /** What a version did to its rule: each key that changed, from what to what. */
 export function storyOf(version: RuleVersion): TemplateResult {
   if (version.kind === "deleted")
