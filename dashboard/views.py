@@ -153,7 +153,8 @@ class EvidenceView(msgspec.Struct, frozen=True):
 class TransitionView(msgspec.Struct, frozen=True):
     """One change of an alert: when, by whom, by which event, why, and what the rule saw.
 
-    `readings` are by metric, `windows` by the function as the rule writes it.
+    `readings` are by metric, `windows` by the function as the rule writes it;
+    `devices` are those of a group that counted, the first 100.
     """
 
     at: datetime
@@ -166,6 +167,7 @@ class TransitionView(msgspec.Struct, frozen=True):
     revision: int
     readings: dict[str, EvidenceView]
     windows: dict[str, float]
+    devices: list[str]
 
 
 class MaintenanceView(msgspec.Struct, frozen=True):
@@ -369,6 +371,7 @@ def view_transition(transition: Transition) -> TransitionView:
             for name, (value, at) in cause.evidence.readings.items()
         },
         windows=cause.evidence.windows,
+        devices=list(cause.evidence.devices),
     )
 
 

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from tocsin.ingest.batch import Judged
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.growing import Growing
-from tocsin.ingest.judge import Judge, Turn
+from tocsin.ingest.judge import Judge
+from tocsin.ingest.turn import Turn
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ after it: a spike of one sample rings, however large the batch. A small round is
 device, a large one all at once.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.devices.formats.row import Value
-from tocsin.ingest.alerts.alert import Evidence
+from tocsin.ingest.alerts.alert import NO_EVIDENCE, Evidence
 from tocsin.ingest.batch import CalmRows, Judged
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.faults import Faults
@@ -24,14 +24,16 @@ from tocsin.ingest.geo.fixes import Fixes
 from tocsin.ingest.geo.whereabouts import Whereabouts
 from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.growing import Growing
+from tocsin.ingest.musters import Musters
 from tocsin.ingest.rules import compiled
 from tocsin.ingest.rules.group import RuleForm, RuleGroup
 from tocsin.ingest.rules.message import TAG_PLACE
-from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.muster import rule_of
 from tocsin.ingest.rules.scalar import Scalar
 from tocsin.ingest.rules.selector import Selector
-from tocsin.ingest.rules.validation import CheckedRule
+from tocsin.ingest.rules.validation import CheckedRule, Part
 from tocsin.ingest.sight import DeviceSight, PairSight, RoundSight, SilentSight
+from tocsin.ingest.turn import Placed, Turn
 from tocsin.ingest.watch import Watch
 from tocsin.ingest.windows.shared import SharedWindows
 
@@ -43,20 +45,6 @@ Floats = NDArray[np.float64]
 _SMALL_ROUND = 8  # rows up to which the scalar form is faster
 _CALMED_AT_ONCE = 500  # rules on devices that a large round finds bounds for: about a millisecond
 _FEW_RULES = 24  # rules of one group on one device up to which it is
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A rule turned for a device: `truth` as AlertBook.signal wants it. `time` is event time, `row`
-    the row of the batch that turned it. `evidence` is what it saw."""
-
-    row: int
-    rule: Rule
-    device: int
-    truth: bool
-    time: float
-    values: dict[str, Value]
-    evidence: Evidence
 
 
 SilenceOf = Callable[[int, float], tuple[float, float | None]]
@@ -83,6 +71,7 @@ class Judge:
         self._whereabouts = Whereabouts(catalogue, self.fixes, self._zones)
         self._watch = Watch()
         self._groups: list[RuleGroup] = []
+        self._musters = Musters(catalogue, self._faults)
         self._of_metric: dict[int, list[int]] = {}  # metric id → places in _groups
         self._clocked: frozenset[int] = frozenset()  # judged whatever comes of a device
         self._hourly: list[int] = []  # judged when the hour turns
@@ -94,15 +83,27 @@ class Judge:
         self._series = 0  # that the arrays have room for
         self._matched = 0  # devices that the selectors have been asked about
         self._watched = Growing[np.bool_](np.bool_, False)  # by metric: read by some rule
+        self.ended: list[int] = []
+        """Devices for which a rule, or what one counts, ceased to hold by what was taken last."""
 
     # -- rules
 
     def use(self, rules: Sequence[CheckedRule], anew: Iterable[str] = ()) -> None:
         """Judge by these rules. Where a rule held it goes on to hold, except for those `anew`."""
+        anew = set(anew)
         held = {name: devices for group in self._groups for name, devices in group.held()}
-        self._compile(rules, {n: d for n, d in held.items() if n not in set(anew)})
+        self._compile(
+            rules,
+            {name: each for name, each in held.items() if rule_of(name) not in anew},
+            {name: each for name, each in self._musters.state().items() if name not in anew},
+        )
 
-    def _compile(self, rules: Sequence[CheckedRule], held: dict[str, Places]) -> None:
+    def _compile(
+        self,
+        rules: Sequence[CheckedRule],
+        held: dict[str, Places],
+        mustered: Mapping[str, Collection[str]],
+    ) -> None:
         catalogue = self._catalogue
         uses = [
             use
@@ -117,10 +118,12 @@ class Judge:
                 catalogue.code_of(use.state)
         scalar = Scalar(catalogue.code_of)
         alike: dict[Hashable, list[RuleForm]] = {}
+        self._musters = Musters(catalogue, self._faults)
         for order, checked in enumerate(rules):
-            clear = compiled.skeleton(checked.clear) if checked.clear else None
-            key = (compiled.skeleton(checked.when), clear)
-            alike.setdefault(key, []).append(RuleForm(checked, order, scalar))
+            for each in self._musters.asked_of_devices(checked, order):
+                clear = compiled.skeleton(each.clear) if each.clear else None
+                key = (compiled.skeleton(each.when), clear, each.part)
+                alike.setdefault(key, []).append(RuleForm(each, order, scalar))
         self._groups = [RuleGroup(forms, catalogue.code_of) for forms in alike.values()]
         selectors = {checked.devices.key: checked.devices for checked in rules}
         self._selectors = {
@@ -153,9 +156,10 @@ class Judge:
         self._reach(len(catalogue.devices))
         for group in self._groups:
             for index, form in enumerate(group.forms):
-                devices = held.get(form.checked.rule.name)
+                devices = held.get(form.name)
                 if devices is not None:
                     group.hold(index, devices)
+        self._musters.hold(mustered, {name: each.tolist() for name, each in held.items()})
 
     def _reach(self, devices: int) -> None:
         """Know which rules cover the devices up to this number of them."""
@@ -167,6 +171,7 @@ class Judge:
             for device in range(self._matched, devices):
                 matches.values[device] = selector.matches(names[device], tags.of(device))
         self._matched = devices
+        self._musters.reach(devices)
         for group in self._groups:
             group.reach(devices, lambda selector: self._selectors[selector.key][1].values)
 
@@ -218,6 +223,7 @@ class Judge:
     def take(self, judged: Judged) -> list[Turn]:
         """Take in the readings of a batch, and say which rules turned, in order of the rows."""
         catalogue = self._catalogue
+        self.ended = []
         self._reach_all()
         if np.count_nonzero(judged.late):
             judged = judged.without(judged.late)
@@ -277,7 +283,7 @@ class Judge:
     @np.errstate(all="ignore")  # what overflows is infinite, what makes no sense unknown
     def _look_at(self, judged: Judged, rows: Places, readings: Places) -> list[Turn]:
         """All rows of devices with a reading that matters."""
-        turns: list[_Placed] = []
+        turns: list[Placed] = []
         nth = judged.nth[rows]
         sizes = np.bincount(nth)  # never growing: round n has the devices with n rows more
         large = int((sizes > _SMALL_ROUND).sum())
@@ -287,9 +293,10 @@ class Judge:
             row = np.searchsorted(these, judged.row[those])
             self._round(_Round(these, row, judged.only(these, those)), turns)
         self._one_by_one(judged, rows[nth >= large], readings[of_reading >= large], turns)
-        return _in_order(turns)
+        self.ended = [turn.device for _, turn in turns if not turn.truth]
+        return self._musters.conclude(turns)
 
-    def _round(self, of: "_Round", turns: "list[_Placed]") -> None:
+    def _round(self, of: "_Round", turns: list[Placed]) -> None:
         """Rows of as many devices, all at once."""
         catalogue, judged = self._catalogue, of.judged
         row, series, current = of.row, judged.series, judged.current
@@ -367,7 +374,7 @@ class Judge:
         return zip(row[turned].tolist(), pair[turned].tolist(), strict=True)
 
     def _one_by_one(
-        self, judged: Judged, rows: Places, readings: Places, turns: "list[_Placed]"
+        self, judged: Judged, rows: Places, readings: Places, turns: list[Placed]
     ) -> None:
         """Few rows, or those of devices that have many more than the others, row by row."""
         catalogue = self._catalogue
@@ -504,11 +511,32 @@ class Judge:
                 else:
                     turns = true is not True and form.clear(here) is True
             except Exception as error:
-                self._faults.note(f"a reading for rule {form.checked.rule.name!r}", error)
+                self._faults.note(f"a reading for rule {rule_of(form.name)!r}", error)
                 continue
             if turns:
                 turning.append(pair)
         return turning
+
+    # -- groups
+
+    @np.errstate(all="ignore")
+    def muster(self, names: Collection[str], time: float) -> list[Turn]:
+        """Rules of these names that count devices are in force, as of event time `time`: those that
+        are true of what is known already turn. What ages are is for `look` to say.
+        """
+        if not self._musters:
+            return []
+        self._reach_all()
+        devices = np.arange(self._matched, dtype=np.int32)
+        turns: list[Placed] = []
+        sight = self._sight_of(devices)
+        for group in self._groups:
+            if group.part and not group.clocked and len(devices):
+                asked = {n for n, f in enumerate(group.forms) if rule_of(f.name) in names}
+                for device, pair in self._judge_at_once(group, devices.astype(np.intp), sight):
+                    if group.rule.values.item(pair) in asked:
+                        turns.append(self._turn(group, pair, device, time, 0))
+        return self._musters.conclude(turns)
 
     # -- tags
 
@@ -523,18 +551,24 @@ class Judge:
         for selector, matches in self._selectors.values():
             matches.values[device] = selector.matches(name, tags)
         lapsed: list[RuleForm] = []
-        turns: list[_Placed] = []
+        turns: list[Placed] = []
         for group in self._groups:
             keys = [form.checked.devices.key for form in group.forms]
             fits = [self._selectors[key][1].values.item(device) for key in keys]
             lapsed += group.rematch(device, np.array(fits, np.bool_))
         for series in self._catalogue.series_of(device).values():
             self._watch.alert(series)
-        tagged = [n for n, group in enumerate(self._groups) if group.tagged and not group.clocked]
-        for group, pair in self._judge_one(tagged, device, self._sight(device)):
+        touched = self._musters.move(device, [form.name for form in lapsed])
+        concerned = [
+            place
+            for place, group in enumerate(self._groups)
+            if not group.clocked and (group.tagged or group.part)
+        ]
+        for group, pair in self._judge_one(concerned, device, self._sight(device)):
             turns.append(self._turn(group, pair, device, time, 0))
         lapsed.sort(key=lambda form: form.order)
-        return [form.checked.rule.name for form in lapsed], _in_order(turns)
+        names = [form.checked.rule.name for form in lapsed if not form.checked.part]
+        return names, self._musters.conclude(turns, touched, time)
 
     # -- zones
 
@@ -546,7 +580,7 @@ class Judge:
         """
         self._reach_all()
         devices = np.array(self.fixes.placed(), np.int32)
-        turns: list[_Placed] = []
+        turns: list[Placed] = []
         for group in self._groups:
             zones = group.forms[0].checked.zones
             if len(devices) and not group.clocked and not zones.isdisjoint(names):
@@ -554,7 +588,7 @@ class Judge:
                 for at, pair in self._judge_at_once(group, np.arange(len(devices)), sight):
                     turns.append(self._turn(group, pair, devices.item(at), time, 0))
         self.mistrust()
-        return _in_order(turns)
+        return self._musters.conclude(turns)
 
     # -- silence
 
@@ -605,10 +639,11 @@ class Judge:
             (group, pair)
             for group, pair in self._clocked_pairs(device)
             if not group.holds.values.item(pair)
+            and group.part in (None, Part.TRUE)  # silence says of nothing that it is over
             and group.forms[group.rule.values.item(pair)].when(sight) is True
         ]
         placed = [self._turn(group, pair, device, time, 0, sight) for group, pair in turned]
-        return [turn for _, turn in sorted(placed, key=lambda each: each[0])]
+        return self._musters.conclude(placed)
 
     # -- the hour
 
@@ -632,7 +667,7 @@ class Judge:
         self._watch.forget()
         devices = np.arange(self._matched, dtype=np.int32)
         sight = self._sight_of(devices)
-        turned: list[_Placed] = []
+        turned: list[Placed] = []
         for place in self._hourly:
             group = self._groups[place]
             if group.clocked:
@@ -651,7 +686,7 @@ class Judge:
                 continue
             for device, pair in self._judge_at_once(group, devices.astype(np.intp), sight):
                 turned.append(self._turn(group, pair, device, time, device))
-        return _in_order(turned)
+        return self._musters.conclude(turned, at_once=True)
 
     def _clocked_pairs(self, device: int) -> Iterable[tuple[RuleGroup, int]]:
         self._reach(len(self._catalogue.devices))
@@ -669,11 +704,13 @@ class Judge:
         time: float,
         row: int,
         sight: DeviceSight | None = None,
-    ) -> "_Placed":
+    ) -> Placed:
         """Turn a pair over."""
         form = group.forms[group.rule.values.item(pair)]
         truth = not group.holds.values.item(pair)
         group.holds.values[pair] = truth
+        if group.part:
+            return form.order, Turn(row, form.checked.rule, device, truth, time, {}, NO_EVIDENCE)
         catalogue = self._catalogue
         known, tags = catalogue.series_of(device), catalogue.tags.of(device)
         told: dict[str, Value] = {}
@@ -692,23 +729,19 @@ class Judge:
 
     def state(self) -> dict[str, Any]:
         held = {name: devices for group in self._groups for name, devices in group.held()}
-        return {"held": held, "windows": self._windows.state(), "fixes": self.fixes.state()}
+        return {
+            "held": held,
+            "mustered": self._musters.state(),
+            "windows": self._windows.state(),
+            "fixes": self.fixes.state(),
+        }
 
     def load(self, state: dict[str, Any], rules: Sequence[CheckedRule]) -> None:
         """Become what `state` was taken from; catalogue and rules come before."""
         self.__init__(self._catalogue, self._faults, self._zones)
         self._windows.load(state["windows"])
         self.fixes.load(state.get("fixes", []))  # a snapshot of before does not know them
-        self._compile(rules, state["held"])
-
-
-_Placed = tuple[int, Turn]
-"""A turn with the place of its rule among all."""
-
-
-def _in_order(turns: list[_Placed]) -> list[Turn]:
-    turns.sort(key=lambda each: (each[1].row, each[0]))
-    return [turn for _, turn in turns]
+        self._compile(rules, state["held"], state.get("mustered", {}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ from tocsin.ingest.facts import (
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.intake import Intake
-from tocsin.ingest.judge import Judge, Turn
+from tocsin.ingest.judge import Judge
 from tocsin.ingest.outcome import Outcome, Readings
 from tocsin.ingest.plausibility import Plausibility
 from tocsin.ingest.presence import PresenceBook
@@ -73,6 +73,7 @@ from tocsin.ingest.rules.rule_set import RuleChange, RuleSet
 from tocsin.ingest.settings import Settings
 from tocsin.ingest.skew import ClockSkew
 from tocsin.ingest.snapshot import Copies, Frozen, decode, freeze
+from tocsin.ingest.turn import Turn
 from tocsin.ingest.untold import UntoldReadings
 from tocsin.ingest.views import ClockView, DeviceView, PipelineStats, view_device, view_totals
 from tocsin.ingest.waiting import WaitingRows
@@ -234,7 +235,7 @@ class Pipeline:
             if heard:
                 reported = judged.device[judged.nth == 0]
                 outcome.presence += self.presence.reported(reported, now)
-            self.absence.reported(judged, now, [t.device for t in turns if not t.truth])
+            self.absence.reported(judged, now, self._judge.ended)
         except Exception as error:
             self.faults.note(f"the presence of {len(judged.device)} devices", error)
         self._waiting.passed(judged.device, judged.row_time, judged.device[judged.row], event_time)
@@ -268,13 +269,13 @@ class Pipeline:
 
     def _signal(self, turns: Sequence[Turn], now: float, outcome: Outcome) -> None:
         for turn in turns:
-            name = self.catalogue.devices[turn.device]
+            subject, name = turn.about(self.catalogue.devices)
             try:
                 outcome.alerts += self.alerts.signal(
-                    turn.rule, name, name, turn.truth, turn.time, now, turn.values, turn.evidence
+                    turn.rule, subject, name, turn.truth, turn.time, now, turn.values, turn.evidence
                 )
             except Exception as error:
-                self.faults.note(f"a turn of rule {turn.rule.name!r} for {name!r}", error)
+                self.faults.note(f"a turn of rule {turn.rule.name!r} for {subject!r}", error)
 
     def _expect(self, devices: Sequence[str], outcome: Outcome) -> None:
         """Know these devices before their first message, and miss them if they do not come."""
@@ -436,6 +437,8 @@ class Pipeline:
         self._judge.use(rules, anew)
         if self._judge.reads_hour:
             self.catalogue.site.set(outcome.at)
+        fresh = {name for name in after if name not in before or name in anew}
+        self._signal(self._judge.muster(fresh, outcome.at), outcome.at, outcome)
         self.absence.use(outcome.at)
         self._look_at_overdue(outcome)
 
@@ -598,4 +601,4 @@ def _told(error: KeyError | ValueError) -> str:
 
 def _asks(rule: Rule) -> tuple[object, ...]:
     """What makes a rule the same question as before, whatever else about it changed."""
-    return rule.when, rule.clear, rule.devices, rule.tags
+    return rule.when, rule.clear, rule.devices, rule.tags, rule.group_by

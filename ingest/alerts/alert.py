@@ -28,10 +28,12 @@ class Evidence(msgspec.Struct, frozen=True):
 
     `readings` are the newest value of each metric it shows and that reading's event time.
     `windows` are the windowed functions and ages it reads, as the rule writes them.
+    `devices` are those of a group that counted, the first 100 of them.
     """
 
     readings: dict[str, tuple[float | bool | str, float]] = {}
     windows: dict[str, float] = {}
+    devices: tuple[str, ...] = ()
 
 
 NO_EVIDENCE = Evidence()

@@ -26,10 +26,11 @@ from tocsin.ingest.catalogue import Catalogue, Kind
 from tocsin.ingest.downtime import Away
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.geo.zone_set import ZoneSet, ZoneVersion
-from tocsin.ingest.judge import Judge, Turn
+from tocsin.ingest.judge import Judge
 from tocsin.ingest.order import newest_before, occurrence
 from tocsin.ingest.rules.validation import CheckedRule
 from tocsin.ingest.settings import Caps, Settings
+from tocsin.ingest.turn import Turn
 
 BATCH = 4096
 """Readings judged at once. Of a device with a reading that may turn a rule, the judge looks at all
@@ -109,6 +110,8 @@ class Replay:
         if self._judge.reads_hour:
             self._catalogue.site.set(at)
         self._in_force = True
+        names = [checked.rule.name for checked in self._rules]
+        self._signal(self._judge.muster(names, at), at)
         self._absence.use(at)
         self._pass(at)
 
@@ -274,8 +277,7 @@ class Replay:
             heard = self._heard_rows(judged)
             self._heard.last_seen.values[judged.device[heard]] = arrival[heard]  # the last stays
             if self._in_force:
-                ended = [turn.device for turn in turns if not turn.truth]
-                self._absence.reported(judged, arrival.item(-1), ended)
+                self._absence.reported(judged, arrival.item(-1), self._judge.ended)
 
     def _by_hour(self, batch: StoredReadings) -> Iterable[StoredReadings]:
         """Parts between which the hour turns, as long as a rule reads it."""
@@ -323,10 +325,10 @@ class Replay:
 
     def _signal(self, turns: Iterable[Turn], at: float) -> None:
         for turn in turns:
-            name = self._catalogue.devices[turn.device]
+            subject, name = turn.about(self._catalogue.devices)
             self._tell(
                 self._alerts.signal(
-                    turn.rule, name, name, turn.truth, turn.time, at, turn.values, turn.evidence
+                    turn.rule, subject, name, turn.truth, turn.time, at, turn.values, turn.evidence
                 )
             )
 

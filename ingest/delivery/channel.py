@@ -90,15 +90,18 @@ class Channel:
             if len(text) > MAX_PAYLOAD:
                 raise ValueError(f"{key} of {self.name} is over {MAX_PAYLOAD} characters")
 
-    def topic_for(self, device: str) -> str:
-        """Where the command for an alert on `device` goes."""
-        return f"devices/{self.device.replace('{device}', device)}/commands/{self.command}"
+    def topic_for(self, device: str | None) -> str | None:
+        """Where the command for an alert on `device` goes; None: the alert is about no device, and
+        the channel commands the one that an alert is about."""
+        if device is None and "{device}" in self.device:
+            return None
+        return f"devices/{self.device.replace('{device}', device or '')}/commands/{self.command}"
 
     @property
     def target(self) -> str:
         """Where it leads, for people: host or topic. A path may hold a secret, and is left out."""
         if self.kind == "mqtt":
-            return self.topic_for("{device}")
+            return self.topic_for("{device}") or ""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 

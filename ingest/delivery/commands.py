@@ -20,7 +20,9 @@ class Commands:
         channel = self._channel
         text = channel.ring if delivery.command == "ring" else channel.clear
         try:
-            topic = channel.topic_for(delivery.alert.device or "")
+            topic = channel.topic_for(delivery.alert.device)
+            if topic is None:
+                return Answer(f"{channel.name} has no device to command", again=False)
             self._publish(topic, text.encode(), qos=1, durable=delivery.alert.durable)
         except ValueError as error:  # a device id that is no level of a topic
             return Answer(str(error), again=False)

@@ -67,7 +67,8 @@ def plan(
 
 def command_of(alert: Alert, channel: Channel, open_alerts: OpenAlerts) -> str:
     """`ring`, `clear`, or nothing, for the device that a channel commands."""
-    if alert.device is None or alert.cause is None:
+    topic = channel.topic_for(alert.device)
+    if topic is None or alert.cause is None:
         return ""
     event = alert.cause.event
     if is_heard(alert):
@@ -77,14 +78,12 @@ def command_of(alert: Alert, channel: Channel, open_alerts: OpenAlerts) -> str:
     muted = alert.active and event not in _RINGS
     if not alert.sounded or not (ends or muted):
         return ""
-    topic = channel.topic_for(alert.device)
     others = (
         other
         for other in open_alerts()
         if other.id != alert.id
         and is_heard(other)
         and channel.name in other.actions
-        and other.device is not None
         and channel.topic_for(other.device) == topic
     )
     return "" if any(others) else "clear"

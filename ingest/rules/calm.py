@@ -25,7 +25,8 @@ What is unknown is not true either: where nothing was read of a series there is 
 since the first reading of a series is always looked at.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from math import inf, isnan, nextafter, sqrt
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
@@ -96,10 +97,28 @@ class Calms:
         """What keeps `tree` from coming false."""
         return self._never(tree, False)
 
+    def kept(self, tree: Expression, truth: bool) -> Calm | None:
+        """What keeps `tree`, which is `truth`, from coming to be anything else, unknown included.
+
+        While one part is unknown, the whole may be known for another one: then there are none.
+        """
+        parts = list(comparisons(tree))
+        if not all(map(_is_settled, parts)):
+            return None
+        never = self._never(tree, not truth)
+        if never is None or len(parts) == 1:
+            return never
+        known = [self._scalar.condition(part) for part in parts]
+
+        def kept(spot: CalmSpot) -> Sequence[Bounds] | None:
+            return None if any(part(spot) is None for part in known) else never(spot)
+
+        return kept
+
     def _never(self, tree: Expression, truth: bool) -> Calm | None:
         match tree:
             case Truth(value):
-                return _always if value is not truth else None
+                return always if value is not truth else None
             case Unary("not", operand):
                 return self._never(operand, not truth)
             case Logical(operator, operands):
@@ -128,7 +147,7 @@ class Calms:
         coded = isinstance(right, Text)
         limit = float(right.value) if isinstance(right, Truth) else self._constant(right)
         if isnan(limit):
-            return _always
+            return always
         match left:
             case Metric(name):
                 return _text(name, operator, limit) if coded else _number(name, operator, limit)
@@ -177,6 +196,45 @@ def _is_tag_number(tree: Expression) -> bool:
     return isinstance(tree, Call) and tree.function == "tag_number"
 
 
+_SETTLED = frozenset(
+    {
+        *("avg", "min", "max", "last", "first", "count", "p50", "p90", "p95", "p99"),
+        *("abs", "round", "tag", "tag_number", "hour", "weekday"),
+    }
+)
+
+
+def _is_settled(tree: Expression) -> bool:
+    """Whether a comparison that is known stays known, whatever is read."""
+    match tree:
+        case Number() | Text() | Truth() | Metric():
+            return True
+        case Unary(_, operand):
+            return _is_settled(operand)
+        case Call(function, arguments):
+            return function in _SETTLED and all(map(_is_settled, arguments))
+        case Comparison(operands):
+            return all(map(_is_settled, operands))
+        case _:
+            return False
+
+
+def comparisons(tree: Expression) -> Iterator[Expression]:
+    """The single comparisons of a condition, `a < b < c` as its two, each with its `not`."""
+    match tree:
+        case Logical(_, operands):
+            for operand in operands:
+                yield from comparisons(operand)
+        case Unary("not", operand, column):
+            for each in comparisons(operand):
+                yield Unary("not", each, column)
+        case Comparison(operands, operators, column):
+            for pair, operator in zip(pairwise(operands), operators, strict=True):
+                yield Comparison(pair, (operator,), column)
+        case _:
+            yield tree
+
+
 def _is_constant(tree: Expression) -> bool:
     match tree:
         case Number() | Text() | Truth():
@@ -189,7 +247,7 @@ def _is_constant(tree: Expression) -> bool:
             return False
 
 
-def _always(_: CalmSpot) -> Sequence[Bounds]:
+def always(_: CalmSpot) -> Sequence[Bounds]:
     return ()
 
 
@@ -275,7 +333,7 @@ def _size(metric: str, operator: str, limit: float) -> Calm | None:
         return None
     upward = operator in (">", ">=")
     if limit <= 0:
-        return _always if limit < 0 and not upward else None
+        return always if limit < 0 and not upward else None
     edge = limit
     if operator == ">=":
         edge = nextafter(limit, -inf)

@@ -43,7 +43,7 @@ class Checked:
     `metrics` in order of appearance, each once. `windows` are (metric, size in seconds).
     `clocked` are the metrics whose age it reads, so that it may turn without a reading. `zones` are
     those it names; `positioned`: it reads the position, `lat` and `lon` of `metrics`. `tagged`: it
-    reads tags of the device.
+    reads tags of the device. `counting`: it counts devices.
     """
 
     kind: Kind
@@ -54,6 +54,7 @@ class Checked:
     zones: frozenset[str]
     positioned: bool
     tagged: bool
+    counting: bool
 
 
 def check(
@@ -80,6 +81,7 @@ def check(
         frozenset(checker.zones),
         checker.positioned,
         checker.tagged,
+        checker.counting,
     )
 
 
@@ -106,6 +108,8 @@ class _Checker:
     zones: set[str] = field(default_factory=set[str])
     positioned: bool = False
     tagged: bool = False
+    counting: bool = False
+    counting_inside: bool = False
 
     def kind(self, tree: Expression) -> Kind:
         match tree:
@@ -220,6 +224,8 @@ class _Checker:
                     self._number(argument, function.name)
                 case Argument.ZONE:
                     self.zones.add(self._zone_argument(argument, function))
+                case Argument.CONDITION:
+                    self._counted(call, argument, function)
                 case Argument.TAG:
                     _check_tag_argument(argument, function)
         if function.windowed:
@@ -229,6 +235,27 @@ class _Checker:
         self.hourly |= function.hourly
         self.tagged |= function.tagged
         return function.result
+
+    def _counted(self, call: Call, argument: Expression, function: Function) -> None:
+        if self.counting_inside:
+            raise ExpressionError(
+                f"{function.name} in another one at column {call.column}; expected a condition"
+                f" of a single device, as in {function.example}",
+                call.column,
+            )
+        self.counting_inside = True
+        metrics, self.metrics = self.metrics, {}
+        require_condition(argument, self.kind(argument), function.name)
+        found, self.metrics = self.metrics, metrics
+        self.metrics.update(found)
+        self.counting_inside = False
+        self.counting = True
+        if not found:
+            raise ExpressionError(
+                f"{_quoted(argument)} at column {argument.column} reads no metric; expected a"
+                f" condition of one, as in {function.example}",
+                argument.column,
+            )
 
     def _position(self, call: Call) -> None:
         for name in ("lat", "lon"):
@@ -269,6 +296,34 @@ class _Checker:
             )
         self._metric(argument)
         return argument.name
+
+
+def check_counts(tree: Expression) -> None:
+    """Nothing, if beside `count_devices` a condition has numbers, comparisons and logic only.
+
+    Raises ExpressionError, which names the column and the reason.
+    """
+    match tree:
+        case Number() | Truth() | Call("count_devices"):
+            pass
+        case Unary(_, operand):
+            check_counts(operand)
+        case Arithmetic("%", _, _, column):
+            raise ExpressionError(
+                f"'%' at column {column} is not for counts; expected + - * /", column
+            )
+        case Arithmetic(_, left, right):
+            check_counts(left)
+            check_counts(right)
+        case Comparison(operands) | Logical(_, operands):
+            for operand in operands:
+                check_counts(operand)
+        case _:
+            raise ExpressionError(
+                f"{_quoted(tree)} at column {tree.column} is of a single device, beside a count of"
+                " devices; expected it in the brackets, as in count_devices(temp_c > 80)",
+                tree.column,
+            )
 
 
 def _is_tag(tree: Expression) -> bool:

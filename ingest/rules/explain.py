@@ -5,11 +5,10 @@ knows no devices: so it can be asked of a rule before it is in force.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 
 import msgspec
 
-from tocsin.ingest.rules.calm import Calms
+from tocsin.ingest.rules.calm import Calms, comparisons
 from tocsin.ingest.rules.compiled import functions_of, skeleton, window_of
 from tocsin.ingest.rules.expression import (
     Arithmetic,
@@ -19,6 +18,7 @@ from tocsin.ingest.rules.expression import (
     Logical,
     Unary,
 )
+from tocsin.ingest.rules.muster import ALL, counts_of, inside
 from tocsin.ingest.rules.printer import print_expression
 from tocsin.ingest.rules.scalar import Scalar
 from tocsin.ingest.rules.silence import silences
@@ -65,7 +65,9 @@ class Explanation(msgspec.Struct, frozen=True):
     nothing but one comparison; `parts` says which of its conditions give such bounds, one being
     enough in an `and`, all needed in an `or`. `nodes`: parts of its expressions, about 0.1 µs each
     when it is judged (`judged_us`). `judged_with`: the rules that ask the same with other
-    numbers, and are judged in one step with it.
+    numbers, and are judged in one step with it. `counts`: the conditions of devices that a rule
+    across groups counts; then all else is about these, each of which is judged twice, once for
+    being true and once for being false. `group_by` is the tag by which it groups them, or `all`.
     """
 
     rule: str
@@ -79,6 +81,8 @@ class Explanation(msgspec.Struct, frozen=True):
     judged_with: list[str]
     nodes: int
     judged_us: float
+    counts: list[str]
+    group_by: str | None
 
 
 def explain(rule: CheckedRule, others: Iterable[CheckedRule]) -> Explanation:
@@ -86,28 +90,40 @@ def explain(rule: CheckedRule, others: Iterable[CheckedRule]) -> Explanation:
     others = [each for each in others if each.rule.name != rule.rule.name]
     calms = Calms(Scalar(_code_of_no_text))
     trees = _trees(rule)
-    nodes = sum(map(_count, trees))
+    conditions = trees if rule.counting else [rule.when]
+    nodes = sum(map(_count, trees)) * (2 if rule.counting else 1)
+    if rule.counting:
+        spares = all(calms.kept(each, False) is not None for each in conditions)
+    else:
+        spares = calms.untrue(rule.when) is not None
     return Explanation(
         rule=rule.rule.name,
         woken_by=list(rule.metrics),
         by_any_reading=bool(rule.clocked),
-        at_silences=[Silence(*each) for each in dict.fromkeys(silences(rule.when))],
+        at_silences=[
+            Silence(*each)
+            for each in dict.fromkeys(found for tree in conditions for found in silences(tree))
+        ],
         at_hours=rule.hourly,
         windows=_windows(rule, others),
-        spares_readings=not rule.clocked and calms.untrue(rule.when) is not None,
+        spares_readings=not rule.clocked and spares,
         parts=[
             Part(print_expression(each), calms.untrue(each) is not None)
-            for each in dict.fromkeys(_comparisons(rule.when))
+            for each in dict.fromkeys(found for tree in conditions for found in comparisons(tree))
         ],
-        judged_with=[each.rule.name for each in others if _asks(each) == _asks(rule)],
+        judged_with=[each.rule.name for each in others if _ask_alike(each, rule)],
         nodes=nodes,
         judged_us=round(nodes * _PART_US, 1),
+        counts=list(map(print_expression, trees)) if rule.counting else [],
+        group_by=(rule.rule.group_by or ALL) if rule.counting else None,
     )
 
 
 def lines(of: Explanation) -> Iterator[str]:
     """An explanation for a person, line by line."""
     yield f"{of.rule}:"
+    for condition in of.counts:
+        yield f"  counts        devices with {condition}, by {of.group_by}"
     woken = "every reading of the device" if of.by_any_reading else ", ".join(of.woken_by)
     yield f"  woken by      {woken}"
     for silence in of.at_silences:
@@ -131,11 +147,18 @@ def lines(of: Explanation) -> Iterator[str]:
 
 
 def _trees(rule: CheckedRule) -> list[Expression]:
+    """What is judged on each device."""
+    if rule.counting:
+        conditions = (inside(rule, call).when for call in counts_of(rule))
+        return list({print_expression(each): each for each in conditions}.values())
     return [rule.when, rule.clear] if rule.clear else [rule.when]
 
 
-def _asks(rule: CheckedRule) -> object:
-    return [skeleton(tree) for tree in _trees(rule)]
+def _ask_alike(one: CheckedRule, other: CheckedRule) -> bool:
+    if one.counting is not other.counting:
+        return False
+    asked, others = (list(map(skeleton, _trees(each))) for each in (one, other))
+    return any(each in others for each in asked) if one.counting else asked == others
 
 
 def _windows(rule: CheckedRule, others: Sequence[CheckedRule]) -> list[WindowRead]:
@@ -149,22 +172,6 @@ def _windows(rule: CheckedRule, others: Sequence[CheckedRule]) -> list[WindowRea
         shared = [each.rule.name for each in others if (metric, size_s) in each.windows]
         found.append(WindowRead(metric, size_s, spec.slide_s, spec.panes, list(names), shared))
     return found
-
-
-def _comparisons(tree: Expression) -> Iterator[Expression]:
-    """The single comparisons of a condition, `a < b < c` as its two, each with its `not`."""
-    match tree:
-        case Logical(_, operands):
-            for operand in operands:
-                yield from _comparisons(operand)
-        case Unary("not", operand, column):
-            for each in _comparisons(operand):
-                yield Unary("not", each, column)
-        case Comparison(operands, operators, column):
-            for pair, operator in zip(pairwise(operands), operators, strict=True):
-                yield Comparison(pair, (operator,), column)
-        case _:
-            yield tree
 
 
 def _count(tree: Expression) -> int:

@@ -33,13 +33,14 @@ class Argument(StrEnum):
     DURATION = "duration"  # in quotes, MIN_WINDOW_S to MAX_ABSENCE_S
     ZONE = "zone"  # the name of a zone, in quotes
     TAG = "tag"  # the name of a tag, in quotes
+    CONDITION = "condition"
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
     """`example` is shown in errors and help. `clocked`: the value moves without any reading.
     `hourly`: it changes when the hour turns, and then only. `positioned`: it reads the device's
-    position. `tagged`: it reads a tag of the device."""
+    position. `tagged`: it reads a tag of the device. `counting`: it counts devices."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -50,6 +51,7 @@ class Function:
     hourly: bool = False
     positioned: bool = False
     tagged: bool = False
+    counting: bool = False
 
     @property
     def windowed(self) -> bool:
@@ -192,6 +194,14 @@ _TABLE = (
         "The number that a tag of the device says, such as a limit of its own.",
         "tag_number('limit_c')",
         tagged=True,
+    ),
+    Function(
+        "count_devices",
+        (Argument.CONDITION,),
+        Kind.NUMBER,
+        "How many devices of the group are in a condition; see groups.",
+        "count_devices(temp_c > 80)",
+        counting=True,
     ),
     Function("abs", (Argument.NUMBER,), Kind.NUMBER, "The number without its sign.", "abs(temp_c)"),
     Function(

@@ -1,19 +1,20 @@
 """Rules that ask alike, judged together."""
 
 from collections.abc import Callable, Iterable, Sequence
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.ingest.growing import Growing
-from tocsin.ingest.rules.calm import Calms
+from tocsin.ingest.rules.calm import Calm, Calms, always
 from tocsin.ingest.rules.compiled import CodeOf, calls_of, constants
 from tocsin.ingest.rules.printer import print_expression
-from tocsin.ingest.rules.scalar import Scalar, Spot
+from tocsin.ingest.rules.scalar import Scalar, ScalarCondition, Spot
 from tocsin.ingest.rules.selector import Selector
 from tocsin.ingest.rules.silence import silences
-from tocsin.ingest.rules.validation import CheckedRule
-from tocsin.ingest.rules.vector import Vector
+from tocsin.ingest.rules.validation import CheckedRule, Part
+from tocsin.ingest.rules.vector import Masks, Pairs, Vector, VectorCondition
 
 Ids = NDArray[np.int32]
 Places = NDArray[np.intp]
@@ -26,18 +27,35 @@ class RuleForm:
     metrics, and their ages, at which time alone may make it hold.
     """
 
-    __slots__ = ("_reads", "checked", "clear", "held", "order", "silences", "unraised", "when")
+    __slots__ = (
+        "_reads",
+        "checked",
+        "clear",
+        "held",
+        "name",
+        "order",
+        "silences",
+        "unraised",
+        "when",
+    )
 
     def __init__(self, checked: CheckedRule, order: int, scalar: Scalar) -> None:
         self.checked = checked
         self.order = order
+        self.name = checked.rule.name
         self.when = scalar.condition(checked.when)
+        if checked.part:
+            self.when = _part_of_one(self.when, checked)
         self.clear = scalar.condition(checked.clear) if checked.clear else None
         calms = Calms(scalar)
         # An age grows without any reading of its metric.
         self.unraised = None if checked.clocked else calms.untrue(checked.when)
         self.held = calms.untrue(checked.clear) if checked.clear else calms.unfalse(checked.when)
         self.silences = tuple(silences(checked.when))
+        if checked.part:
+            self.unraised, self.held = _calms_of_part(calms, checked)
+            if checked.part is not Part.TRUE:
+                self.silences = ()
         trees = [checked.when, checked.clear] if checked.clear else [checked.when]
         self._reads = {
             print_expression(call): scalar.number(call) for tree in trees for call in calls_of(tree)
@@ -65,10 +83,13 @@ class RuleGroup:
         self.metrics = first.metrics
         self.clocked = bool(first.clocked)
         self.hourly = first.hourly
+        self.part = first.part
         self.tagged = first.tagged
         self.restless = all(form.unraised is None for form in forms)
         vector = Vector()
         self.when = vector.condition(first.when)
+        if first.part:
+            self.when = _part_of_many(self.when, first)
         self.clear = vector.condition(first.clear) if first.clear else None
         table = [list(_constants(form.checked, code_of)) for form in forms]
         self.constants = np.array(table, np.float64).T
@@ -149,6 +170,39 @@ class RuleGroup:
             start = self.start.values.item(device)
             pairs = slice(start, start + self.number.values.item(device))
             self.holds.values[pairs] |= self.rule.values[pairs] == index
+
+
+def _part_of_one(inner: ScalarCondition, checked: CheckedRule) -> ScalarCondition:
+    match checked.part:
+        case Part.TRUE:
+            return lambda spot: inner(spot) is True
+        case Part.FALSE:
+            return lambda spot: inner(spot) is False
+        case _:
+            return lambda spot: not any(isnan(spot.age(name)) for name in checked.metrics)
+
+
+def _part_of_many(inner: VectorCondition, checked: CheckedRule) -> VectorCondition:
+    def part(pairs: Pairs) -> Masks:
+        if checked.part is Part.CAME:
+            came = np.array([~np.isnan(pairs.age(name)) for name in checked.metrics]).all(axis=0)
+            return np.asarray(came), np.asarray(~came)
+        true, false = inner(pairs)
+        surely = np.asarray(true if checked.part is Part.TRUE else false)
+        return surely, ~surely
+
+    return part
+
+
+def _calms_of_part(calms: Calms, checked: CheckedRule) -> tuple[Calm | None, Calm | None]:
+    """What keeps a part from coming to hold, and from ceasing to."""
+    if checked.part is Part.CAME:  # the first reading of a series is always looked at
+        return always, always
+    if checked.clocked:
+        return None, None
+    if checked.part is Part.TRUE:
+        return calms.untrue(checked.when), calms.kept(checked.when, True)
+    return calms.unfalse(checked.when), calms.kept(checked.when, False)
 
 
 def _constants(checked: CheckedRule, code_of: CodeOf) -> Iterable[float]:

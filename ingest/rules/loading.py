@@ -20,6 +20,7 @@ _KEYS = Rule.__struct_fields__
 _EXPECTED = {
     "name": "text, as in 'boiler-overheat'",
     "when": "text, as in 'temp_c > 80'",
+    "group_by": "text, as in 'site'",
     "clear": "text, as in 'temp_c < 75'",
     "devices": "text, as in 'boiler-*'",
     "tags": "a table of texts, as in { site = 'north' }",

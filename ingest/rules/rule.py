@@ -21,6 +21,7 @@ class Rule(
     when: str
     devices: str = "*"
     tags: dict[str, str] = {}
+    group_by: str = ""
     clear: str | None = None
     on_delay: str = "0s"
     off_delay: str = "0s"

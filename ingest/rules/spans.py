@@ -73,7 +73,7 @@ def span_of(tree: Expression) -> SpanOf | None:
             return inner and _mapped(inner, lambda of: Span(-of.high, -of.low))
         case Arithmetic(operator, left, right):
             one, other = span_of(left), span_of(right)
-            ends = _ENDS.get(operator)
+            ends = ENDS.get(operator)
             return _joined(one, other, ends) if one and other and ends else None
         case Call(function, arguments):
             if use := window_of(tree):
@@ -149,7 +149,7 @@ def _size(of: Span) -> Span:
     return Span(0.0 if of.low <= 0.0 <= of.high else low, high)
 
 
-_ENDS: dict[str, Callable[[Span, Span], Span | None]] = {
+ENDS: dict[str, Callable[[Span, Span], Span | None]] = {
     "+": _plus,
     "-": _minus,
     "*": _times,

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TypeVar
 
-from tocsin.devices.tags import check_tags
-from tocsin.ingest.rules.checker import Checked, check, require_condition
+from tocsin.devices.tags import check_tag_name, check_tags
+from tocsin.ingest.rules.checker import Checked, check, check_counts, require_condition
 from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.rules.expression import Expression
 from tocsin.ingest.rules.message import Template, TemplateError, parse_template
@@ -32,6 +33,17 @@ RESERVED = "tocsin."
 
 T = TypeVar("T")
 
+GROUP_PLACES = ("count", "group", "devices")
+"""What the message of a rule across a group can show besides."""
+
+
+class Part(StrEnum):
+    """What of a condition is judged on a device, where a rule counts devices (`muster`)."""
+
+    TRUE = "true"  # it is surely true
+    FALSE = "false"
+    CAME = "came"  # all it reads was sent
+
 
 class RuleError(ValueError):
     """One thing wrong with a rule. `field` is the key, `column` the place in its text, from 1.
@@ -55,7 +67,9 @@ class CheckedRule:
     and the ones in the message, in the order in which an alert takes its `values`. `windows` are
     (metric, size in seconds). `clocked` are the metrics whose age is read: with one
     of those the rule may turn without a reading. `hourly`: it may when the hour turns. `tagged`: it
-    reads tags of the device. `zones` are those it names; `positioned`: it reads the position.
+    reads tags of the device. `counting`: it is about groups of devices; `part`: it is what the
+    judge asks of a device for such a one. `zones` are those it names; `positioned`: it reads the
+    position.
     """
 
     rule: Rule
@@ -73,6 +87,8 @@ class CheckedRule:
     zones: frozenset[str]
     positioned: bool
     tagged: bool
+    counting: bool = False
+    part: Part | None = None
 
 
 def validate(
@@ -119,6 +135,9 @@ class _Examination:
             clear = self._try("clear", lambda: self._condition("clear", text))
         on_delay_s = self._try("on_delay", lambda: _delay(rule.on_delay))
         off_delay_s = self._try("off_delay", lambda: _delay(rule.off_delay))
+        parts = [part for part in (when, clear) if part]
+        counting = any(part[1].counting for part in parts)
+        self._try("group_by", lambda: self._group(rule, counting))
         message = self._try("message", lambda: parse_template(rule.message))
         self._try("re_alarm", lambda: _re_alarm(rule.re_alarm))
         self._try("inhibited_by", lambda: _check_inhibitors(rule))
@@ -132,6 +151,13 @@ class _Examination:
             or message is None
         ):
             return None
+        if counting:
+            for key, part in (("when", when), ("clear", clear)):
+                if part is not None:
+                    self._try(key, lambda tree=part[0]: check_counts(tree))
+            self._try("message", lambda: _check_group_message(message))
+            if self.errors:
+                return None
         parts = [when[1], clear[1]] if clear else [when[1]]
         metrics = tuple(dict.fromkeys(name for part in parts for name in part.metrics))
         return CheckedRule(
@@ -143,14 +169,26 @@ class _Examination:
             devices=devices,
             message=message,
             metrics=metrics,
-            shown=tuple(dict.fromkeys((*metrics, *message.metrics))),
+            shown=() if counting else tuple(dict.fromkeys((*metrics, *message.metrics))),
             windows=frozenset[tuple[str, float]]().union(*(part.windows for part in parts)),
             clocked=frozenset[str]().union(*(part.clocked for part in parts)),
             hourly=any(part.hourly for part in parts),
             zones=frozenset[str]().union(*(part.zones for part in parts)),
             positioned=any(part.positioned for part in parts),
             tagged=any(part.tagged for part in parts),
+            counting=counting,
         )
+
+    @staticmethod
+    def _group(rule: Rule, counting: bool) -> None:
+        if not rule.group_by:
+            return
+        check_tag_name(rule.group_by)
+        if not counting:
+            raise ValueError(
+                f"{rule.group_by!r} groups devices, and 'when' counts none; expected"
+                " count_devices(…) there, as in count_devices(temp_c > 80) >= 3"
+            )
 
     def _try(self, key: str, look: Callable[[], T]) -> T | None:
         try:
@@ -171,6 +209,15 @@ class _Examination:
                 " expected one, as in temp_c > 80"
             )
         return without_absent(tree), checked
+
+
+def _check_group_message(message: Template) -> None:
+    wrong = next((name for name in message.metrics if name not in GROUP_PLACES), None)
+    if wrong is not None:
+        raise ValueError(
+            f"{wrong[:64]!r} is of a single device; a rule that counts devices can show"
+            " {count}, {group} and {devices}"
+        )
 
 
 def _check_name(name: str) -> None:

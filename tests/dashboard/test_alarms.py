@@ -29,6 +29,18 @@ async def test_a_transition_says_who_when_why_and_what_was_seen(site: Site):
     assert (await site.client.get("/api/alerts/nonesuch/transitions")).status_code == 404
 
 
+async def test_an_alert_about_a_group_names_the_devices_that_counted(site: Site):
+    rule = Rule(name="many", when="count_devices(temp_c > 80) >= 2")
+    await site.engine.put_rule(rule, "test")
+    for device in ("boiler-1", "boiler-2"):
+        await site.publish(device, {"temp_c": 95.0})
+    [alert] = await site.get("/api/alerts?subject=group:all")
+    assert (alert["device"], alert["value"]) == (None, 2.0)
+    [rang] = await site.get(f"/api/alerts/{alert['id']}/transitions")
+    assert rang["devices"] == ["boiler-1", "boiler-2"]
+    assert rang["windows"] == {"count_devices(temp_c > 80)": 2.0}
+
+
 async def test_what_latches_waits_for_its_reset(site: Site):
     await site.engine.put_rule(replace(HOT, latch=True), "test")
     await site.publish("boiler-1", {"temp_c": 95.0})

@@ -184,6 +184,37 @@ def rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrategy[Rule
     )
 
 
+def group_rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrategy[Rule]:
+    counts = st.sampled_from(
+        (
+            "t > 50",
+            "p < 20",
+            "t / p > 2",
+            "t > 50 or p > 90",
+            "absent(t, '3s')",
+            "t > 50 and hour() >= 4",
+            "time_in(door, true, '10s') > 3",
+            "state != 'run'",
+        )
+    )
+    compared = st.sampled_from((">= 2", "== 1", "< 2", "/ 3 > 0.5"))
+
+    def build(
+        name: str, counted: str, compared: str, clears: bool, on_delay: str, group_by: str
+    ) -> Rule:
+        return Rule(
+            name=name,
+            when=f"count_devices({counted}) {compared}",
+            clear=f"count_devices({counted}) == 0" if clears else None,
+            on_delay=on_delay,
+            group_by=group_by,
+            message="{count} of {group}: {devices}",
+        )
+
+    delay, tag = st.sampled_from(delays), st.sampled_from(("", "", "site"))
+    return st.builds(build, st.sampled_from(names), counts, compared, st.booleans(), delay, tag)
+
+
 def readings() -> st.SearchStrategy[Message]:
     """Messages of any device, by any client, with and without a time of their own."""
     number = st.integers(0, 99).map(float)
@@ -232,6 +263,7 @@ def steps(
             Refused, st.builds(message, st.sampled_from(DEVICES), odd, client), st.just("big")
         ),
         st.builds(RulePut, rules(("one", "two", "three"), delays), st.just("ann")),
+        st.builds(RulePut, group_rules(("two", "five"), delays), st.just("ann")),
         st.builds(RuleDeleted, st.sampled_from(("one", "two")), st.just("ann")),
         st.builds(RuleFileLoaded, st.lists(rules(("three", "four"), delays), max_size=2)),
         command,

@@ -16,6 +16,7 @@ from tests.ingest.scripts import (
     begins_anew,
     feed,
     finish,
+    group_rules,
     message,
     new_pipeline,
     readings,
@@ -128,7 +129,7 @@ BATCHES = st.lists(
     max_size=15,
 )
 RULES = st.lists(
-    rules(("one", "two", "three"), DELAYS),
+    rules(("one", "two", "three"), DELAYS) | group_rules(("one", "two", "four"), DELAYS),
     max_size=3,
     unique_by=lambda rule: rule.name,
 )

@@ -13,7 +13,8 @@ from tocsin.ingest.rules.rule import Rule
 OPS = Channel("ops", url="http://127.0.0.1/")
 BOSS = Channel("boss", url="http://127.0.0.2/")
 SIREN = Channel("siren", kind="mqtt", device="siren-1", command="siren")
-CHANNELS = {channel.name: channel for channel in (OPS, BOSS, SIREN)}
+OWN = Channel("own", kind="mqtt", command="siren")
+CHANNELS = {channel.name: channel for channel in (OPS, BOSS, SIREN, OWN)}
 HOT = Rule(name="hot", when="t > 80", actions=("ops", "siren"))
 SLOW = Rule(name="slow", when="t > 80", actions=("ops", "siren"), on_delay="5s", re_alarm="60s")
 
@@ -89,6 +90,13 @@ def test_a_siren_that_two_alerts_share_is_silent_when_both_are_over() -> None:
     story.turn(True, device="b")
     assert story.turn(False, device="a") == ["ops cleared_unacknowledged"]
     assert story.turn(False, device="b") == ["ops cleared_unacknowledged", "siren clear"]
+
+
+def test_a_group_has_no_siren_of_its_own_but_may_ring_one() -> None:
+    story = Story()
+    rule = Rule(name="many", when="count_devices(t > 80) >= 2", actions=("siren", "own"))
+    rang = story.book.signal(rule, "group:north", None, True, 1.0, 1.0, {})
+    assert story.told(rang) == ["siren ring"]
 
 
 def test_a_rule_that_goes_silences_its_siren() -> None:

@@ -38,6 +38,8 @@ def test_a_rule_shares_its_windows_and_is_judged_with_those_that_ask_alike() -> 
         judged_with=["warm"],
         nodes=10,
         judged_us=1.0,
+        counts=[],
+        group_by=None,
     )
 
 
@@ -69,6 +71,32 @@ def test_it_reads_well() -> None:
         "  when judged   10 parts, about 1 µs a device",
         "  together with warm",
     ]
+
+
+def test_of_a_group_it_explains_what_is_asked_of_each_device() -> None:
+    many = validate(
+        Rule(
+            name="many",
+            when="count_devices(max(temp_c, '5m') > 80) / count_devices(absent(p, '60s')) > 0.5",
+            group_by="site",
+        )
+    )
+    few = rule("few", "count_devices(max(temp_c, '5m') > 90) < 2")
+    assert list(lines(explain(many, [HOT, few]))) == [
+        "many:",
+        "  counts        devices with max(temp_c, '5m') > 80, by site",
+        "  counts        devices with age(p) >= 60, by site",
+        "  woken by      every reading of the device",
+        "                and when p is 60 s old",
+        "  window        temp_c over 300 s, 60 panes of 5 s, for max, shared with hot, few",
+        "  bounds for    max(temp_c, '5m') > 80",
+        "  no bounds for age(p) >= 60",
+        "  readings      none is spared: each is judged",
+        "  when judged   14 parts, about 1.4 µs a device",
+        "  together with few",
+    ]
+    assert explain(few, []).spares_readings
+    assert not explain(rule("odd", "count_devices(temp_c / p > 1) < 2"), []).spares_readings
 
 
 @given(conditions(["a", "b"], ["s"]).filter(lambda tree: bool(check(tree).metrics)), st.booleans())

@@ -31,9 +31,9 @@ ERRORS = {
         "r.toml: rule 1 'a': when: unknown function 'agv' at column 1; did you mean avg?"
     ],
     "[[rule]]\nname = 'a'\nwhne = 't > 3'\n[[rule]]\nname = 'b'\nwhen = 't > 3'\non_delay = 30": [
-        "r.toml: rule 1 'a': whne: unknown key; expected one of name, when, devices, tags, clear,"
-        " on_delay, off_delay, latch, re_alarm, inhibited_by, actions, severity, message, enabled;"
-        " did you mean when?",
+        "r.toml: rule 1 'a': whne: unknown key; expected one of name, when, devices, tags,"
+        " group_by, clear, on_delay, off_delay, latch, re_alarm, inhibited_by, actions, severity,"
+        " message, enabled; did you mean when?",
         "r.toml: rule 1 'a': when: is missing; expected text, as in 'temp_c > 80'",
         "r.toml: rule 2 'b': on_delay: 30 is not text, as in '30s'",
     ],

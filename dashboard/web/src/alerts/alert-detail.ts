@@ -116,10 +116,11 @@ export class AlertDetail extends Live {
     const steps: { at: number; words: string; by?: string; note?: string; saw?: string }[] = [];
     const story = this.#stories.value;
     if (story.alert === alert.id && story.steps.length) {
-      for (const { at, by, event, note, state, readings, windows } of story.steps) {
+      for (const { at, by, event, note, state, readings, windows, devices } of story.steps) {
         const saw = [
           ...Object.entries(readings).map(([metric, { value }]) => `${metric} ${formatValue(value)}`),
           ...Object.entries(windows).map(([call, value]) => `${call} ${formatValue(value)}`),
+          ...(devices.length ? [devices.join(", ")] : []),
         ];
         const who = by === "tocsin" ? "" : by;
         steps.push({

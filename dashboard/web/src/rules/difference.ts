@@ -31,6 +31,7 @@ const WORDS: Record<RuleKey, string> = {
   severity: "severity",
   devices: "devices",
   tags: "with tags",
+  group_by: "grouped by",
   when: "rings when",
   clear: "clears when",
   on_delay: "on-delay",

@@ -18,6 +18,7 @@ test("a form becomes a rule with defaults where nothing was written", () => {
     name: "hot",
     devices: "*",
     tags: {},
+    group_by: "",
     when: "t > 80",
     clear: null,
     on_delay: "0s",

@@ -33,6 +33,6 @@ export function stretches(subject: PreviewSubject, range: Preview): Stretch[] {
 
 /** What of a rule decides when it rings. */
 export function question(rule: RuleText): string {
-  const { devices, tags, when, clear, on_delay, off_delay, latch } = rule;
-  return JSON.stringify([devices, tags, when, clear, on_delay, off_delay, latch]);
+  const { devices, tags, group_by, when, clear, on_delay, off_delay, latch } = rule;
+  return JSON.stringify([devices, tags, group_by, when, clear, on_delay, off_delay, latch]);
 }

@@ -59,7 +59,7 @@ export class RulePreview extends Live {
   #report(found: Preview) {
     const subjects = found.subjects.slice(0, SHOWN);
     const more = found.subjects.length - subjects.length;
-    return html`<p role="status">In the last 24 h it would ${found.rang ? html`have rung <b>${times(found.rang)}</b>` : html`<b>never</b> have rung`}${found.rang ? ` on ${formatCount(found.subjects.filter((each) => each.rang).length)} of ${devices(found.devices)}` : `; ${devices(found.devices)} sent ${formatCount(found.readings)} readings`}.</p>
+    return html`<p role="status">In the last 24 h it would ${found.rang ? html`have rung <b>${times(found.rang)}</b>` : html`<b>never</b> have rung`}${found.rang ? rangOn(found) : `; ${devices(found.devices)} sent ${formatCount(found.readings)} readings`}.</p>
       ${
         subjects.length
           ? html`<table>
@@ -72,7 +72,7 @@ export class RulePreview extends Live {
 
   #subject(subject: PreviewSubject, found: Preview) {
     return html`<tr>
-      <th scope="row"><a href=${paths.device(subject.device)}>${subject.device}</a></th>
+      <th scope="row">${isGroup(subject.device) ? subject.device : html`<a href=${paths.device(subject.device)}>${subject.device}</a>`}</th>
       <td class="strip">${this.#strip(subject, found)}</td>
       <td class="number">${formatCount(subject.rang)} ×${subject.flaps ? html` <small class="dim">flaps</small>` : nothing}</td>
       <td class="number dim">${subject.in_alarm_s ? formatDuration(subject.in_alarm_s * 1000) : "–"}${subject.in_alarm ? " …" : ""}</td>
@@ -121,6 +121,16 @@ customElements.define("rule-preview", RulePreview);
 function times(count: number): string {
   return count === 1 ? "once" : count === 2 ? "twice" : `${formatCount(count)} times`;
 }
+
+/** Where it rang: on how many of the devices, or in how many groups of them. */
+function rangOn(found: Preview): string {
+  const rang = found.subjects.filter((each) => each.rang);
+  const groups = rang.filter((each) => isGroup(each.device)).length;
+  if (groups) return ` in ${formatCount(groups)} group${groups === 1 ? "" : "s"}`;
+  return ` on ${formatCount(rang.length)} of ${devices(found.devices)}`;
+}
+
+const isGroup = (subject: string) => subject.startsWith("group:");
 
 function devices(count: number): string {
   return count === 1 ? "1 device" : `${formatCount(count)} devices`;

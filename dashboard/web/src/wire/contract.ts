@@ -104,6 +104,8 @@ export interface Transition {
   revision: number;
   readings: Record<string, { value: Value; time: string }>;
   windows: Record<string, number>;
+  /** Those of a group that counted, the first 100. */
+  devices: string[];
 }
 
 /** A time in which alarms of the devices and rules that match are out of service. */
@@ -184,6 +186,7 @@ export interface RuleText {
   name: string;
   devices: string;
   tags?: Tags;
+  group_by?: string;
   when: string;
   clear: string | null;
   on_delay: string;
