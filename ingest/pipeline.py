@@ -516,9 +516,10 @@ class Pipeline:
 
     def stats(self) -> PipelineStats:
         self._take_in_waiting()
-        skew_s = self._skew_of(range(len(self.catalogue.devices)))
-        wrong = np.count_nonzero(np.abs(skew_s) > self.settings.clock_tolerance_s)
-        return view_totals(self._messages_total, self.catalogue, self.refusals, int(wrong))
+        devices = len(self.catalogue.devices)
+        self._skew.reach(devices)
+        wrong = self._skew.wrong(devices, self.settings.clock_tolerance_s)
+        return view_totals(self._messages_total, self.catalogue, self.refusals, wrong)
 
     def _skew_of(self, devices: Sequence[int]) -> Floats:
         self._skew.reach(len(self.catalogue.devices))

@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 
 MINUTES = 5
 _MINUTE_S = 60.0
+_FEW = 16  # messages that are noted faster one by one
 
 
 class ClockSkew:
@@ -50,6 +51,11 @@ class ClockSkew:
         """Messages in order of arrival: the times they state, in seconds, NaN where they state
         none. Of a device they come in that order from call to call too.
         """
+        if len(stated) <= _FEW:
+            times = arrival.tolist() if isinstance(arrival, np.ndarray) else [arrival] * len(stated)
+            for each in zip(device.tolist(), stated.tolist(), times, strict=True):
+                self._note_one(*each)
+            return
         some = stated == stated
         count = np.count_nonzero(some)
         if not count:
@@ -65,14 +71,26 @@ class ClockSkew:
             here = minute == each
             self._note(device[here], ahead[here], each)
 
+    def _note_one(self, device: int, stated: float, arrival: float) -> None:
+        if stated != stated:
+            return
+        minute, ahead = arrival // _MINUTE_S, stated - arrival
+        if self._minute.values.item(device) != minute:
+            self._begin(np.array([device]), minute)
+        if ahead > self._ahead.values.item(device, 0):
+            self._ahead.values[device, 0] = ahead
+
+    def _begin(self, devices: NDArray[Any], minute: float) -> None:
+        """A new minute of devices, each another."""
+        self._minute.values[devices] = minute
+        self._ahead.values[devices, 1:] = self._ahead.values[devices, :-1]
+        self._ahead.values[devices, 0] = -np.inf
+
     def _note(self, device: Ids, ahead: Floats, minute: float) -> None:
         """Of one minute."""
         begun = self._minute.values.take(device) != minute
         if np.count_nonzero(begun):
-            new = np.unique(device[begun])
-            self._minute.values[new] = minute
-            self._ahead.values[new, 1:] = self._ahead.values[new, :-1]
-            self._ahead.values[new, 0] = -np.inf
+            self._begin(np.unique(device[begun]), minute)
         np.maximum.at(self._ahead.values[:, 0], device, ahead)
 
     def of(self, devices: NDArray[np.intp]) -> Floats:
@@ -82,6 +100,18 @@ class ClockSkew:
         rows = np.arange(len(devices))
         low, high = ahead[rows, np.maximum(known - 1, 0) // 2], ahead[rows, known // 2]
         return np.where(np.abs(low) <= np.abs(high), low, high)
+
+    def wrong(self, devices: int, tolerance_s: float) -> int:
+        """How many of the first `devices` have a skew beyond that, without finding each one."""
+        known, above, below = (np.zeros(devices, np.int8) for _ in range(3))
+        for column in self._ahead.values[:devices].T:
+            known += column == column
+            above += column > tolerance_s
+            below += column < -tolerance_s
+        # Of an even number both in the middle are beyond it, on one side or on either.
+        wrong = (2 * above > known) | (2 * below > known)
+        wrong |= (known > 0) & (2 * above == known) & (2 * below == known)
+        return int(np.count_nonzero(wrong))
 
     # -- snapshots
 
