@@ -9,7 +9,7 @@ from tocsin.devices.tags import check_tag_name, check_tags
 from tocsin.ingest.rules.checker import Checked, check, check_counts, require_condition
 from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.rules.expression import Expression
-from tocsin.ingest.rules.message import Template, TemplateError, parse_template
+from tocsin.ingest.rules.message import ABOUT, Place, Template, TemplateError, parse_template
 from tocsin.ingest.rules.parser import parse
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.selector import Selector
@@ -212,7 +212,9 @@ class _Examination:
 
 
 def _check_group_message(message: Template) -> None:
-    wrong = next((name for name in message.metrics if name not in GROUP_PLACES), None)
+    fits = {*GROUP_PLACES, *ABOUT} - {"device"}
+    places = (piece.name for piece in message.pieces if isinstance(piece, Place))
+    wrong = next((name for name in places if name not in fits), None)
     if wrong is not None:
         raise ValueError(
             f"{wrong[:64]!r} is of a single device; a rule that counts devices can show"

@@ -179,6 +179,7 @@ def test_a_rule_that_is_made_is_judged_at_once() -> None:
         ({"when": "t > 1", "group_by": "site"}, "'site' groups devices, and 'when' counts none"),
         ({"when": "count_devices(t > 1) > 2", "clear": "t < 1"}, "clear: 't' at column 1 is of a"),
         ({"when": "count_devices(t > 1) > 2", "message": "{t}"}, "'t' is of a single device; a"),
+        ({"when": "count_devices(t > 1) > 2", "message": "{device}"}, "'device' is of a single"),
         ({"when": "count_devices(t > 1) % 2 == 1"}, "'%' at column 1 is not for counts"),
     ],
 )
