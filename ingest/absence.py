@@ -7,7 +7,10 @@ anything: a reading does.
 
     last reading              wm - newest                 age(metric) > 60 looked at here
     ───┤ newest ├──────────────┤ watermark ├─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ┤ 60 s after newest
-                               arrival = last seen       time passes, nothing arrives
+                               arrival = heard           time passes, nothing new arrives
+
+What repeats a reading, what is late and what cannot be read is nothing new: a device that is stuck
+on an old reading is silent, however often it says it.
 
 While the server was away nobody was silent: ages count from its return at the earliest. A device
 that is expected and never came is as old as the expectation.
@@ -16,7 +19,7 @@ that is expected and never came is as old as the expectation.
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from math import inf, isfinite
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +38,6 @@ _AFTER_S = 0.001
 what is lost of event times in 64 bits is a thousand times less."""
 
 
-class Heard(Protocol):
-    """Who was heard of when: `PresenceBook`, and the devices of a backtest."""
-
-    @property
-    def last_seen(self) -> Growing[np.float64]:
-        """By device, engine time; NaN where it never came."""
-        ...
-
-
 class Absence:
     """Owns when each device is looked at next.
 
@@ -52,9 +46,8 @@ class Absence:
     nothing. What the heap holds follows from the rest and is in no snapshot.
     """
 
-    def __init__(self, catalogue: Catalogue, presence: Heard, judge: Judge) -> None:
+    def __init__(self, catalogue: Catalogue, judge: Judge) -> None:
         self._catalogue = catalogue
-        self._presence = presence
         self._judge = judge
         self._expected: dict[int, float] = {}  # device → since when, but not when we were away
         self._first_expected: dict[int, float] = {}
@@ -109,7 +102,7 @@ class Absence:
         self._reach()
         count = self._known
         watermark = self._catalogue.watermark.values[:count]
-        behind = now - self._presence.last_seen.values[:count]  # NaN where it never came
+        behind = now - self._catalogue.heard.values[:count]  # NaN where it never came
         age_from = self._catalogue.age_from.values[:count]
         np.copyto(age_from, watermark + behind, where=np.isfinite(watermark + behind))
         self._expected = dict.fromkeys(self._expected, now)
@@ -131,7 +124,7 @@ class Absence:
         if np.count_nonzero(anew := self._uncounted.values[newer]):
             self._scheduled.values[self._catalogue.device.values[newer[anew]]] = inf
             self._uncounted.values[newer] = False
-        delay = self._presence.last_seen.values[devices] - self._catalogue.watermark.values[devices]
+        delay = self._catalogue.heard.values[devices] - self._catalogue.watermark.values[devices]
         scheduled, before = self._scheduled.values[devices], self._delay.values[devices]
         waits = np.isfinite(scheduled)
         sooner = waits & (delay < before)
@@ -160,7 +153,7 @@ class Absence:
         if at <= due:
             self._looked.values[device] = due
             silent_s, waited_s = self.silence_of(device, due)
-            came = isfinite(self._presence.last_seen.values.item(device))
+            came = isfinite(self._catalogue.heard.values.item(device))
             time = self._catalogue.watermark.values.item(device) + silent_s if came else due
             turns = self._judge.look(device, silent_s, waited_s, time)
             at = self._next(device)
@@ -171,7 +164,7 @@ class Absence:
     def silence_of(self, device: int, now: float) -> tuple[float, float | None]:
         """For how long nothing came of a device, and, if nothing ever did, for how long it was
         expected."""
-        seen = self._presence.last_seen.values.item(device)
+        seen = self._catalogue.heard.values.item(device)
         if isfinite(seen):
             return now - seen, None
         return 0.0, now - self._expected[device] if device in self._expected else None
@@ -191,18 +184,18 @@ class Absence:
 
     def missed(self) -> list[float]:
         """When devices are looked at that were expected and never came."""
-        seen = self._presence.last_seen.values
+        seen = self._catalogue.heard.values
         dues = [self._next(device) for device in self._expected if not isfinite(seen.item(device))]
         return [due for due in dues if due < inf]
 
     def _delay_of(self, device: int) -> float:
-        seen = self._presence.last_seen.values.item(device)
+        seen = self._catalogue.heard.values.item(device)
         return seen - self._catalogue.watermark.values.item(device) if isfinite(seen) else inf
 
     def _next(self, device: int) -> float:
         """When the device must be looked at next, if it stays silent. Notes what is not counted."""
         catalogue = self._catalogue
-        seen = self._presence.last_seen.values.item(device)
+        seen = self._catalogue.heard.values.item(device)
         floor = max(self._looked.values.item(device), seen if isfinite(seen) else -inf)
         age_from = catalogue.age_from.values.item(device)
         soonest = inf
@@ -256,7 +249,7 @@ class Absence:
         if not len(devices):
             return
         catalogue = self._catalogue
-        delay = self._presence.last_seen.values[devices] - catalogue.watermark.values[devices]
+        delay = catalogue.heard.values[devices] - catalogue.watermark.values[devices]
         soonest = np.full(len(devices), inf)
         for covers, metric, age_s in self._judge.shortest_silences():
             newest = catalogue.newest_time.values[catalogue.by_device(metric).values[devices]]
@@ -285,8 +278,8 @@ class Absence:
         }
 
     def load(self, state: dict[str, Any], now: float = -inf) -> None:
-        """Become what `state` was taken from; catalogue, presence and judge come before."""
-        self.__init__(self._catalogue, self._presence, self._judge)
+        """Become what `state` was taken from; catalogue and judge come before."""
+        self.__init__(self._catalogue, self._judge)
         self._expected = {int(device): since for device, since in state["expected"]}
         # A snapshot of before does not know when they were first.
         first = state.get("first_expected", state["expected"])

@@ -38,8 +38,8 @@ class Refused(ValueError):
 class Catalogue:
     """State: the registries, the newest reading of each series, the counters of each device.
 
-    Arrays by device: `watermark` (newest event time, never ahead of its arrival), `lateness_s`,
-    `messages`, `readings`,
+    Arrays by device: `watermark` (newest event time, never ahead of its arrival), `heard` (when it
+    last said something new, engine time), `lateness_s`, `messages`, `readings`,
     `late`, `duplicates`, `rejected`, `future` (all but `messages` and `rejected` count
     readings), `latitude`, `longitude`.
     Arrays by series: `device`, `metric`, `kind`, `newest_time` (as `watermark`), `newest_value`,
@@ -65,6 +65,7 @@ class Catalogue:
         self.site = SiteTime(settings.timezone)  # what rules see of the hour; set by the pipeline
 
         self.watermark = Growing[np.float64](np.float64, -np.inf)
+        self.heard = Growing[np.float64](np.float64, np.nan)
         self.lateness_s = Growing[np.float64](np.float64, 0.0)
         self.messages = Growing[np.int64](np.int64, 0)
         self.readings = Growing[np.int64](np.int64, 0)
@@ -267,6 +268,7 @@ class Catalogue:
     def _device_columns(self) -> dict[str, Growing[Any]]:
         return {
             "watermark": self.watermark,
+            "heard": self.heard,
             "lateness_s": self.lateness_s,
             "messages": self.messages,
             "readings": self.readings,
@@ -316,7 +318,9 @@ class Catalogue:
         self._series_of = [{} for _ in self.devices]
         self._texts_of = {int(s): set(codes) for s, codes in state["texts_of"].items()}
         for name, column in self._device_columns().items():
-            column.load(state["by_device"][name])
+            if name in state["by_device"]:
+                column.load(state["by_device"][name])
+            column.reach(len(self.devices))  # a snapshot of before does not know it
         self.series_count = len(state["by_series"]["device"])
         for name, column in self._series_columns().items():
             if name in state["by_series"]:

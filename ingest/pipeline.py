@@ -30,7 +30,7 @@ from tocsin.ingest.absence import Absence
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.alerts.flapping import FlapLimits
-from tocsin.ingest.batch import Batch
+from tocsin.ingest.batch import Batch, Judged
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.delivery.self_alarm import CHANNEL_FAILS, subject_of
 from tocsin.ingest.derived import batch_of
@@ -105,7 +105,7 @@ class Pipeline:
         self._plausibility = Plausibility(settings, self.catalogue, self.faults)
         self._skew = ClockSkew()
         self._judge = Judge(self.catalogue, self.faults, self.zones)
-        self.absence = Absence(self.catalogue, self.presence, self._judge)
+        self.absence = Absence(self.catalogue, self._judge)
         self.downtime = Downtime()
         self._waiting = WaitingRows(
             self.catalogue, self.presence, self._judge, settings.future_tolerance_s
@@ -120,6 +120,7 @@ class Pipeline:
         devices, series = len(self.catalogue.devices), self.catalogue.series_count
         if records and isinstance(records[0], Started | Outage):
             # Before its timers: it was us who were away, not the devices.
+            self._take_in_waiting()
             self._apply(records[0], outcome)
         self._fire_due(outcome)
         messages: list[Message] = []
@@ -222,6 +223,7 @@ class Pipeline:
         now = outcome.at
         judged, event_time = self._plausibility.judge(batch, now)
         if heard:
+            self.catalogue.heard.values[judged.device[self._news(judged)]] = now
             self._skew.reach(len(self.catalogue.devices))
             self._skew.note(batch.device, batch.ts, now)
         try:
@@ -249,6 +251,12 @@ class Pipeline:
                 batch.place[judged.row],
             )
         )
+
+    def _news(self, judged: Judged) -> NDArray[np.bool_]:
+        """Which rows say something new: the device is not silent."""
+        news = judged.row_time > self.catalogue.watermark.values[judged.device]
+        news[judged.row[~judged.late]] = True
+        return news
 
     def _look_at_silent(self, outcome: Outcome) -> None:
         """The next device that silence may have turned a rule for."""
@@ -297,6 +305,7 @@ class Pipeline:
         if not self._waiting:
             return
         calm = self._waiting.take()
+        self.catalogue.heard.values[calm.device] = calm.arrival  # of a device, the last one stays
         try:
             self._plausibility.remember(calm)
             self._skew.reach(len(self.catalogue.devices))
@@ -577,6 +586,9 @@ class Pipeline:
             self._rows, self._rows_at = state.get("rows", (0, -np.inf))
             self.catalogue.load(state["catalogue"])
             self.presence.load(state["presence"])
+            if "heard" not in state["catalogue"]["by_device"]:  # a snapshot of before
+                seen = self.presence.last_seen.values
+                self.catalogue.heard.load(seen[: len(self.catalogue.devices)])
             self.refusals.load(state["refusals"])
             self._plausibility.load(state["plausibility"])
             if "skew" in state:  # a snapshot of before does not know it

@@ -20,7 +20,7 @@ from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.backtest.readings import StoredReadings
-from tocsin.ingest.backtest.silence import HeardOf, Silence
+from tocsin.ingest.backtest.silence import Silence
 from tocsin.ingest.batch import Judged
 from tocsin.ingest.catalogue import Catalogue, Kind
 from tocsin.ingest.downtime import Away
@@ -98,9 +98,8 @@ class Replay:
         self._judge.use(self._rules)
         self._on_change = on_change
         self._in_force = False
-        self._heard = HeardOf(len(table.devices))
-        self._absence = Absence(self._catalogue, self._heard, self._judge)
-        self._silence = Silence(self._catalogue, self._judge, self._absence, self._heard)
+        self._absence = Absence(self._catalogue, self._judge)
+        self._silence = Silence(self._catalogue, self._judge, self._absence)
 
     def put_in_force(self, at: float) -> None:
         """From engine time `at` on the rules ring. As when rules are put in force in a server, none
@@ -260,9 +259,10 @@ class Replay:
         return arrival
 
     def _heard_rows(self, judged: Judged) -> NDArray[np.bool_]:
-        """Which rows a device sent, and no function made."""
+        """Which rows are news of a device: not late, and not made by a function."""
         heard = np.zeros(len(judged.device), np.bool_)
-        heard[judged.row[self._catalogue.derived.values[judged.series] == 0]] = True
+        own = self._catalogue.derived.values[judged.series] == 0
+        heard[judged.row[own & ~judged.late]] = True
         return heard
 
     def _judge_rows(self, batch: StoredReadings, judged: Judged) -> None:
@@ -275,7 +275,7 @@ class Replay:
                 self._signal((turn,), at)
         if self._judge.has_silences:
             heard = self._heard_rows(judged)
-            self._heard.last_seen.values[judged.device[heard]] = arrival[heard]  # the last stays
+            self._catalogue.heard.values[judged.device[heard]] = arrival[heard]  # the last stays
             if self._in_force:
                 self._absence.reported(judged, arrival.item(-1), self._judge.ended)
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from tocsin.ingest.absence import Absence
 from tocsin.ingest.catalogue import Catalogue
-from tocsin.ingest.growing import Growing
 from tocsin.ingest.judge import Judge
 from tocsin.ingest.order import newest_before
 
@@ -22,24 +21,13 @@ Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
 
-class HeardOf:
-    """State: when each device was heard of last, as `PresenceBook` has it."""
-
-    def __init__(self, devices: int) -> None:
-        self.last_seen = Growing[np.float64](np.float64, np.nan)
-        self.last_seen.reach(devices)
-
-
 class Silence:
     """Finds when devices are looked at while a batch arrives. Owns nothing."""
 
-    def __init__(
-        self, catalogue: Catalogue, judge: Judge, absence: Absence, heard: HeardOf
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, judge: Judge, absence: Absence) -> None:
         self._catalogue = catalogue
         self._judge = judge
         self._absence = absence
-        self._heard = heard
 
     def looks(
         self,
@@ -53,7 +41,7 @@ class Silence:
     ) -> list[float]:
         """Engine times, ascending and none twice, up to the last arrival.
 
-        By row: its device, arrival, event time, and whether the device itself sent it. By reading:
+        By row: its device, arrival, event time, and whether it is news of the device. By reading:
         its row, its series, and its event time, -inf unless it is the newest of its series.
         """
         last = arrival.item(-1)
@@ -69,7 +57,7 @@ class Silence:
         every = np.arange(len(catalogue.devices), dtype=np.int32)
         until = np.full(len(every), last)
         until[device[::-1]] = arrival[::-1]  # of one device, the first row stays
-        seen, watermark = self._heard.last_seen.values[every], catalogue.watermark.values[every]
+        seen, watermark = catalogue.heard.values[every], catalogue.watermark.values[every]
         for covers, metric, age_s in self._judge.every_silence():
             newest = catalogue.newest_time.values[catalogue.by_device(metric).values[every]]
             at = self._absence.look_times(every, newest, seen, watermark, age_s)
@@ -93,7 +81,7 @@ class Silence:
             seen = arrival
         else:
             own = np.where(heard, arrival, -np.inf)
-            known = np.nan_to_num(self._heard.last_seen.values, nan=-np.inf)
+            known = np.nan_to_num(catalogue.heard.values, nan=-np.inf)
             seen = np.maximum(newest_before(device, own, known, again=True), own)
         order = np.argsort(device, kind="stable")
         until = np.full(len(device), arrival.item(-1))

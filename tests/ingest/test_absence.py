@@ -110,6 +110,39 @@ def test_each_age_that_a_rule_asks_for_is_looked_at() -> None:
     assert passes(pipeline, 500.0) == [("d", 95.0)]
 
 
+def nothing_new(kind: str, second: int) -> object:
+    match kind:
+        case "the same again":
+            return {"t": 1.0, "ts": START}
+        case "something late":
+            return {"t": 1.0, "ts": START - 3000 + second}
+        case _:
+            return b"{"
+
+
+@pytest.mark.parametrize("kind", ["the same again", "something late", "nothing readable"])
+def test_a_device_that_says_nothing_new_is_silent(kind: str) -> None:
+    """A gas detector that is stuck on its last reading watches nothing."""
+    pipeline = new_pipeline()
+    put(pipeline, Rule(name="old", when="absent(t, '60s')"))
+    reads(pipeline, 0.0, t=1.0, ts=START)
+    rang: list[tuple[str, float]] = []
+    for second in range(5, 100, 5):
+        rang += passes(pipeline, second)
+        pipeline.feed([message("d", nothing_new(kind, second))], START + second)
+    assert rang == [("d", 60.0)]
+    (over,) = reads(pipeline, 100.0, t=1.0, ts=START + 100)
+    assert over.state is State.CLEARED_UNACKNOWLEDGED
+
+
+def test_a_device_that_measures_the_same_again_is_not_silent() -> None:
+    pipeline = new_pipeline()
+    put(pipeline, Rule(name="old", when="absent(t, '60s')"))
+    for second in range(0, 200, 5):
+        assert passes(pipeline, second) == []
+        reads(pipeline, second, t=1.0)
+
+
 def test_the_on_delay_comes_on_top_and_the_alert_says_what_was_seen() -> None:
     pipeline = new_pipeline()
     put(pipeline, Rule(name="old", when="absent(t, '60s')", on_delay="30s", message="{t}"))
