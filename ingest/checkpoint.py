@@ -57,6 +57,7 @@ class Checkpoints:
         self._saving = asyncio.Lock()
         self._saved_rules = -1
         self._saved_zones: list[ZoneEntry] | None = None
+        self._saved_tags = -1
         self._one_at_a_time = asyncio.Lock()
 
     def note(self, alerts: list[Alert], at: float) -> None:
@@ -68,7 +69,7 @@ class Checkpoints:
         self._versions = [*self._versions, *versions][-KEPT_TRANSITIONS:]
 
     async def save_transitions(self) -> None:
-        """Write the transitions noted so far, oldest first, and rules and zones in force."""
+        """Write the transitions noted so far, oldest first, and rules, zones and tags in force."""
         async with self._saving:
             while self._transitions:
                 noted = self._transitions[0]
@@ -92,6 +93,12 @@ class Checkpoints:
             if zones != self._saved_zones:
                 await self._state.save_zones(zones)
                 self._saved_zones = zones
+            catalogue = self._pipeline.catalogue
+            version = catalogue.tags.given_version
+            if version != self._saved_tags:
+                given = catalogue.tags.all_given()
+                await self._state.save_tags({catalogue.devices[n]: t for n, t in given.items()})
+                self._saved_tags = version
 
     async def take(
         self,

@@ -269,6 +269,8 @@ class Engine:
             if outcome and outcome.rule_versions:
                 self._checkpoints.note_rules(outcome.rule_versions)
             entries += 1
+        if facts:
+            self._feed(facts, last_at or time.time())
         rest = self.pipeline.settle(last_at or 0.0)
         if rest.readings and not stored:
             self.unsaved.add(rest.readings)
@@ -279,14 +281,14 @@ class Engine:
         return last_at
 
     async def _made_by_people(self, position: int) -> list[Fact]:
-        """Rules and zones out of state.db: no snapshot says what they were at `position`, behind
+        """What people made, out of state.db: no snapshot says what they were at `position`, behind
         which the journal begins. Alerts there that nobody watches any more end.
         """
         facts = await made_by_people(self.state)
         log.error(
             "no snapshot can be used: devices and windows begin anew",
             position=position,
-            rules_and_zones=len(facts),
+            rules_zones_and_tags=len(facts),
             alerts_ended=await end_forgotten(self.state, time.time()),
         )
         return facts

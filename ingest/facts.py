@@ -101,11 +101,13 @@ class TagsConfigured(msgspec.Struct, frozen=True, array_like=True, tag="tags"):
 
 
 class TagsPut(msgspec.Struct, frozen=True, array_like=True, tag="tag"):
-    """A person gave a device these tags, in place of those that people gave it before."""
+    """A person gave a device these tags, in place of those that people gave it before. `anew`: the
+    server lost its state, and knows the device again by this."""
 
     device: str
     tags: dict[str, str]
     by: str
+    anew: bool = False
 
 
 class ZonePut(msgspec.Struct, frozen=True, array_like=True, tag="zone"):

@@ -288,12 +288,18 @@ class Pipeline:
     def _expect(self, devices: Sequence[str], outcome: Outcome) -> None:
         """Know these devices before their first message, and miss them if they do not come."""
         for name in devices:
-            try:
-                self.catalogue.admit_device(name)
-            except ValueError as error:
-                outcome.problems.append(str(error))
-        self.presence.reach(len(self.catalogue.devices))
+            self._know(name, outcome)
         self.absence.expect(devices, outcome.at)
+
+    def _know(self, name: str, outcome: Outcome) -> int | None:
+        """The id of a device, also of one that was never heard of; None where there is no room."""
+        try:
+            device = self.catalogue.admit_device(name)
+        except ValueError as error:
+            outcome.problems.append(str(error))
+            return None
+        self.presence.reach(len(self.catalogue.devices))
+        return device
 
     def _lose(self, batch: Batch, error: Exception) -> None:
         """A row that could not be told to be plausible, or not."""
@@ -372,8 +378,8 @@ class Pipeline:
             case TagsConfigured(tables):
                 tags, names = self.catalogue.tags, self.catalogue.devices
                 self._retag(tags.configure(tables, names), outcome)
-            case TagsPut(name, given):
-                device = self.catalogue.device_id(name)
+            case TagsPut(name, given, _, anew):
+                device = self._know(name, outcome) if anew else self.catalogue.device_id(name)
                 if device is None:
                     outcome.problems.append(f"device {name!r} is not known; expected one that is")
                 elif self.catalogue.tags.give(device, given):

@@ -7,7 +7,7 @@ from tocsin.ingest.alerts.alert import Alert, Cause, State
 from tocsin.ingest.alerts.episode import changed
 from tocsin.ingest.alerts.lifecycle import Event
 from tocsin.ingest.companion import Companion
-from tocsin.ingest.facts import Fact, RulePut, ZonePut
+from tocsin.ingest.facts import Fact, RulePut, TagsPut, ZonePut
 from tocsin.ingest.geo import zone_set
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule_set import API
@@ -50,12 +50,16 @@ def restore(kept: Snapshots, pipeline: Pipeline, companion: Companion) -> Snapsh
 
 
 async def made_by_people(state: StateStore) -> list[Fact]:
-    """Zones and rules of the page and the API, as facts: those of files come with their files."""
+    """Zones, rules and tags of people, as facts: those of files come with their files."""
     zones = [z for z in await state.zones() if z.source == zone_set.API]
     rules = [r for r in await state.rules() if r.source == API]
     return [
         *(ZonePut(entry.zone, entry.updated_by) for entry in zones),
         *(RulePut(entry.rule, entry.updated_by) for entry in rules),
+        *(
+            TagsPut(device, tags, "tocsin", anew=True)
+            for device, tags in (await state.tags()).items()
+        ),
     ]
 
 

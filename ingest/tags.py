@@ -28,6 +28,7 @@ class TagBook:
         self._claimed: dict[int, dict[str, str]] = {}  # by device: what its topics say
         self._set: dict[int, dict[str, str]] = {}  # what the settings say
         self._given: dict[int, dict[str, str]] = {}  # what people say
+        self.given_version = 0  # rises with each change of what people say
         self._tags: dict[int, Tags] = {}  # all of it
         self._columns: dict[tuple[str, str], Growing[np.float64]] = {}
         self._count = 0
@@ -39,6 +40,10 @@ class TagBook:
     def given(self, device: int) -> Tags:
         """Those of them that a person gave it."""
         return self._given.get(device, _NONE)
+
+    def all_given(self) -> Mapping[int, Tags]:
+        """What people gave, by device. Not to be changed."""
+        return self._given
 
     @property
     def tables(self) -> Sequence[TagTable]:
@@ -64,6 +69,7 @@ class TagBook:
 
     def give(self, device: int, tags: Tags) -> bool:
         """These are a person's, in place of those they gave before."""
+        self.given_version += 1
         self._given[device] = dict(tags)
         if not tags:
             del self._given[device]

@@ -1,7 +1,7 @@
 """What ingest keeps in state.db: rules and zones in force, alerts, and their transitions."""
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -57,6 +57,12 @@ MIGRATIONS = (
     """
     CREATE INDEX ingest_rule_versions_newest ON ingest_rule_versions (at);
     """,
+    """
+    CREATE TABLE ingest_tags (
+        device TEXT PRIMARY KEY,
+        body BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 
 
@@ -93,6 +99,7 @@ class StateStore:
         self._rule = msgspec.msgpack.Decoder(RuleEntry).decode
         self._zone = msgspec.msgpack.Decoder(ZoneEntry).decode
         self._version = msgspec.msgpack.Decoder(RuleVersion).decode
+        self._tags = msgspec.msgpack.Decoder(dict[str, str]).decode
         self._alert = msgspec.msgpack.Decoder(Alert).decode
         database.migrate("ingest", MIGRATIONS)
 
@@ -115,6 +122,25 @@ class StateStore:
             connection.executemany("INSERT INTO ingest_zones VALUES (?, ?)", rows)
 
         await self._database.run(replace)
+
+    async def save_tags(self, given: Mapping[str, Mapping[str, str]]) -> None:
+        """Makes `given` all tags that people gave, by device."""
+        rows = [(device, self._encode(tags)) for device, tags in given.items()]
+
+        def replace(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM ingest_tags")
+            connection.executemany("INSERT INTO ingest_tags VALUES (?, ?)", rows)
+
+        await self._database.run(replace)
+
+    async def tags(self) -> dict[str, dict[str, str]]:
+        """The tags that people gave, by device."""
+
+        def select(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
+            rows = connection.execute("SELECT device, body FROM ingest_tags ORDER BY device")
+            return {device: self._tags(body) for device, body in rows}
+
+        return await self._database.run(select)
 
     async def zones(self) -> list[ZoneEntry]:
         """The zones in force, by name."""

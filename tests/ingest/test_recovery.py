@@ -73,6 +73,7 @@ async def test_rules_zones_and_alerts_survive_the_loss_of_all_snapshots(
         await engine.put_rule(HOT, "ada")
         await engine.put_rule(AWAY, "bob")
         await heat(engine, 95)
+        await engine.put_tags("d", {"site": "north"}, "ada")
         [before] = engine.pipeline.alerts.open()
         await fill_and_trim(engine)
     if spoiled == "damaged":
@@ -88,6 +89,9 @@ async def test_rules_zones_and_alerts_survive_the_loss_of_all_snapshots(
             (HOT, "ada"),
         ]
         assert engine.pipeline.zones.names() == ["yard"]
+        known = engine.pipeline.device("d")
+        assert known is not None
+        assert known.tags == {"site": "north"}
         past = await engine.past_alerts(states=[], subject=None, rule="hot", limit=10)
         ended = next(alert for alert in past if alert.id == before.id)
         assert (ended.state, ended.active, ended.revision) == (State.CLEARED, False, 2)
