@@ -7,7 +7,7 @@ after it: a spike of one sample rings, however large the batch. A small round is
 device, a large one all at once.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -24,14 +24,12 @@ from tocsin.ingest.geo.fixes import Fixes
 from tocsin.ingest.geo.whereabouts import Whereabouts
 from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.growing import Growing
-from tocsin.ingest.musters import Musters
 from tocsin.ingest.rules import compiled
-from tocsin.ingest.rules.group import RuleForm, RuleGroup
+from tocsin.ingest.rules.group import RuleGroup
 from tocsin.ingest.rules.message import TAG_PLACE
 from tocsin.ingest.rules.muster import rule_of
-from tocsin.ingest.rules.scalar import Scalar
-from tocsin.ingest.rules.selector import Selector
 from tocsin.ingest.rules.validation import CheckedRule, Part
+from tocsin.ingest.rules_in_force import RulesInForce
 from tocsin.ingest.sight import DeviceSight, PairSight, RoundSight, SilentSight
 from tocsin.ingest.turn import Placed, Turn
 from tocsin.ingest.watch import Watch
@@ -53,8 +51,7 @@ was expected."""
 
 
 class Judge:
-    """Owns the compiled rules, which of them hold for which device, the windows they read, and the
-    bounds within which nothing turns.
+    """Owns the rules in force, the windows they read, and the bounds within which nothing turns.
 
     It also keeps the newest reading of each series and the watermark of each device as of the
     row that is judged, so `take` must see every batch, also without rules.
@@ -70,19 +67,9 @@ class Judge:
         self._zones = zones or ZoneSet()
         self._whereabouts = Whereabouts(catalogue, self.fixes, self._zones)
         self._watch = Watch()
-        self._groups: list[RuleGroup] = []
-        self._musters = Musters(catalogue, self._faults)
-        self._of_metric: dict[int, list[int]] = {}  # metric id → places in _groups
-        self._clocked: frozenset[int] = frozenset()  # judged whatever comes of a device
-        self._hourly: list[int] = []  # judged when the hour turns
-        # Those that are judged also where no reading matters.
-        self._restless_of: dict[int, frozenset[int]] = {}
-        self._restless = Growing[np.bool_](np.bool_, False)  # by metric
+        self._rules = RulesInForce(catalogue, self._faults)
         self._mark = Growing[np.bool_](np.bool_, False)  # by device, all false between batches
-        self._selectors: dict[Hashable, tuple[Selector, Growing[np.bool_]]] = {}
         self._series = 0  # that the arrays have room for
-        self._matched = 0  # devices that the selectors have been asked about
-        self._watched = Growing[np.bool_](np.bool_, False)  # by metric: read by some rule
         self.ended: list[int] = []
         """Devices for which a rule, or what one counts, ceased to hold by what was taken last."""
 
@@ -91,20 +78,14 @@ class Judge:
     def use(self, rules: Sequence[CheckedRule], anew: Iterable[str] = ()) -> None:
         """Judge by these rules. Where a rule held it goes on to hold, except for those `anew`."""
         anew = set(anew)
-        held = {name: devices for group in self._groups for name, devices in group.held()}
-        self._compile(
-            rules,
-            {name: each for name, each in held.items() if rule_of(name) not in anew},
-            {name: each for name, each in self._musters.state().items() if name not in anew},
-        )
+        self._use(rules, self._rules.held(anew), self._rules.mustered(anew))
 
-    def _compile(
+    def _use(
         self,
         rules: Sequence[CheckedRule],
-        held: dict[str, Places],
+        held: Mapping[str, Places],
         mustered: Mapping[str, Collection[str]],
     ) -> None:
-        catalogue = self._catalogue
         uses = [
             use
             for checked in rules
@@ -115,74 +96,18 @@ class Judge:
         self._windows.use(uses)
         for use in uses:
             if isinstance(use.state, str):
-                catalogue.code_of(use.state)
-        scalar = Scalar(catalogue.code_of)
-        alike: dict[Hashable, list[RuleForm]] = {}
-        self._musters = Musters(catalogue, self._faults)
-        for order, checked in enumerate(rules):
-            for each in self._musters.asked_of_devices(checked, order):
-                clear = compiled.skeleton(each.clear) if each.clear else None
-                key = (compiled.skeleton(each.when), clear, each.part)
-                alike.setdefault(key, []).append(RuleForm(each, order, scalar))
-        self._groups = [RuleGroup(forms, catalogue.code_of) for forms in alike.values()]
-        selectors = {checked.devices.key: checked.devices for checked in rules}
-        self._selectors = {
-            key: self._selectors.get(key) or (selector, Growing[np.bool_](np.bool_, False))
-            for key, selector in selectors.items()
-        }
-        catalogue.tags.forget_columns()
-        self._matched = 0
-        metrics = {name: catalogue.admit_metric(name) for rule in rules for name in rule.metrics}
-        self._watched = Growing[np.bool_](np.bool_, False)
-        self._of_metric = {}
-        for place, group in enumerate(self._groups):
-            for name in group.metrics:
-                metric = metrics[name]
-                self._watched.reach(metric + 1)
-                self._watched.values[metric] = True
-                self._of_metric.setdefault(metric, []).append(place)
-        self._clocked = frozenset(n for n, group in enumerate(self._groups) if group.clocked)
-        self._hourly = [n for n, group in enumerate(self._groups) if group.hourly]
-        self._restless = Growing[np.bool_](np.bool_, False)
-        self._restless.reach(len(catalogue.metrics))
-        self._restless_of = {}
-        for metric, places in self._of_metric.items():
-            restless = frozenset(place for place in places if self._groups[place].restless)
-            if restless:
-                self._restless_of[metric] = restless
-                self._restless.values[metric] = True
+                self._catalogue.code_of(use.state)
+        self._rules.use(rules, held, mustered)
         self._watch.forget()
         self._series = 0
-        self._reach(len(catalogue.devices))
-        for group in self._groups:
-            for index, form in enumerate(group.forms):
-                devices = held.get(form.name)
-                if devices is not None:
-                    group.hold(index, devices)
-        self._musters.hold(mustered, {name: each.tolist() for name, each in held.items()})
-
-    def _reach(self, devices: int) -> None:
-        """Know which rules cover the devices up to this number of them."""
-        if devices == self._matched:
-            return
-        names, tags = self._catalogue.devices, self._catalogue.tags
-        for selector, matches in self._selectors.values():
-            matches.reach(devices)
-            for device in range(self._matched, devices):
-                matches.values[device] = selector.matches(names[device], tags.of(device))
-        self._matched = devices
-        self._musters.reach(devices)
-        for group in self._groups:
-            group.reach(devices, lambda selector: self._selectors[selector.key][1].values)
 
     def _reach_all(self) -> None:
         """Have room for every device and series."""
         catalogue = self._catalogue
-        self._reach(len(catalogue.devices))
+        self._rules.reach(len(catalogue.devices))
         if self._series != catalogue.series_count:
             self._series = catalogue.series_count
-            for by_metric in (self._watched, self._restless):
-                by_metric.reach(len(catalogue.metrics))
+            self._rules.reach_metrics(len(catalogue.metrics))
             self._watch.reach(self._series)
             self._windows.reach(len(catalogue.metrics), self._series)
 
@@ -203,13 +128,13 @@ class Judge:
 
         That stays so until a reading that is not one of them is taken.
         """
-        if not self._groups:
+        if not self._rules.groups:
             return np.ones(len(series), np.bool_)
-        if self._clocked:
+        if self._rules.clocked:
             return np.zeros(len(series), np.bool_)
         calm = self._watch.within(series, time, value)
-        if self._restless_of:
-            calm &= ~self._restless.values[self._catalogue.metric.values[series]]
+        if self._rules.restless_of:
+            calm &= ~self._rules.restless.values[self._catalogue.metric.values[series]]
         return calm
 
     def take_calm(self, calm: CalmRows) -> None:
@@ -227,16 +152,16 @@ class Judge:
         self._reach_all()
         if np.count_nonzero(judged.late):
             judged = judged.without(judged.late)
-        if not self._groups or not len(judged.series):
+        if not self._rules.groups or not len(judged.series):
             self._pass(judged)
             return []
         calm = self._watch.within(judged.series, judged.time, judged.value)
         calm &= judged.current
         matters = ~calm
-        if self._clocked:
+        if self._rules.clocked:
             matters |= judged.current
-        elif self._restless_of:
-            matters |= self._restless.values[catalogue.metric.values[judged.series]]
+        elif self._rules.restless_of:
+            matters |= self._rules.restless.values[catalogue.metric.values[judged.series]]
         if not np.count_nonzero(matters):
             self._pass(judged)
             return []
@@ -276,7 +201,7 @@ class Judge:
         self._catalogue.newest_value.values[series] = value
 
     def _into_windows(self, series: Ids, time: Floats, value: Floats) -> None:
-        if self._groups:
+        if self._rules.groups:
             metric = self._catalogue.metric.values.take(series)
             self._windows.update(series, metric, time, value)
 
@@ -294,7 +219,7 @@ class Judge:
             self._round(_Round(these, row, judged.only(these, those)), turns)
         self._one_by_one(judged, rows[nth >= large], readings[of_reading >= large], turns)
         self.ended = [turn.device for _, turn in turns if not turn.truth]
-        return self._musters.conclude(turns)
+        return self._rules.musters.conclude(turns)
 
     def _round(self, of: "_Round", turns: list[Placed]) -> None:
         """Rows of as many devices, all at once."""
@@ -302,16 +227,16 @@ class Judge:
         row, series, current = of.row, judged.series, judged.current
         matters = ~(self._watch.within(series, judged.time, judged.value) & current)
         self._pass(judged)
-        concerned = {place: [row[current]] for place in self._clocked}
+        concerned = {place: [row[current]] for place in self._rules.clocked}
         metric = catalogue.metric.values[series]
-        watched = np.flatnonzero(self._watched.values[metric])
+        watched = np.flatnonzero(self._rules.watched.values[metric])
         present: list[int] = np.unique(metric[watched]).tolist()
         for each in present:
             here = watched[metric[watched] == each]
             restless = row[here[current[here]]]
             here = here[matters[here]]
-            for place in self._of_metric[each]:
-                group = self._groups[place]
+            for place in self._rules.of_metric[each]:
+                group = self._rules.groups[place]
                 if len(here):
                     for name in group.metrics:
                         owned = catalogue.by_device(name).values[judged.device[row[here]]]
@@ -322,14 +247,14 @@ class Judge:
         sight = RoundSight(catalogue, self._windows, self._whereabouts, judged.device)
         for place, parts in concerned.items():
             some = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            if len(parts) > 1 or place in self._clocked:
+            if len(parts) > 1 or place in self._rules.clocked:
                 some = np.unique(some)
-            group = self._groups[place]
+            group = self._rules.groups[place]
             for at, pair in self._judge_at_once(group, some, sight):
                 time, row_of = judged.row_time.item(at), of.rows.item(at)
                 turns.append(self._turn(group, pair, judged.device.item(at), time, row_of))
-        self._watch.release(series[~self._watched.values[metric]])
-        looked_at = np.flatnonzero(matters & current & self._watched.values[metric])
+        self._watch.release(series[~self._rules.watched.values[metric]])
+        looked_at = np.flatnonzero(matters & current & self._rules.watched.values[metric])
         room = _CALMED_AT_ONCE
         for reading in looked_at.tolist():
             if room <= 0:
@@ -409,12 +334,12 @@ class Judge:
                     newest_value[series] = value
                     if metric in placing:
                         placed[metric] = value
-                    concerned |= self._clocked
+                    concerned |= self._rules.clocked
                     if not self._watch.within_one(series, time, value):
-                        concerned.update(self._of_metric.get(metric, ()))
+                        concerned.update(self._rules.of_metric.get(metric, ()))
                         looked_at.append((series, metric))
-                    elif metric in self._restless_of:
-                        concerned |= self._restless_of[metric]
+                    elif metric in self._rules.restless_of:
+                        concerned |= self._rules.restless_of[metric]
                 else:
                     self._alert_all(metric, device)
                 self._windows.update_one(series, metric, time, value)
@@ -439,8 +364,8 @@ class Judge:
 
     def _alert_all(self, metric: int, device: int) -> None:
         """The next reading of a metric must be looked at, and of those that rules read with it."""
-        for place in self._of_metric.get(metric, ()):
-            for name in self._groups[place].metrics:
+        for place in self._rules.of_metric.get(metric, ()):
+            for name in self._rules.groups[place].metrics:
                 self._watch.alert(self._catalogue.by_device(name).values.item(device))
 
     def _calm(self, series: int, metric: int, sight: DeviceSight, device: int) -> int:
@@ -455,8 +380,8 @@ class Judge:
             return 0
         watch.release(series)
         count = 0
-        for place in self._of_metric.get(metric, ()):
-            group = self._groups[place]
+        for place in self._rules.of_metric.get(metric, ()):
+            group = self._rules.groups[place]
             if group.restless:
                 continue
             start, number = group.start.values.item(device), group.number.values.item(device)
@@ -485,7 +410,7 @@ class Judge:
         """The rules, among groups given, that turn for a device."""
         turned: list[tuple[RuleGroup, int]] = []
         for place in concerned:
-            group = self._groups[place]
+            group = self._rules.groups[place]
             number = group.number.values.item(device)
             if number > _FEW_RULES:
                 sight = self._sight_of(np.array([device], np.int32))
@@ -524,19 +449,19 @@ class Judge:
         """Rules of these names that count devices are in force, as of event time `time`: those that
         are true of what is known already turn. What ages are is for `look` to say.
         """
-        if not self._musters:
+        if not self._rules.musters:
             return []
         self._reach_all()
-        devices = np.arange(self._matched, dtype=np.int32)
+        devices = np.arange(self._rules.matched, dtype=np.int32)
         turns: list[Placed] = []
         sight = self._sight_of(devices)
-        for group in self._groups:
+        for group in self._rules.groups:
             if group.part and not group.clocked and len(devices):
                 asked = {n for n, f in enumerate(group.forms) if rule_of(f.name) in names}
                 for device, pair in self._judge_at_once(group, devices.astype(np.intp), sight):
                     if group.rule.values.item(pair) in asked:
                         turns.append(self._turn(group, pair, device, time, 0))
-        return self._musters.conclude(turns)
+        return self._rules.musters.conclude(turns)
 
     # -- tags
 
@@ -547,28 +472,21 @@ class Judge:
         that reads ages too turns with the next reading, or by silence.
         """
         self._reach_all()
-        name, tags = self._catalogue.devices[device], self._catalogue.tags.of(device)
-        for selector, matches in self._selectors.values():
-            matches.values[device] = selector.matches(name, tags)
-        lapsed: list[RuleForm] = []
         turns: list[Placed] = []
-        for group in self._groups:
-            keys = [form.checked.devices.key for form in group.forms]
-            fits = [self._selectors[key][1].values.item(device) for key in keys]
-            lapsed += group.rematch(device, np.array(fits, np.bool_))
+        lapsed = self._rules.rematch(device)
         for series in self._catalogue.series_of(device).values():
             self._watch.alert(series)
-        touched = self._musters.move(device, [form.name for form in lapsed])
+        touched = self._rules.musters.move(device, [form.name for form in lapsed])
         concerned = [
             place
-            for place, group in enumerate(self._groups)
+            for place, group in enumerate(self._rules.groups)
             if not group.clocked and (group.tagged or group.part)
         ]
         for group, pair in self._judge_one(concerned, device, self._sight(device)):
             turns.append(self._turn(group, pair, device, time, 0))
         lapsed.sort(key=lambda form: form.order)
         names = [form.checked.rule.name for form in lapsed if not form.checked.part]
-        return names, self._musters.conclude(turns, touched, time)
+        return names, self._rules.musters.conclude(turns, touched, time)
 
     # -- zones
 
@@ -581,34 +499,34 @@ class Judge:
         self._reach_all()
         devices = np.array(self.fixes.placed(), np.int32)
         turns: list[Placed] = []
-        for group in self._groups:
+        for group in self._rules.groups:
             zones = group.forms[0].checked.zones
             if len(devices) and not group.clocked and not zones.isdisjoint(names):
                 sight = self._sight_of(devices)
                 for at, pair in self._judge_at_once(group, np.arange(len(devices)), sight):
                     turns.append(self._turn(group, pair, devices.item(at), time, 0))
         self.mistrust()
-        return self._musters.conclude(turns)
+        return self._rules.musters.conclude(turns)
 
     # -- silence
 
     @property
     def has_silences(self) -> bool:
         """Whether time alone can turn a rule."""
-        return bool(self._clocked)
+        return bool(self._rules.clocked)
 
     def silences(self, device: int) -> Iterable[tuple[str, float]]:
         """Metrics, and their ages in seconds, at which a rule that does not hold for a device may
         come to."""
-        for group, pair in self._clocked_pairs(device):
+        for group, pair in self._rules.clocked_pairs(device):
             if not group.holds.values.item(pair):
                 yield from group.forms[group.rule.values.item(pair)].silences
 
     def shortest_silences(self) -> Iterable[tuple[NDArray[np.bool_], str, float]]:
         """As `silences`, of all devices: which devices, a metric, the shortest age of any rule."""
-        self._reach(len(self._catalogue.devices))
-        for place in self._clocked:
-            group = self._groups[place]
+        self._rules.reach(len(self._catalogue.devices))
+        for place in self._rules.clocked:
+            group = self._rules.groups[place]
             shortest: dict[str, float] = {}
             for form in group.forms:
                 for metric, age_s in form.silences:
@@ -618,15 +536,15 @@ class Judge:
 
     def every_silence(self) -> Iterable[tuple[NDArray[np.bool_], str, float]]:
         """As `silences`, of all devices and all rules: which devices, a metric, an age."""
-        self._reach(len(self._catalogue.devices))
+        self._rules.reach(len(self._catalogue.devices))
         known = {
-            (form.checked.devices.key, metric, age_s)
-            for place in self._clocked
-            for form in self._groups[place].forms
+            (form.checked.devices.key, metric, age_s): form.checked.devices
+            for place in self._rules.clocked
+            for form in self._rules.groups[place].forms
             for metric, age_s in form.silences
         }
-        for key, metric, age_s in sorted(known):
-            yield self._selectors[key][1].values, metric, age_s
+        for (_, metric, age_s), selector in sorted(known.items(), key=lambda each: each[0]):
+            yield self._rules.covers(selector), metric, age_s
 
     def look(self, device: int, silent_s: float, waited_s: float | None, time: float) -> list[Turn]:
         """The rules over ages that come to hold for a device from which nothing came for
@@ -637,23 +555,23 @@ class Judge:
         )
         turned = [
             (group, pair)
-            for group, pair in self._clocked_pairs(device)
+            for group, pair in self._rules.clocked_pairs(device)
             if not group.holds.values.item(pair)
             and group.part in (None, Part.TRUE)  # silence says of nothing that it is over
             and group.forms[group.rule.values.item(pair)].when(sight) is True
         ]
         placed = [self._turn(group, pair, device, time, 0, sight) for group, pair in turned]
-        return self._musters.conclude(placed)
+        return self._rules.musters.conclude(placed)
 
     # -- the hour
 
     @property
     def reads_hour(self) -> bool:
-        return bool(self._hourly)
+        return bool(self._rules.hourly)
 
     @property
     def reads_hour_and_ages(self) -> bool:
-        return not self._clocked.isdisjoint(self._hourly)
+        return not self._rules.clocked.isdisjoint(self._rules.hourly)
 
     @np.errstate(all="ignore")
     def hour_turned(self, time: float, silence_of: SilenceOf) -> list[Turn]:
@@ -665,11 +583,11 @@ class Judge:
         """
         self._reach_all()
         self._watch.forget()
-        devices = np.arange(self._matched, dtype=np.int32)
+        devices = np.arange(self._rules.matched, dtype=np.int32)
         sight = self._sight_of(devices)
         turned: list[Placed] = []
-        for place in self._hourly:
-            group = self._groups[place]
+        for place in self._rules.hourly:
+            group = self._rules.groups[place]
             if group.clocked:
                 for device, pair in group.holding():
                     now = SilentSight(
@@ -686,15 +604,7 @@ class Judge:
                 continue
             for device, pair in self._judge_at_once(group, devices.astype(np.intp), sight):
                 turned.append(self._turn(group, pair, device, time, device))
-        return self._musters.conclude(turned, at_once=True)
-
-    def _clocked_pairs(self, device: int) -> Iterable[tuple[RuleGroup, int]]:
-        self._reach(len(self._catalogue.devices))
-        for place in sorted(self._clocked):
-            group = self._groups[place]
-            start = group.start.values.item(device)
-            for pair in range(start, start + group.number.values.item(device)):
-                yield group, pair
+        return self._rules.musters.conclude(turned, at_once=True)
 
     def _turn(
         self,
@@ -728,10 +638,9 @@ class Judge:
     # -- snapshots
 
     def state(self) -> dict[str, Any]:
-        held = {name: devices for group in self._groups for name, devices in group.held()}
         return {
-            "held": held,
-            "mustered": self._musters.state(),
+            "held": self._rules.held(),
+            "mustered": self._rules.mustered(),
             "windows": self._windows.state(),
             "fixes": self.fixes.state(),
         }
@@ -741,7 +650,7 @@ class Judge:
         self.__init__(self._catalogue, self._faults, self._zones)
         self._windows.load(state["windows"])
         self.fixes.load(state.get("fixes", []))  # a snapshot of before does not know them
-        self._compile(rules, state["held"], state.get("mustered", {}))
+        self._use(rules, state["held"], state.get("mustered", {}))
 
 
 @dataclass(frozen=True, slots=True)
