@@ -549,6 +549,7 @@ class Judge:
     def look(self, device: int, silent_s: float, waited_s: float | None, time: float) -> list[Turn]:
         """The rules over ages that come to hold for a device from which nothing came for
         `silent_s`; `waited_s`: it never came, and was expected for that long. `time` is event time.
+        One that compares no age with a constant is for readings to turn, whenever this is asked.
         """
         sight = SilentSight(
             self._catalogue, self._windows, self._whereabouts, device, silent_s, waited_s
@@ -558,7 +559,8 @@ class Judge:
             for group, pair in self._rules.clocked_pairs(device)
             if not group.holds.values.item(pair)
             and group.part in (None, Part.TRUE)  # silence says of nothing that it is over
-            and group.forms[group.rule.values.item(pair)].when(sight) is True
+            and (form := group.forms[group.rule.values.item(pair)]).silences
+            and form.when(sight) is True
         ]
         placed = [self._turn(group, pair, device, time, 0, sight) for group, pair in turned]
         return self._rules.musters.conclude(placed)

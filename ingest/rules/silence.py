@@ -9,6 +9,8 @@ zone and 0 outside, is compared with true and with false, and
 import operator as op
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from math import isfinite
+from typing import NamedTuple
 
 from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.rules.expression import (
@@ -45,7 +47,8 @@ def without_absent(tree: Expression) -> Expression:
 
 
 def silences(tree: Expression) -> Iterator[tuple[str, float]]:
-    """Metrics, and the age in seconds at which a comparison of it with a constant may turn.
+    """Metrics, and the age in seconds at which a comparison of it with a constant may turn, as it
+    is or counted up with constants: `age(t) / 60 > 5`.
 
     An age that is compared with anything else turns by readings only.
     """
@@ -53,13 +56,11 @@ def silences(tree: Expression) -> Iterator[tuple[str, float]]:
         case Comparison(operands):
             for left, right in pairwise(operands):
                 for one, other in ((left, right), (right, left)):
-                    match one:
-                        case Call("age", (Metric(name),)):
-                            seconds = constant(other)
-                            if seconds is not None:
-                                yield name, seconds
-                        case _:
-                            pass
+                    aged, limit = _linear(one), constant(other)
+                    if aged is not None and limit is not None:
+                        seconds = (limit - aged.offset) / aged.factor
+                        if isfinite(seconds):
+                            yield aged.metric, seconds
         case Unary("not", operand):
             yield from silences(operand)
         case Logical(_, operands):
@@ -67,6 +68,41 @@ def silences(tree: Expression) -> Iterator[tuple[str, float]]:
                 yield from silences(operand)
         case _:
             pass
+
+
+class _Aged(NamedTuple):
+    """factor × age(metric) + offset; the factor is not 0."""
+
+    metric: str
+    factor: float = 1.0
+    offset: float = 0.0
+
+
+def _linear(tree: Expression) -> _Aged | None:
+    match tree:
+        case Call("age", (Metric(name),)):
+            return _Aged(name)
+        case Unary("-", operand):
+            aged = _linear(operand)
+            return aged and _Aged(aged.metric, -aged.factor, -aged.offset)
+        case Arithmetic("+" | "-" as operator, left, right):
+            sign = 1.0 if operator == "+" else -1.0
+            if (aged := _linear(left)) and (other := constant(right)) is not None:
+                return aged._replace(offset=aged.offset + sign * other)
+            if (aged := _linear(right)) and (other := constant(left)) is not None:
+                return _Aged(aged.metric, sign * aged.factor, other + sign * aged.offset)
+            return None
+        case Arithmetic("*" | "/" as operator, left, right):
+            aged, other = _linear(left), constant(right)
+            if aged is None and operator == "*":
+                aged, other = _linear(right), constant(left)
+            if not aged or not other:
+                return None
+            scale = other if operator == "*" else 1.0 / other
+            found = _Aged(aged.metric, aged.factor * scale, aged.offset * scale)
+            return found if found.factor else None
+        case _:
+            return None
 
 
 _APPLY: dict[str, Callable[[float, float], float]] = {

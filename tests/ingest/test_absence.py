@@ -48,6 +48,10 @@ def reborn(pipeline: Pipeline) -> Pipeline:
         "60 < age(t)",
         "not (age(t) <= 60)",
         "age(t) > 5 * 12",
+        "age(t) / 60 > 1",
+        "2 * age(t) + 3 >= 123",
+        "-age(t) < -60",
+        "100 - (age(t) + 10) * 2 < -40",
         "absent(t, '60s')",
         "absent(t, '1m') and t < 5",
         "t > 100 or absent(t, '60s')",
@@ -99,6 +103,17 @@ def test_a_rule_that_silence_does_not_make_true_stays_silent() -> None:
         put(pipeline, Rule(name=name, when=when))
     reads(pipeline, 0.0, t=1.0)
     assert passes(pipeline, 5000.0) == []
+
+
+def test_a_rule_that_compares_no_age_with_a_constant_turns_by_readings_alone() -> None:
+    """Also while another rule has the device looked at."""
+    pipeline = new_pipeline()
+    put(pipeline, Rule(name="own limit", when="-age(t) < -limit_s"))
+    put(pipeline, Rule(name="other", when="age(t) > 60 and t > 5"))
+    reads(pipeline, 0.0, t=1.0, limit_s=5.0)
+    assert passes(pipeline, 100.0) == []
+    (rang,) = reads(pipeline, 100.0, limit_s=5.0)
+    assert rang.rule == "own limit"
 
 
 def test_each_age_that_a_rule_asks_for_is_looked_at() -> None:
