@@ -40,8 +40,9 @@ test("only what has a shape is drawn", () => {
   expect(drawn({ type: "MultiPolygon", coordinates: [[RING]] })).toBe(true);
   expect(drawn({ type: "Point", coordinates: [16, 48] }, { radius_m: 80 })).toBe(true);
   expect(drawn({ type: "Point", coordinates: [16, 48] })).toBe(false);
-  expect(drawn({ type: "Polygon", coordinates: [[["16", 48]]] })).toBe(false);
+  expect(drawn({ type: "Polygon", coordinates: [[["x", 48]]] })).toBe(false);
   expect(drawn({ type: "Polygon", coordinates: 3 })).toBe(false);
+  expect(drawn({ type: "Polygon", coordinates: [[...RING, [16, 148]]] }), "off the globe").toBe(false);
   expect(drawn(null)).toBe(false);
 });
 

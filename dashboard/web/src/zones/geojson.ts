@@ -46,7 +46,8 @@ export function nameIn({ feature }: Pasted): string {
 export function drawable({ feature }: Pasted): ZoneFeature | null {
   const geometry = table(feature.geometry);
   const coordinates = geometry?.coordinates;
-  const isPosition = (it: unknown) => Array.isArray(it) && Number.isFinite(it[0]) && Number.isFinite(it[1]);
+  // What lies off the globe would make all the rest of the plan a dot.
+  const isPosition = (it: unknown) => Array.isArray(it) && Math.abs(it[0]) <= 180 && Math.abs(it[1]) <= 90;
   const isRing = (it: unknown) => Array.isArray(it) && it.length > 1 && it.every(isPosition);
   const isPolygon = (it: unknown) => Array.isArray(it) && it.length > 0 && it.every(isRing);
   const fits =
