@@ -1,163 +1,379 @@
-"""What judging costs: µs of CPU for each message, by size of batch, and memory.
+"""The cost table of the engine, beside plain Python: `python -m benchmarks.engine [--quick]`.
 
-    python -m benchmarks.engine [--profile BATCH]
-
-1,000 devices send four metrics each at 1 Hz; 20 rules of five kinds read them, one with a window of
-a minute, two with one of five. Time is simulated, so the figures are the pipeline's alone. The
-median of five runs, each on a pipeline of its own.
+10,000 series: 2,500 devices that send four metrics a message, each once a second and with times of
+their own. 100 rules, 25 for each metric: thresholds, and min, max, avg and p95 of 10 s, 1 min and
+5 min; each is judged on every reading of its metric, and one reading in a hundred changes the
+state of an alarm. Time is simulated. CPU time of this process, the median of five runs; plain
+Python (benchmarks/plain.py) does the same work on fewer messages, in turns with ours.
 """
 
 import argparse
-import cProfile
-import pstats
+import asyncio
+import gc
 import random
+import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from benchmarks.plain import Plain, PlainRule
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
-from tocsin.ingest.facts import Connected, RulePut
+from tocsin.devices.storage.database import Database
+from tocsin.ingest.engine import Engine
+from tocsin.ingest.facts import RulePut
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.settings import Settings
+from tocsin.ingest.storage.journal import Journal
+from tocsin.ingest.unsaved import UnsavedReadings
 
-_SETTLING = 60  # batches
 START = 1_700_000_000.0
 METRICS = ("temp_c", "pressure_bar", "flow_lpm", "vibration_mm_s")
-KINDS = (
-    "{m} > {limit}",
-    "avg({m}, '5m') > {limit}",
-    "{m} > {limit} and max({m}, '1m') > 100",
-    "rate({m}, '5m') > {limit} or {m} > 900",
-    "abs({m}) > {limit}",
-)
+WINDOWS = {"10s": 10.0, "1m": 60.0, "5m": 300.0}
+FUNCTIONS = ("min", "max", "avg", "p95")
+CALM, HOT, LIMIT, FAR = 50.0, 99.0, 90.0, 200.0
+CHANGES = 0.01
+"""The part of all readings that change the state of an alarm."""
+RUNS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """`stated`: each message has a `ts` of its own."""
+class Setup:
+    """So many devices of four metrics, rules in all, and windows of each metric."""
 
-    batch: int
-    devices: int = 1000
-    rules: int = 20
-    metrics: int = 4
-    stated: bool = False
-    messages: int = 20_000
+    devices: int = 2_500
+    rules: int = 100
+    windows: int = 3
 
-    def __str__(self) -> str:
-        times = "own times" if self.stated else "no times"
-        return (
-            f"batches of {self.batch:5}, {self.devices:5} devices, {self.metrics} metrics, "
-            f"{self.rules:3} rules, {times:9}"
-        )
+    @property
+    def series(self) -> int:
+        return self.devices * len(METRICS)
 
 
-CASES = (
-    Case(1, messages=2_000),
-    Case(30),
-    Case(1000),
-    Case(1, stated=True, messages=2_000),
-    Case(30, stated=True),
-    Case(1000, stated=True),
-    Case(1, rules=0, messages=2_000),
-    Case(30, rules=0),
-    Case(1000, rules=0),
-    Case(1, rules=100, metrics=1, messages=2_000),
-    Case(1000, devices=10_000, rules=100, metrics=1),
-    Case(1000, devices=1, messages=3_000),
-)
+def plain_rules(setup: Setup) -> list[PlainRule]:
+    """Of the rules of a metric the first turns with hot readings, the others never."""
+    rules: list[PlainRule] = []
+    sizes = list(WINDOWS.values())[: setup.windows]
+    windowed = [(function, size) for size in sizes for function in FUNCTIONS]
+    for n in range(setup.rules):
+        metric, nth = METRICS[n % len(METRICS)], n // len(METRICS)
+        function, size = windowed[nth - 1] if 0 < nth <= len(windowed) else (None, 0.0)
+        rules.append(PlainRule(f"rule {n}", metric, LIMIT if nth == 0 else FAR + n, function, size))
+    return rules
 
 
-def rules(count: int, metrics: int) -> Iterator[Rule]:
-    for index in range(count):
-        kind, limit = KINDS[index // len(METRICS) % len(KINDS)], 150 + index
-        when = kind.format(m=METRICS[index % metrics], limit=limit)
-        yield Rule(name=f"rule {index}", when=when)
+def as_ours(rule: PlainRule) -> Rule:
+    size = next((name for name, size_s in WINDOWS.items() if size_s == rule.size_s), "")
+    read = f"{rule.function}({rule.metric}, '{size}')" if rule.function else rule.metric
+    return Rule(name=rule.name, when=f"{read} > {rule.limit}")
 
 
-def batches(case: Case, rng: random.Random) -> Iterator[tuple[float, list[Message]]]:
-    """Batches for ever, each with its time; all devices in turn, each once a second."""
-    sent = 0
-    while True:
-        now = START + sent / case.devices
-        batch: list[Message] = []
-        for _ in range(case.batch):
-            device = f"device-{sent % case.devices}"
-            fields = [
-                f'"{metric}": {rng.uniform(10, 100):.2f}' for metric in METRICS[: case.metrics]
-            ]
-            if case.stated:
-                fields.insert(0, f'"ts": {START + sent / case.devices:.3f}')
-            payload = "{" + ", ".join(fields) + "}"
-            batch.append(Message(device, f"devices/{device}/telemetry", payload.encode()))
-            sent += 1
-        yield now, batch
+class Plant:
+    """Messages for ever: all devices in turn, each once in `every_s` seconds."""
+
+    def __init__(self, devices: int, begins: float = START) -> None:
+        self._devices = devices
+        self.now = begins
+        self.every_s = 1.0
+        self._random = random.Random(1)
+        self._hot = [[False] * len(METRICS) for _ in range(devices)]
+        self.sent = 0
+
+    def message(self) -> Message:
+        number, at = self.sent % self._devices, self.now
+        hot = self._hot[number]
+        fields = [f'"ts": {at:.3f}']
+        for place, metric in enumerate(METRICS):
+            if self._random.random() < CHANGES:
+                hot[place] = not hot[place]
+            value = (HOT if hot[place] else CALM) + self._random.random()
+            fields.append(f'"{metric}": {value:.2f}')
+        self.sent += 1
+        self.now += self.every_s / self._devices
+        name = f"device-{number}"
+        payload = "{" + ", ".join(fields) + "}"
+        return Message(name, f"devices/{name}/telemetry", payload.encode())
+
+    def batches(self, messages: int, count: int) -> Iterator[tuple[float, list[Message]]]:
+        for _ in range(count):
+            batch = [self.message() for _ in range(messages)]
+            yield self.now, batch
 
 
-def warm(case: Case) -> tuple[Pipeline, Sequence[tuple[float, list[Message]]]]:
-    """A pipeline that knows its devices, and the batches to measure."""
-    rng = random.Random(1)
+@dataclass(slots=True)
+class Cost:
+    """Seconds of CPU of our feed, how much of it went into decoding, and of plain Python."""
+
+    ours_s: float
+    decode_s: float
+    plain_s: float
+
+
+def pipeline_of(setup: Setup) -> Pipeline:
     pipeline = Pipeline(Settings(), Decoder())
-    pipeline.feed([RulePut(rule, "bench") for rule in rules(case.rules, case.metrics)], START)
-    pipeline.feed(
-        [Connected(f"device-{index}", None, "") for index in range(case.devices)], START - 60
-    )
-    endless = batches(case, rng)
-    # Rules are given bounds bit by bit, so that is over then.
-    for _ in range(3 * case.devices // case.batch + _SETTLING):
-        now, batch = next(endless)
-        pipeline.feed(batch, now)
-    return pipeline, [next(endless) for _ in range(max(case.messages // case.batch, 3))]
+    for rule in plain_rules(setup):
+        pipeline.feed([RulePut(as_ours(rule), "bench")], START)
+    return pipeline
 
 
-def measure(case: Case) -> float:
-    """µs of CPU for each message."""
-    pipeline, measured = warm(case)
-    begin = time.process_time()
-    for now, batch in measured:
-        pipeline.feed(batch, now)
-    return (time.process_time() - begin) / len(measured) / case.batch * 1e6
-
-
-def memory_mb(series: int) -> float:
-    """MB for so many series of one metric with windows of 10 s, 1 min and 5 min."""
-    tracemalloc.start()
-    pipeline = Pipeline(Settings(), Decoder())
-    for window in ("10s", "1m", "5m"):
-        rule = Rule(name=window, when=f"avg(temp_c, '{window}') > 1000")
-        pipeline.feed([RulePut(rule, "bench")], START)
-    case = Case(1000, devices=series, metrics=1)
-    for (now, batch), _ in zip(batches(case, random.Random(1)), range(series // 100), strict=False):
-        pipeline.feed(batch, now)
-    used = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    return used / 1e6
-
-
-def profile(case: Case) -> None:
-    pipeline, measured = warm(case)
-    profiler = cProfile.Profile()
-    with profiler:
-        for now, batch in measured:
+def feed_cost(setup: Setup, messages: int, count: int, plain_messages: int) -> Cost:
+    """Of `count` batches of `messages`, once windows are full and rules have their bounds."""
+    pipeline, plant = pipeline_of(setup), Plant(setup.devices)
+    for plant.every_s, rounds in ((10.0, 32), (1.0, 10)):
+        for now, batch in plant.batches(setup.devices // 4, 4 * rounds):
             pipeline.feed(batch, now)
-    pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
+            pipeline.settle(now)
+    measured = list(plant.batches(messages, count))
+    decoder = Decoder()
+    gc.collect()
+    ours_s = decode_s = 0.0
+    for now, batch in measured:
+        began = time.process_time()
+        pipeline.feed(batch, now)
+        pipeline.settle(now)
+        ours_s += time.process_time() - began
+    began = time.process_time()
+    for _, batch in measured:
+        for message in batch:
+            decoder.decode(message.topic, message.payload)
+    decode_s = time.process_time() - began
+    return Cost(ours_s, decode_s, plain_cost(setup, plain_messages))
+
+
+def plain_cost(setup: Setup, messages: int) -> float:
+    """Seconds of plain Python for as many messages of 50 devices, whose windows are as full."""
+    plain, plant = Plain(plain_rules(setup)), Plant(50)
+    for _ in range(60 * 50):
+        message = plant.message()
+        plain.feed(message.client, message.payload)
+    some = [plant.message() for _ in range(messages)]
+    began = time.process_time()
+    for message in some:
+        plain.feed(message.client, message.payload)
+    return time.process_time() - began
+
+
+# -- the rows of the table ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table. `plain` is the same work in plain Python, where there is any."""
+
+    what: str
+    target: str
+    ours: str
+    plain: str
+    reached: bool | None
+
+
+def feed_row(runs: int) -> Row:
+    costs = [feed_cost(Setup(), 250, 80, 200) for _ in range(runs)]
+    readings, plain_readings = 80 * 250 * len(METRICS), 200 * len(METRICS)
+    whole = statistics.median(readings / cost.ours_s for cost in costs)
+    judged = statistics.median(readings / (cost.ours_s - cost.decode_s) for cost in costs)
+    plain = statistics.median(plain_readings / cost.plain_s for cost in costs)
+    return Row(
+        "readings a second, batches of 1,000, from the bytes of their messages"
+        f" (without decoding them: {judged:,.0f})",
+        "≥ 2,000,000",
+        f"{whole:,.0f}",
+        f"{plain:,.0f}",
+        judged >= 2_000_000,
+    )
+
+
+def single_row(runs: int) -> Row:
+    costs = [feed_cost(Setup(), 1, 2_000, 200) for _ in range(runs)]
+    ours = statistics.median(cost.ours_s / 2_000 * 1e6 for cost in costs)
+    plain = statistics.median(cost.plain_s / 200 * 1e6 for cost in costs)
+    return Row(
+        "a batch of one message, that is four readings",
+        "≤ 200 µs",
+        f"{ours:.0f} µs",
+        f"{plain:.0f} µs",
+        ours <= 200,
+    )
+
+
+def evaluations_row(runs: int) -> Row:
+    """Each of 1,000 devices sends a reading that all of 1,000 rules are about."""
+    limits = [FAR + n for n in range(1_000)]
+    ours: list[float] = []
+    plain: list[float] = []
+    for _ in range(runs):
+        pipeline, rng = Pipeline(Settings(), Decoder()), random.Random(1)
+        for n, limit in enumerate(limits):
+            rule = Rule(name=f"rule {n}", when=f"temp_c > {limit}")
+            pipeline.feed([RulePut(rule, "bench")], START)
+        batches = [
+            [
+                Message(
+                    f"d-{d}", f"devices/d-{d}/telemetry", b'{"temp_c": %.2f}' % rng.uniform(0, 99)
+                )
+                for d in range(1_000)
+            ]
+            for _ in range(12)
+        ]
+        for turn, batch in enumerate(batches):
+            if turn == 2:  # known by then
+                began = time.process_time()
+            pipeline.feed(batch, START + turn)
+            pipeline.settle(START + turn)
+        ours.append(10e6 / (time.process_time() - began))
+        rules = [PlainRule(f"rule {n}", "temp_c", limit) for n, limit in enumerate(limits)]
+        alone = Plain(rules)
+        began = time.process_time()
+        for _ in range(200):
+            alone.judge("d", "temp_c", START, 50.0)
+        plain.append(200 * len(rules) / (time.process_time() - began))
+    found = statistics.median(ours)
+    return Row(
+        "evaluations of a rule a second, 1,000 rules × 1,000 devices, decoding included",
+        "≥ 5,000,000",
+        f"{found:,.0f}",
+        f"{statistics.median(plain):,.0f}",
+        found >= 5e6,
+    )
+
+
+def memory_row(seconds: int) -> Row:
+    """In a process of its own: what 10,000 series, their windows and their readings take."""
+    asked = [sys.executable, "-m", "benchmarks.engine", "--memory", str(seconds)]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    mb = float(said)
+    return Row(
+        f"memory, 10,000 series, those windows and {seconds / 60:g} minutes of readings at 1 Hz",
+        "≤ 300 MB",
+        f"{mb:.0f} MB",
+        "–",
+        mb <= 300 if seconds == 600 else None,
+    )
+
+
+def memory_mb(seconds: int) -> float:
+    """How much this process grows by a plant of 10,000 series that runs for so long."""
+    before = resident_mb()
+    setup = Setup()
+    pipeline, plant = pipeline_of(setup), Plant(setup.devices)
+    unsaved = UnsavedReadings(10_000_000)
+    for now, batch in plant.batches(2_500, seconds):
+        for outcome in (pipeline.feed(batch, now), pipeline.settle(now)):
+            if outcome.readings is not None:
+                unsaved.add(outcome.readings)
+    gc.collect()
+    return resident_mb() - before
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+async def recovery_row(messages: int) -> Row:
+    """A start from a snapshot of 10,000 series, and what a journal holds after it."""
+    setup = Setup()
+    plant = Plant(setup.devices, time.time())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with running(folder) as engine:
+            for rule in plain_rules(setup):
+                await engine.record(RulePut(as_ours(rule), "bench"))
+            for _, batch in plant.batches(500, 10):
+                await engine.submit(batch, engine.clock.now())
+        journal = Journal.open(folder / "journal")
+        for now, batch in plant.batches(100, messages // 100):
+            journal.append(batch, now)
+        await journal.close()
+        began = time.perf_counter()
+        async with running(folder) as engine:
+            took_s = time.perf_counter() - began
+            counted = engine.pipeline.stats().messages_total
+    if counted != plant.sent:
+        raise RuntimeError(f"{counted} messages after the start; expected {plant.sent}")
+    readings = messages * len(METRICS)
+    return Row(
+        f"a start from a snapshot and {readings:,} readings in the journal behind it",
+        "≤ 5 s",
+        f"{took_s:.1f} s",
+        "–",
+        took_s <= 5.0 if readings >= 1_000_000 else None,
+    )
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncGenerator[Engine]:
+    database = Database.open(folder)
+    engine = Engine(folder, Settings(), Decoder(), database)
+    try:
+        await engine.start("bench")
+        yield engine
+    finally:
+        await engine.stop()
+        database.close()
+
+
+def growth_rows(runs: int) -> list[Row]:
+    """What a reading costs with twice as many series, rules or windows."""
+    small = Setup(devices=1_250, rules=50, windows=1)
+    cases = (
+        ("series", Setup(devices=2_500, rules=50, windows=1)),
+        ("rules", Setup(devices=1_250, rules=100, windows=1)),
+        ("windows", Setup(devices=1_250, rules=50, windows=2)),
+    )
+    before = statistics.median(feed_cost(small, 250, 40, 1).ours_s for _ in range(runs))
+    rows: list[Row] = []
+    for what, setup in cases:
+        after = statistics.median(feed_cost(setup, 250, 40, 1).ours_s for _ in range(runs))
+        ratio = after / before
+        rows.append(
+            Row(
+                f"cost of a reading with twice the {what}",
+                "≤ 2 ×",
+                f"{ratio:.2f} ×",
+                "–",
+                ratio <= 2.0,
+            )
+        )
+    return rows
+
+
+def table(quick: bool, say: Callable[[str], None] = lambda _: None) -> list[Row]:
+    """All rows; `say` is told each as it is there."""
+    runs = 1 if quick else RUNS
+    rows: list[Row] = []
+
+    def have(*new: Row) -> None:
+        for row in new:
+            say(f"{row.what}: {row.ours} ({row.target}; plain Python {row.plain})")
+        rows.extend(new)
+
+    have(feed_row(runs))
+    have(single_row(runs))
+    have(evaluations_row(runs))
+    have(*growth_rows(runs))
+    have(asyncio.run(recovery_row(25_000 if quick else 250_000)))
+    have(memory_row(60 if quick else 600))
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--profile", type=int, metavar="BATCH", help="where the time goes")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one run of each, less to recover")
+    parser.add_argument(
+        "--memory", type=int, metavar="SECONDS", help="of a plant, and nothing else"
+    )
     options = parser.parse_args()
-    if options.profile:
-        profile(Case(options.profile))
+    if options.memory:
+        print(memory_mb(options.memory))
         return
-    for case in CASES:
-        took = statistics.median(measure(case) for _ in range(options.runs))
-        print(f"{case}: {took:8.2f} µs a message, {took * case.batch:9.1f} µs a batch", flush=True)
-    print(f"10,000 series with windows of 10 s, 1 min and 5 min: {memory_mb(10_000):.0f} MB")
+    table(options.quick, lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":

@@ -351,9 +351,9 @@ def _pings(runs: Sequence[Report]) -> str:
     return _percentiles([run["seen"]["ping"]["took_ms"] for run in runs if "ping" in run["seen"]])
 
 
-def _lost(runs: Sequence[Report]) -> str:
-    lost = [run["lost"] for run in runs if run["lost"] is not None]
-    return f"{sum(lost):,}" if lost else "–"
+def _sum(runs: Sequence[Report], figure: str) -> str:
+    counts = [run[figure] for run in runs if run.get(figure) is not None]
+    return f"{sum(counts):,}" if counts else "–"
 
 
 def _sent(runs: Sequence[Report]) -> str:
@@ -373,7 +373,8 @@ FIGURES: dict[str, Callable[[Sequence[Report]], str]] = {
     "deliveries": _deliveries,
     "PINGREQ → PINGRESP, ms": _pings,
     "messages sent": _sent,
-    "lost": _lost,
+    "lost": lambda runs: _sum(runs, "lost"),
+    "duplicates": lambda runs: _sum(runs, "duplicates"),
     "memory, MiB": lambda runs: _spread(runs, "resident_mib"),
     "at most, without workers, MiB": lambda runs: _spread(runs, "most_resident_mib"),
     "per connection, KiB": lambda runs: _spread(runs, "connection_kib"),

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,6 +84,7 @@ def run(build: Build, workload: Workload) -> Figures:
         ours_s = cpu_s.pop("")
         steal = after.steal_since(before)
         elapsed_s = result["elapsed_s"] + waited_s
+        seen = {name: watcher.ask("seen") for name, watcher in watchers.items()}
         return {
             **_costs(cpu_s, result["sent"]),
             **_connections(workload, connected.cpu_since(before_connect), grown_bytes),
@@ -92,7 +93,7 @@ def run(build: Build, workload: Workload) -> Figures:
             "most_resident_mib": most_resident_bytes(pids.values()) / 2**20,
             "rate": round((result["sent"] if received is None else received) / elapsed_s),
             "sent": result["sent"],
-            "lost": None if received is None else result["sent"] - received,
+            **accounts(workload, result["sent"], received, seen),
             "behind_s": round(waited_s, 2),
             "latency_ms": result["latency_ms"],
             "lateness_ms": result["lateness_ms"],
@@ -100,7 +101,7 @@ def run(build: Build, workload: Workload) -> Figures:
             "steal": round(steal, 4),
             "machine_busy": round(after.busy_since(before), 3),
             "others": round(after.others_since(before, ours_s), 3),
-            "seen": {name: watcher.ask("seen") for name, watcher in watchers.items()},
+            "seen": seen,
             "refused": _spoiled(workload, result, steal),
         }
 
@@ -147,6 +148,19 @@ def _arrived(server: Server, before: int | None, sent: int) -> tuple[int | None,
         if now - before >= sent or waited_s > ARRIVAL_S:
             return now - before, waited_s
         time.sleep(0.05)
+
+
+def accounts(
+    workload: Workload, sent: int, received: int | None, seen: Mapping[str, Any]
+) -> Figures:
+    """What was lost and what came twice: at the subscribers of a fan-out, else at the part behind
+    the broker; None where nobody counts."""
+    if "subscribers" in seen:
+        received = seen["subscribers"]["deliveries"]
+        sent *= int(str(workload.subscribers["count"]))
+    if received is None:
+        return {"lost": None, "duplicates": None}
+    return {"lost": max(0, sent - received), "duplicates": max(0, received - sent)}
 
 
 def _costs(cpu_s: dict[str, float], messages: int) -> Figures:

@@ -1,6 +1,6 @@
 """From messages to columns: one pass over the payloads, then no object per reading.
 
-Hot path (benchmarks/engine.py). A message that is a flat JSON object of numbers, from a device
+Hot path (benchmarks/pipeline.py). A message that is a flat JSON object of numbers, from a device
 that sent the same names before, costs the JSON parser, one dictionary hit on its names and two
 appends. The series of such a *shape* (device and names, in order) are in one pool:
 

@@ -1,6 +1,6 @@
 """Which rules turn: every row is judged by every rule that it might turn.
 
-Hot path (benchmarks/engine.py). Most readings turn nothing, and a comparison with the bounds of
+Hot path (benchmarks/pipeline.py). Most readings turn nothing, and a comparison with the bounds of
 their series says so (`watch`); they are taken in at once. The rows of the other devices are cut
 into rounds in which no device has two rows, so that each row is judged with what was known just
 after it: a spike of one sample rings, however large the batch. A small round is judged device by
@@ -39,7 +39,7 @@ Ids = NDArray[np.int32]
 Places = NDArray[np.intp]
 Floats = NDArray[np.float64]
 
-# Where the two forms cost the same (benchmarks/engine.py).
+# Where the two forms cost the same (benchmarks/pipeline.py).
 _SMALL_ROUND = 8  # rows up to which the scalar form is faster
 _CALMED_AT_ONCE = 500  # rules on devices that a large round finds bounds for: about a millisecond
 _FEW_RULES = 24  # rules of one group on one device up to which it is

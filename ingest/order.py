@@ -1,6 +1,6 @@
 """Order within a batch: what was there before each element, by key.
 
-Hot path: whole arrays, no loop (benchmarks/engine.py).
+Hot path: whole arrays, no loop (benchmarks/pipeline.py).
 """
 
 import numpy as np

@@ -5,7 +5,7 @@ event time or at its arrival, whichever is earlier: a clock that was ahead once 
 comes after it old. Stored, shown and compared with repetitions is the event time as it was stated.
 
 Hot path: whole arrays; only rows with a time of their own that is not the newest are looked at
-closer (benchmarks/engine.py).
+closer (benchmarks/pipeline.py).
 """
 
 from typing import Any

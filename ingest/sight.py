@@ -1,6 +1,6 @@
 """What rules see when a row is judged: the newest readings and windows of its device, as of then.
 
-Hot path (benchmarks/engine.py).
+Hot path (benchmarks/pipeline.py).
 """
 
 from collections.abc import Callable, Hashable
@@ -16,7 +16,8 @@ from tocsin.ingest.rules.calm import Anchor
 from tocsin.ingest.rules.compiled import Place, Tag, Use
 from tocsin.ingest.rules.vector import Floats
 from tocsin.ingest.site_time import Dial
-from tocsin.ingest.windows.shared import SharedWindows
+from tocsin.ingest.windows.shared import Kept, SharedWindows
+from tocsin.ingest.windows.trace import GROWTH
 
 Ids = NDArray[np.int32]
 Places = NDArray[np.intp]
@@ -123,7 +124,7 @@ class PairSight:
 class DeviceSight:
     """What the scalar form reads: one device at one row; found once for all rules."""
 
-    __slots__ = ("_catalogue", "_device", "_known", "_whereabouts", "_windows")
+    __slots__ = ("_catalogue", "_device", "_extremes", "_known", "_whereabouts", "_windows")
 
     def __init__(
         self, catalogue: Catalogue, windows: SharedWindows, whereabouts: Whereabouts, device: int
@@ -133,6 +134,7 @@ class DeviceSight:
         self._whereabouts = whereabouts
         self._device = device
         self._known: dict[str | Use | Place, float] = {}
+        self._extremes: dict[tuple[Kept, bool], tuple[float, float]] = {}
 
     def number(self, metric: str) -> float:
         found = self._known.get(metric)
@@ -182,7 +184,11 @@ class DeviceSight:
         return self._of_texts(metric, self._series(metric))
 
     def beside(self, use: Use, function: Literal["min", "max"]) -> float:
-        return self._windows.query_beside(use, function, self._series(use[0]))
+        key = self._windows.beside(use), use.function in GROWTH
+        found = self._extremes.get(key)
+        if found is None:
+            found = self._extremes[key] = self._windows.extremes(use, self._series(use.metric))
+        return found[function == "max"]
 
     def anchor(self, use: Use) -> Anchor | None:
         return self._windows.anchor_one(use, self._series(use[0]))

@@ -15,7 +15,7 @@ for a clock that is behind; the greatest alone would take one wrong time ahead f
 ahead. This takes neither: it is wrong only after three such minutes of five. A clock that is set
 right is seen to be right after three minutes, a device that sends once an hour after three hours.
 
-Hot path: arrays (benchmarks/engine.py). 48 bytes a device.
+Hot path: arrays (benchmarks/pipeline.py). 48 bytes a device.
 """
 
 from typing import Any

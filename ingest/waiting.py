@@ -1,6 +1,6 @@
 """Rows that turn nothing wait, and are taken in together.
 
-Hot path (benchmarks/engine.py). Most rows are calm, and a glance says so:
+Hot path (benchmarks/pipeline.py). Most rows are calm, and a glance says so:
 
     fresh       the device is heard of, and goes on to be
     in order    newer than everything of the device: neither late, nor repeated, nor too far ahead

@@ -1,6 +1,6 @@
 """Which readings can turn a rule: bounds by series, within which every rule stays as it is.
 
-Hot path (benchmarks/engine.py): one comparison of whole arrays tells the readings that matter.
+Hot path (benchmarks/pipeline.py): one comparison of whole arrays tells the readings that matter.
 """
 
 from math import inf

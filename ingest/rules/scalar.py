@@ -1,6 +1,6 @@
 """Rule expressions over one device: closures, one for each node of the tree.
 
-Hot path (benchmarks/engine.py). Numbers are NaN where unknown, conditions None.
+Hot path (benchmarks/pipeline.py). Numbers are NaN where unknown, conditions None.
 """
 
 import operator as op

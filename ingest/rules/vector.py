@@ -1,6 +1,6 @@
 """Rule expressions over many pairs of rule and device at once.
 
-Hot path (benchmarks/engine.py). Numbers are float64, NaN where unknown. Conditions are two masks,
+Hot path (benchmarks/pipeline.py). Numbers are float64, NaN where unknown. Conditions are two masks,
 true and false, so that Kleene's logic is plain `&` and `|`: what is in neither is unknown.
 
 Rules whose trees differ in their constants only share one form (`compiled.skeleton`): there a

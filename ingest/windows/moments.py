@@ -3,7 +3,7 @@
 A cell takes in readings as Welford does, and cells are joined as Chan, Golub and LeVeque do, so
 nothing large is subtracted from something large: readings of 1e9 that vary by 1e-3 vary by 1e-3.
 
-Hot path (benchmarks/engine.py). One reading at a time and many give the same to the last bit.
+Hot path (benchmarks/pipeline.py). One reading at a time and many give the same to the last bit.
 """
 
 from math import inf

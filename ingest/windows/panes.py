@@ -1,6 +1,6 @@
 """The panes of one window over all series of one metric.
 
-Hot path (benchmarks/engine.py): both update and query cost the same however many panes there are.
+Hot path (benchmarks/pipeline.py): both update and query cost the same however many panes there are.
 That takes two parts, as in a queue made of two stacks:
 
     panes       p-n+1 .. f   |  f+1 ... p

@@ -10,7 +10,7 @@ A series has at most 32,768 bins in a window. If it needs more, because thousand
 each pane are spread over orders of magnitude, pairs of bins become one: the error is 2 %, then
 4 %, and falls again when they are fewer.
 
-Hot path (benchmarks/engine.py): readings are appended, each a bin of its own, and bins of panes
+Hot path (benchmarks/pipeline.py): readings are appended, each a bin of its own, and bins of panes
 that have left, or that are equal, go when there is no room.
 """
 

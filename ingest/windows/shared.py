@@ -23,7 +23,7 @@ from tocsin.ingest.windows.zscore import Zscore
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
-# Where the two forms of an update cost the same (benchmarks/engine.py).
+# Where the two forms of an update cost the same (benchmarks/pipeline.py).
 _FEW = 12
 
 
@@ -98,7 +98,8 @@ class SharedWindows:
 
     First, delta and rate need more memory than the other functions. When the first of them is
     asked of a window that is there without, it gets a second set of panes, because what the
-    first did not keep cannot be had afterwards. What needs much more is kept `Apart`.
+    first did not keep cannot be had afterwards. What needs much more is kept `Apart`. Those of a
+    metric are kept in the order in which they were begun.
 
     Readings wait until a window is asked about their series, or there are many: in what order
     different series are taken in changes nothing.
@@ -236,15 +237,28 @@ class SharedWindows:
         """What the columns hold of a value."""
         return float(self._kinds.code_of(state) if isinstance(state, str) else state)
 
-    def query_beside(self, use: Use, function: str, series: int) -> float:
-        """Another function over the window that answers `use`; NaN where it says nothing about
-        `use`, which may be anything after a counter began anew.
+    def extremes(self, use: Use, series: int) -> tuple[float, float]:
+        """The smallest and the largest reading in the window that answers `use`; NaN where they say
+        nothing about `use`, which may be anything after a counter began anew.
         """
         self._settle(series, self._of_metric[self._metric_id(use.metric)])
-        panes = self._panes_of(use)
+        panes = self.beside(use)
         if use.function in GROWTH and isinstance(panes, Trace):
-            return nan
-        return panes.query_one(function, series)
+            return nan, nan
+        return panes.query_one("min", series), panes.query_one("max", series)
+
+    def beside(self, use: Use) -> Kept:
+        """Of the panes of the same window that saw all that those of `use` saw, the cheapest to
+        ask."""
+        panes = self._panes_of(use)
+        if isinstance(panes, Panes):
+            return panes
+        for size_s, older in self._panes[use.metric]:
+            if older is panes:
+                break
+            if size_s == use.size_s and isinstance(older, Panes):
+                return older
+        return panes
 
     def anchor_one(self, use: Use, series: int) -> Anchor | None:
         """See `Panes.anchor_one`."""

@@ -2,7 +2,7 @@
 
 A reading that is older than the newest and differs ends no run, but nothing before it counts.
 
-Hot path (benchmarks/engine.py). One reading at a time and many give the same to the last bit.
+Hot path (benchmarks/pipeline.py). One reading at a time and many give the same to the last bit.
 """
 
 from typing import Any, ClassVar

@@ -21,7 +21,7 @@ from benchmarks.peers import Server
 from benchmarks.peers.tocsin_server import rules_file
 from benchmarks.run import plan
 from benchmarks.series import Series, measure
-from benchmarks.trial import Figures, Workload
+from benchmarks.trial import Figures, Workload, accounts
 from tests.server import Server as TocsinServer
 from tests.server import wait_for
 from tocsin.ingest.rules.loading import read_rules
@@ -51,6 +51,16 @@ alive.communicate(b"1")
         assert os.getpid() not in family
     finally:
         process.communicate(b"\n")
+
+
+def test_what_is_lost_and_what_comes_twice_is_counted_where_it_ends() -> None:
+    relay = Workload("w", "A relay", {})
+    fan_out = Workload("f", "A fan-out", {}, subscribers={"count": 3})
+    assert accounts(relay, 10, None, {}) == {"lost": None, "duplicates": None}
+    assert accounts(relay, 10, 8, {}) == {"lost": 2, "duplicates": 0}
+    assert accounts(relay, 10, 11, {}) == {"lost": 0, "duplicates": 1}
+    seen = {"subscribers": {"deliveries": 29}}
+    assert accounts(fan_out, 10, 10, seen) == {"lost": 1, "duplicates": 0}
 
 
 def test_the_rules_of_the_benchmark_are_valid_and_as_many_as_asked() -> None:
