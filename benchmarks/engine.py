@@ -1,4 +1,4 @@
-"""The cost table of the engine, beside plain Python: `python -m benchmarks.engine [--quick]`.
+"""The cost table of the engine, beside plain Python: `scripts/bench --engine [--quick]`.
 
 10,000 series: 2,500 devices that send four metrics a message, each once a second and with times of
 their own. 100 rules, 25 for each metric: thresholds, and min, max, avg and p95 of 10 s, 1 min and
@@ -363,18 +363,8 @@ def table(quick: bool, say: Callable[[str], None] = lambda _: None) -> list[Row]
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="one run of each, less to recover")
-    parser.add_argument(
-        "--memory", type=int, metavar="SECONDS", help="of a plant, and nothing else"
-    )
-    options = parser.parse_args()
-    if options.memory:
-        print(memory_mb(options.memory))
-        return
-    table(options.quick, lambda line: print(line, flush=True))
-
-
 if __name__ == "__main__":
-    main()
+    # What `memory_row` runs.
+    parser = argparse.ArgumentParser(description="How much memory a plant takes, in MB.")
+    parser.add_argument("--memory", type=int, metavar="SECONDS", required=True)
+    print(memory_mb(parser.parse_args().memory))

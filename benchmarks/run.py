@@ -1,7 +1,8 @@
-"""All benchmarks in one go: `scripts/bench [--quick] [--only NAME]…`.
+"""All benchmarks of servers in one go: `scripts/bench [--quick] [--only NAME]…`.
 
 Writes benchmarks.json into the folder docs, and benchmarks.md with its charts from it. With
-`--page` it only writes the page anew from the JSON.
+`--engine` it measures the engine alone instead, into engine.json, which the page shows too. With
+`--page` it only writes the page anew from what is there.
 """
 
 import argparse
@@ -12,13 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import broker, isolation, peers, product
+from benchmarks import broker, engine, isolation, peers, product
 from benchmarks.measure import machine
 from benchmarks.page import OURS, write_page
 from benchmarks.peers import Missing, Server
@@ -156,11 +157,16 @@ def main() -> int:
             return 2
         write_page(json.loads(results.read_text()), page)
         return 0
+    if args.engine:
+        (args.into / "engine.json").write_text(_json(_engine(args.quick)))
+        if results.exists():
+            write_page(json.loads(results.read_text()), page)
+        return 0
     # So that whatever was started is ended on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def keep(report: dict[str, Any]) -> None:
-        results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        results.write_text(_json(report))
         write_page(report, page)
 
     try:
@@ -194,6 +200,25 @@ def _kinds() -> list[type[Server]]:
     ]
 
 
+def _engine(quick: bool) -> dict[str, Any]:
+    """The report of the engine alone."""
+    began = time.monotonic()
+    rows = [asdict(row) for row in engine.table(quick, _say)]
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="minutes"),
+        "commit": _commit(),
+        "quick": quick,
+        "took_s": round(time.monotonic() - began),
+        "python": platform.python_version(),
+        "machine": machine(),
+        "rows": rows,
+    }
+
+
+def _json(report: Mapping[str, Any]) -> str:
+    return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+
+
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty"]
     found = subprocess.run(command, capture_output=True, text=True, cwd=DOCS.parent, check=False)
@@ -211,6 +236,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, help=f"rounds of the comparisons ({ROUNDS} and {FEWER_ROUNDS})"
     )
+    parser.add_argument("--engine", action="store_true", help="the engine alone, and plain Python")
     parser.add_argument("--page", action="store_true", help="only write the page from the JSON")
     parser.add_argument(
         "--into", type=Path, default=DOCS, metavar="FOLDER", help="where to write (docs)"

@@ -15,10 +15,12 @@ import pytest
 
 from benchmarks.charts import Bar, bar_chart, line_chart
 from benchmarks.costs import cost_rows
+from benchmarks.engine import Plant, Setup, pipeline_of, plain_rules
 from benchmarks.measure import cpu_seconds, tree
 from benchmarks.page import TARGET_PEER, TARGETS, write_page
 from benchmarks.peers import Server
 from benchmarks.peers.tocsin_server import rules_file
+from benchmarks.plain import Plain
 from benchmarks.run import plan
 from benchmarks.series import Series, measure
 from benchmarks.trial import Figures, Workload, accounts
@@ -66,6 +68,17 @@ def test_what_is_lost_and_what_comes_twice_is_counted_where_it_ends() -> None:
 def test_the_rules_of_the_benchmark_are_valid_and_as_many_as_asked() -> None:
     rules = read_rules(rules_file(200).encode(), "bench.toml")
     assert len({rule.name for rule in rules}) == 200
+
+
+def test_plain_python_does_the_work_it_is_compared_with() -> None:
+    setup = Setup(devices=20)
+    pipeline, plain, plant = pipeline_of(setup), Plain(plain_rules(setup)), Plant(20)
+    turns = 0
+    for now, batch in plant.batches(10, 60):
+        turns += len(pipeline.feed(batch, now).alerts)
+        for message in batch:
+            plain.feed(message.client, message.payload)
+    assert turns == plain.turns > 0
 
 
 def figures(cpu_us: float, refused: str | None = None) -> Figures:
