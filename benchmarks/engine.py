@@ -126,8 +126,9 @@ def pipeline_of(setup: Setup) -> Pipeline:
 def feed_cost(setup: Setup, messages: int, count: int, plain_messages: int) -> Cost:
     """Of `count` batches of `messages`, once windows are full and rules have their bounds."""
     pipeline, plant = pipeline_of(setup), Plant(setup.devices)
-    for plant.every_s, rounds in ((10.0, 32), (1.0, 10)):
-        for now, batch in plant.batches(setup.devices // 4, 4 * rounds):
+    # Each batch finds bounds for as many rules, so the small ones are for that.
+    for plant.every_s, rounds, size in ((10.0, 32, 625), (1.0, 10, 25)):
+        for now, batch in plant.batches(size, rounds * setup.devices // size):
             pipeline.feed(batch, now)
             pipeline.settle(now)
     measured = list(plant.batches(messages, count))

@@ -42,6 +42,7 @@ Floats = NDArray[np.float64]
 # Where the two forms cost the same (benchmarks/pipeline.py).
 _SMALL_ROUND = 8  # rows up to which the scalar form is faster
 _CALMED_AT_ONCE = 500  # rules on devices that a large round finds bounds for: about a millisecond
+_FEW_PAIRS = 12  # rules of one group on the devices of a round, together, up to which it is
 _FEW_RULES = 24  # rules of one group on one device up to which it is
 
 
@@ -250,7 +251,7 @@ class Judge:
             if len(parts) > 1 or place in self._rules.clocked:
                 some = np.unique(some)
             group = self._rules.groups[place]
-            for at, pair in self._judge_at_once(group, some, sight):
+            for at, pair in self._judge_some(group, some, sight):
                 time, row_of = judged.row_time.item(at), of.rows.item(at)
                 turns.append(self._turn(group, pair, judged.device.item(at), time, row_of))
         self._watch.release(series[~self._rules.watched.values[metric]])
@@ -259,10 +260,23 @@ class Judge:
         for reading in looked_at.tolist():
             if room <= 0:
                 break
-            device = judged.device.item(row.item(reading))
-            room -= 1 + self._calm(
-                series.item(reading), metric.item(reading), self._sight(device), device
-            )
+            at = row.item(reading)
+            device, alone = judged.device.item(at), sight.alone(at)
+            room -= 1 + self._calm(series.item(reading), metric.item(reading), alone, device)
+
+    def _judge_some(
+        self, group: RuleGroup, row: Places, sight: RoundSight
+    ) -> Iterable[tuple[int, int]]:
+        """As `_judge_at_once`, in the form that is faster for so few or many."""
+        number = group.number.values[sight.device[row]]
+        if number.sum() > _FEW_PAIRS:
+            return self._judge_at_once(group, row, sight)
+        turned: list[tuple[int, int]] = []
+        for at, count in zip(row.tolist(), number.tolist(), strict=True):
+            start = group.start.values.item(sight.device.item(at))
+            found = self._turning(group, range(start, start + count), sight.alone(at))
+            turned += [(at, pair) for pair in found]
+        return turned
 
     def _judge_at_once(
         self, group: RuleGroup, row: Places, sight: RoundSight

@@ -34,6 +34,16 @@ class RoundSight:
         self._whereabouts = whereabouts
         self.device = device
         self._known: dict[Hashable, Floats] = {}
+        self._alone: dict[int, DeviceSight] = {}
+
+    def alone(self, row: int) -> "DeviceSight":
+        """What the scalar form reads of a row; the same for all who ask."""
+        found = self._alone.get(row)
+        if found is None:
+            found = self._alone[row] = DeviceSight(
+                self._catalogue, self._windows, self._whereabouts, self.device.item(row)
+            )
+        return found
 
     def series(self, metric: str) -> Ids:
         return self._catalogue.by_device(metric).values[self.device]

@@ -15,7 +15,7 @@ that have left, or that are equal, go when there is no room.
 """
 
 from math import floor, log
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Places = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+Number = TypeVar("Number", float, Floats)
 
 ERROR = 0.01
 SMALLEST = 1e-12
@@ -150,7 +151,27 @@ class Quantiles:
 
     def query_one(self, function: str, series: int) -> float:
         """As `query`, for one series."""
-        return self.query(function, np.array([series], np.int32)).item()
+        slot = self._slots.find_one(series)
+        if slot < 0:
+            return np.nan
+        bins = self._bins.entries(slot)
+        newest = np.uint32(self._newest.values.item(slot) & _WRAP)
+        live = newest - bins["pane"] < self._width
+        top = bins["top"][live]
+        if not len(top):
+            return np.nan
+        if function in ("min", "max"):
+            return (top.min() if function == "min" else top.max()).item()
+        order = top.argsort()
+        top = top[order]
+        so_far = np.cumsum(bins["count"][live][order], dtype=np.int64)
+        rank = (so_far.item(-1) * PERCENTS[function] + 99) // 100
+        place = np.count_nonzero(so_far < rank)
+        found: float = top.item(place)
+        coarse = self._coarse.values.item(slot)
+        end = top.searchsorted(_near(found, coarse), "right")
+        number = _bin_of(top[place:end], coarse)
+        return top.item(place + np.count_nonzero(number == number[0]) - 1)
 
     # -- bins
 
@@ -258,12 +279,18 @@ def _bin_of(value: Floats, coarse: int | NDArray[np.int8]) -> Integers:
     )
 
 
+def _near(found: Number, coarse: NDArray[np.int8] | int) -> Number:
+    """No less than the largest of the same bin."""
+    width = (1 + ERROR) ** np.exp2(coarse) - 1
+    with np.errstate(over="ignore"):
+        near: Any = found + 2 * (np.abs(found) * width + SMALLEST)
+    return near
+
+
 def _largest_of_bin(top: Floats, found: Floats, coarse: NDArray[np.int8]) -> Floats:
     """By row, the largest in the bin of what was found: the same whether bins are joined yet or
     not, so that a snapshot changes no answer."""
-    width = (1 + ERROR) ** np.exp2(coarse) - 1
-    with np.errstate(over="ignore"):
-        near = found + 2 * (np.abs(found) * width + SMALLEST)
+    near = _near(found, coarse)
     close = (top >= found[:, None]) & (top <= near[:, None]) & np.isfinite(top)
     row, place = np.nonzero(close)
     largest = found.copy()

@@ -39,6 +39,11 @@ class Slots:
         slot = slots.item(series) if series < len(slots) else -1
         return slot if slot >= 0 else self.admit(np.array([series], np.int32)).item(0)
 
+    def find_one(self, series: int) -> int:
+        """As `find`, for one series."""
+        known = self._of.values
+        return known.item(series) if 0 <= series < len(known) else -1
+
     def find(self, series: Ids) -> Places:
         """The slots of series, -1 for those that have none and for a series of -1."""
         known = self._of.values

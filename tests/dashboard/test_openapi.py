@@ -17,6 +17,7 @@ CONTRACT = """
     GET    /api/devices
     GET    /api/devices/{device_id}
     GET    /api/devices/{device_id}/series
+    GET    /api/devices/{device_id}/windows
     PUT    /api/devices/{device_id}/tags
     GET    /api/rules
     POST   /api/rules

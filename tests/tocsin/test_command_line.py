@@ -75,9 +75,9 @@ tocsin: rules are not valid:
   bad.toml: rule 1 'hot': when: unknown function 'agv' at column 10; did you mean avg?
   bad.toml: rule 1 'hot': on_delay: '5 min' is not a duration; expected a number and s, m, h or d,\
  as in '5m'
-  bad.toml: rule 2 'hot': whn: unknown key; expected one of name, when, devices, tags, clear,\
- on_delay, off_delay, latch, re_alarm, inhibited_by, actions, severity, message, enabled; did you\
- mean when?
+  bad.toml: rule 2 'hot': whn: unknown key; expected one of name, when, devices, tags,\
+ group_by, clear, on_delay, off_delay, latch, re_alarm, inhibited_by, actions, severity, message,\
+ enabled; did you mean when?
   bad.toml: rule 2 'hot': when: is missing; expected text, as in 'temp_c > 80'
   bad.toml: rule 2 'hot': name: is taken by rule 1; expected another name
   none.toml: cannot be read: No such file or directory

@@ -57,6 +57,7 @@ def test_it_agrees_with_sorting_and_bucketing(spec: WindowSpec, given: list[Read
             found = quantiles.query(function, np.array([series], np.int32)).item()
             assert found in values
             assert_close(found, exact(function, values))
+            assert quantiles.query_one(function, series) == found
         assert quantiles.query_one("max", series) == max(values)
         lowest = quantiles.query_one("min", series)
         assert min(values) <= lowest <= quantiles.query_one("p50", series)
