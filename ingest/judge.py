@@ -67,6 +67,9 @@ class Judge:
         self.fixes = Fixes(catalogue)
         self._zones = zones or ZoneSet()
         self._whereabouts = Whereabouts(catalogue, self.fixes, self._zones)
+        self.unmet: NDArray[np.bool_] | None = None
+        """By device, in a replay, whose catalogue has all devices from the start: whether nothing
+        was known of it yet."""
         self._watch = Watch()
         self._rules = RulesInForce(catalogue, self._faults)
         self._mark = Growing[np.bool_](np.bool_, False)  # by device, all false between batches
@@ -466,16 +469,21 @@ class Judge:
         if not self._rules.musters:
             return []
         self._reach_all()
-        devices = np.arange(self._rules.matched, dtype=np.int32)
+        devices = self._met()
         turns: list[Placed] = []
         sight = self._sight_of(devices)
         for group in self._rules.groups:
             if group.part and not group.clocked and len(devices):
                 asked = {n for n, f in enumerate(group.forms) if rule_of(f.name) in names}
-                for device, pair in self._judge_at_once(group, devices.astype(np.intp), sight):
+                for at, pair in self._judge_at_once(group, np.arange(len(devices)), sight):
                     if group.rule.values.item(pair) in asked:
-                        turns.append(self._turn(group, pair, device, time, 0))
+                        turns.append(self._turn(group, pair, devices.item(at), time, 0))
         return self._rules.musters.conclude(turns)
+
+    def _met(self) -> Ids:
+        """The devices there are as far as rules go."""
+        devices = np.arange(self._rules.matched, dtype=np.int32)
+        return devices if self.unmet is None else devices[~self.unmet[devices]]
 
     # -- tags
 
@@ -599,7 +607,7 @@ class Judge:
         """
         self._reach_all()
         self._watch.forget()
-        devices = np.arange(self._rules.matched, dtype=np.int32)
+        devices = self._met()
         sight = self._sight_of(devices)
         turned: list[Placed] = []
         for place in self._rules.hourly:
@@ -618,7 +626,8 @@ class Judge:
                     ):
                         turned.append(self._turn(group, pair, device, time, device, now))
                 continue
-            for device, pair in self._judge_at_once(group, devices.astype(np.intp), sight):
+            for at, pair in self._judge_at_once(group, np.arange(len(devices)), sight):
+                device = devices.item(at)
                 turned.append(self._turn(group, pair, device, time, device))
         return self._rules.musters.conclude(turned, at_once=True)
 

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -7,8 +8,15 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.server import Server
 
-# How long an example takes says how busy the machine is, and nothing of what is tested.
-settings.register_profile("tocsin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes says how busy the machine is, and nothing of what is tested. Every run
+# draws other examples, and where a test does not say how many, `scripts/test --long` four times as
+# many.
+settings.register_profile(
+    "tocsin",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=200 if os.environ.get("TOCSIN_TESTS") == "long" else 50,
+)
 settings.load_profile("tocsin")
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]

@@ -94,6 +94,8 @@ class Replay:
         self.faults = Faults()
         self._zones = ZoneSet()
         self._judge = Judge(self._catalogue, self.faults, self._zones)
+        self._unmet = np.ones(len(table.devices), np.bool_)
+        self._judge.unmet = self._unmet
         self._rules = sorted(rules, key=lambda checked: checked.rule.name)
         self._judge.use(self._rules)
         self._on_change = on_change
@@ -135,6 +137,10 @@ class Replay:
     def expect(self, devices: Sequence[str], at: float) -> None:
         """From engine time `at` on these devices are expected, later than all readings before."""
         self._pass(at)
+        for name in devices:
+            device = self._catalogue.device_id(name)
+            if device is not None:
+                self._unmet[device] = False
         self._absence.expect(devices, at)
 
     def resume(self, away: Away) -> None:
@@ -266,6 +272,7 @@ class Replay:
         return heard
 
     def _judge_rows(self, batch: StoredReadings, judged: Judged) -> None:
+        self._unmet[judged.device] = False
         turns = self._judge.take(judged)
         arrival = self._row_arrivals(batch, judged)
         if self._in_force:

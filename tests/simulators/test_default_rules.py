@@ -86,9 +86,8 @@ def hazard_of(ring: Ring, truths: list[Truth]) -> Truth | None:
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_twenty_minutes_of_the_plant(seed: int) -> None:
-    check_rings_on_hazards_alone(seed, devices=30, seconds=1200)
+def test_twenty_minutes_of_the_plant() -> None:
+    check_rings_on_hazards_alone(seed=0, devices=30, seconds=1200)
 
 
 def test_a_single_machine_has_its_hazards_too() -> None:
@@ -96,6 +95,6 @@ def test_a_single_machine_has_its_hazards_too() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(100, 104))
+@pytest.mark.parametrize("seed", range(100, 106))
 def test_four_hours_of_the_plant(seed: int) -> None:
     check_rings_on_hazards_alone(seed, devices=30, seconds=4 * 3600)

@@ -130,7 +130,7 @@ RULES = st.lists(
 
 
 @given(BATCHES, RULES, st.randoms())
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_stored_readings_ring_as_they_did(
     script: list[tuple[float, list[Record]]], rules: list[Rule], random: Random
 ) -> None:
@@ -210,6 +210,19 @@ def test_a_replay_misses_who_was_expected_and_hears_no_function() -> None:
         ("p", 60.0),
         ("a", 70.0),
     ]
+
+
+def test_a_group_has_no_device_that_was_not_there_yet() -> None:
+    """No hour is the 24th, so the condition is known of a device that has sent nothing."""
+    pipeline, events = new_pipeline(), Events()
+    rule = Rule(name="few", when="count_devices(t > 50 and hour() >= 24) < 2", message="{count}")
+    feed(pipeline, [RulePut(rule, "ann")], START, events)
+    feed(pipeline, [message("a", {"t": 0})], START + 5, events)
+    feed(pipeline, [message("b", {"t": 0})], START + 7200, events)
+    finish(pipeline, START + 7200, events)
+    found = replayed(pipeline, stored(events), [rule], START, START + 7200)
+    assert found == events.alerts
+    assert [alert.began_at for alert in found] == [START + 5]
 
 
 def test_a_replay_looks_at_many_that_fall_silent_among_readings() -> None:
