@@ -169,6 +169,17 @@ async def test_an_idle_worker_ends() -> None:
     await workers.close()
 
 
+async def test_a_worker_that_stores_ends_sooner_than_one_that_answers() -> None:
+    workers = Workers(WorkerSettings(write_idle_s=0.01))
+    await check(workers)
+    await workers.call("worker.check", {"n": 1}, Reply, lane="write")
+    async with asyncio.timeout(10):
+        while workers.stats().processes > 1:  # noqa: ASYNC110 - processes end outside the loop
+            await asyncio.sleep(0.001)
+    assert workers.stats().started == 2
+    await workers.close()
+
+
 async def test_a_worker_that_retires_answers_and_ends() -> None:
     workers = Workers()
     reply, _ = await workers.call("worker.check", {"n": 1}, Reply, retire=True)

@@ -87,3 +87,25 @@ def test_a_window_keeps_what_it_has_while_another_function_is_asked_of_it() -> N
     assert str(windows.query(Use("temp_c", 60.0, "p95"), SERIES)) == str(before)
     assert not np.isnan(windows.query(Use("temp_c", 60.0, "p50"), SERIES)).any()
     assert np.isnan(windows.query(Use("temp_c", 60.0, "avg"), SERIES)).all()
+
+
+def test_what_is_beside_a_window_never_saw_less_than_it() -> None:
+    """The bounds of a rule over p95 come of the cheapest panes that know all its readings."""
+    p95, avg = Use("temp_c", 60.0, "p95"), Use("temp_c", 60.0, "avg")
+    first = SharedWindows(metric_id)
+    first.use([p95, avg])
+    later = SharedWindows(metric_id)
+    later.use([p95])
+    for windows in (first, later):
+        windows.reach(1, 1)
+        windows.update_one(0, 0, 1.0, 99.0)
+    later.use([p95, avg])
+    for windows in (first, later):
+        windows.update_one(0, 0, 2.0, 5.0)
+        assert windows.extremes(p95, 0) == (5.0, 99.0)
+    assert first.beside(p95) is first.beside(avg)
+    assert later.extremes(avg, 0) == (5.0, 5.0)
+    copy = SharedWindows(metric_id)
+    copy.load(stored(later.state()))
+    copy.use([p95, avg])
+    assert copy.extremes(p95, 0) == (5.0, 99.0)
