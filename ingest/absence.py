@@ -281,8 +281,7 @@ class Absence:
         """Become what `state` was taken from; catalogue and judge come before."""
         self.__init__(self._catalogue, self._judge)
         self._expected = {int(device): since for device, since in state["expected"]}
-        # A snapshot of before does not know when they were first.
-        first = state.get("first_expected", state["expected"])
+        first = state["first_expected"]
         self._first_expected = {int(device): since for device, since in first}
         self._ruled_at = state["ruled_at"]
         self._looked.load(state["looked"])

@@ -308,7 +308,7 @@ class Catalogue:
     def load(self, state: dict[str, Any]) -> None:
         """Become what `state` was taken from; profiles are those of the settings of today."""
         self.__init__(self._settings)
-        self.site.set(state.get("site_at", -np.inf))
+        self.site.set(state["site_at"])
         for name in state["metrics"]:
             self.admit_metric(name)
         for text in state["texts"]:
@@ -318,19 +318,14 @@ class Catalogue:
         self._series_of = [{} for _ in self.devices]
         self._texts_of = {int(s): set(codes) for s, codes in state["texts_of"].items()}
         for name, column in self._device_columns().items():
-            if name in state["by_device"]:
-                column.load(state["by_device"][name])
-            column.reach(len(self.devices))  # a snapshot of before does not know it
+            column.load(state["by_device"][name])
         self.series_count = len(state["by_series"]["device"])
         for name, column in self._series_columns().items():
-            if name in state["by_series"]:
-                column.load(state["by_series"][name])
-            column.reach(self.series_count)  # a snapshot of before does not know it
+            column.load(state["by_series"][name])
         for device in range(len(self.devices)):
             self._apply_profile(device)
         self.counter.reach(self.series_count)
-        if "tags" in state:  # a snapshot of before does not know them
-            self.tags.load(state["tags"], self.devices)
+        self.tags.load(state["tags"], self.devices)
         owners: list[int] = self.device.values[: self.series_count].tolist()
         metrics: list[int] = self.metric.values[: self.series_count].tolist()
         for series, (device, metric) in enumerate(zip(owners, metrics, strict=True)):

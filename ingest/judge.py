@@ -674,8 +674,8 @@ class Judge:
         """Become what `state` was taken from; catalogue and rules come before."""
         self.__init__(self._catalogue, self._faults, self._zones)
         self._windows.load(state["windows"])
-        self.fixes.load(state.get("fixes", []))  # a snapshot of before does not know them
-        self._use(rules, state["held"], state.get("mustered", {}))
+        self.fixes.load(state["fixes"])
+        self._use(rules, state["held"], state["mustered"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -589,23 +589,18 @@ class Pipeline:
         try:
             state: dict[str, Any] = decode(data)
             self._messages_total = state["messages_total"]
-            self._rows, self._rows_at = state.get("rows", (0, -np.inf))
+            self._rows, self._rows_at = state["rows"]
             self.catalogue.load(state["catalogue"])
             self.presence.load(state["presence"])
-            if "heard" not in state["catalogue"]["by_device"]:  # a snapshot of before
-                seen = self.presence.last_seen.values
-                self.catalogue.heard.load(seen[: len(self.catalogue.devices)])
             self.refusals.load(state["refusals"])
             self._plausibility.load(state["plausibility"])
-            if "skew" in state:  # a snapshot of before does not know it
-                self._skew.load(state["skew"])
+            self._skew.load(state["skew"])
             self.rules.restore(state["rules"])
-            if "zones" in state:  # a snapshot of before does not know them
-                self.zones.restore(state["zones"])
+            self.zones.restore(state["zones"])
             self.alerts.restore(state["alerts"])
             self._judge.load(state["judge"], self.rules.enabled())
             self.absence.load(state["absence"])
-            self.downtime.load(state.get("downtime", []))  # a snapshot of before has none
+            self.downtime.load(state["downtime"])
             self._intake.forget()
             self._waiting.forget()
         except (LookupError, TypeError, ValueError) as error:
