@@ -1,13 +1,16 @@
 """The hot inner loops do not become much slower, whatever the machine.
 
 Each is compared with a reference loop: what a plain Python program does with the same messages
-(json, dictionaries, a threshold). Loop and reference take turns in the same process, processor
-time alone counts, and the median of the ratios is held against the one that was measured when the
-loop was written. A busy or slow machine slows both down. `python -m tests.test_inner_loops` prints
-the ratios as they are now, for MEASURED.
+(json, dictionaries, a threshold). pytest-benchmark times the loop; before each of its rounds the
+reference takes its turn, by the same timer. Processor time alone counts, and the median of the
+ratios is held against the one that was measured when the loop was written. A busy or slow machine
+slows both down.
+
+    pytest tests/test_inner_loops.py -rP                                the ratios now, for MEASURED
+    pytest tests/test_inner_loops.py --benchmark-save NAME              keeps the times
+    pytest tests/test_inner_loops.py --benchmark-compare                beside those kept last
 """
 
-import gc
 import json
 import time
 from collections.abc import Callable
@@ -15,6 +18,7 @@ from statistics import median
 
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from tocsin.broker.decoder import Decoder as PacketDecoder
 from tocsin.dashboard.stream.events import write_event
@@ -45,7 +49,9 @@ MEASURED = {
 """Processor time of each loop ÷ that of the reference, for the same number of messages."""
 SLACK = 2.0
 """How much more than that a loop may take: processors differ in what they do well."""
-ROUNDS = 15
+ROUNDS = 25
+WARM_UP = 2
+"""The first turns meet every device for the first time, and are not counted."""
 MESSAGES = 1000
 START = 1_700_000_000.0
 LIMITS = dict.fromkeys(METRICS, 1e6)
@@ -193,49 +199,45 @@ LOOPS: dict[str, Callable[[], Loop]] = {
 }
 
 
-def ratio_to_reference(loop: Loop) -> float:
+def ratio_to_reference(benchmark: BenchmarkFixture, loop: Loop) -> float:
     """The median over the rounds of loop ÷ reference, each pair measured one after the other."""
-    plain = reference()
-    ratios: list[float] = []
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        for turn in range(-2, ROUNDS):
-            pair = (spent(loop, turn + 2), spent(plain, turn + 2))
-            if turn >= 0:  # the first turns meet every device for the first time
-                ratios.append(pair[0] / pair[1])
-    finally:
-        if collecting:
-            gc.enable()
-    return median(ratios)
+    if benchmark.disabled:
+        pytest.skip("no times with --benchmark-disable or beside other processes of pytest-xdist")
+    plain, plain_s = reference(), list[float]()
+
+    def alternate() -> tuple[tuple[int], dict[str, object]]:
+        turn = len(plain_s)
+        began = time.process_time()
+        plain(turn)
+        plain_s.append(time.process_time() - began)
+        return (turn,), {}
+
+    benchmark.pedantic(loop, setup=alternate, rounds=ROUNDS, warmup_rounds=WARM_UP)
+    assert benchmark.stats is not None
+    loop_s: list[float] = benchmark.stats.stats.data
+    ratio = median(ours / its for ours, its in zip(loop_s, plain_s[WARM_UP:], strict=True))
+    benchmark.extra_info |= {"reference_s": median(plain_s[WARM_UP:]), "ratio": ratio}
+    return ratio
 
 
-def spent(loop: Loop, turn: int) -> float:
-    began = time.process_time()
-    loop(turn)
-    return time.process_time() - began
-
-
+@pytest.mark.benchmark(group="inner loops", timer=time.process_time, disable_gc=True)
 @pytest.mark.parametrize("name", LOOPS)
-def test_an_inner_loop_costs_no_more_than_it_did(name: str) -> None:
-    ratio = ratio_to_reference(LOOPS[name]())
+def test_an_inner_loop_costs_no_more_than_it_did(name: str, benchmark: BenchmarkFixture) -> None:
+    ratio = ratio_to_reference(benchmark, LOOPS[name]())
     most = MEASURED[name] * SLACK
+    print(f'    "{name}": {ratio:.2f},')
     assert ratio <= most, (
         f"{name} takes {ratio:.2f} of the reference; it took {MEASURED[name]:.2f} when it was"
         f" measured, and may take {most:.2f}. Where it does more on purpose, measure it anew."
     )
 
 
-def test_a_loop_that_does_its_work_three_times_is_found() -> None:
+@pytest.mark.benchmark(group="three times intake", timer=time.process_time, disable_gc=True)
+def test_a_loop_that_does_its_work_three_times_is_found(benchmark: BenchmarkFixture) -> None:
     loop = intake()
 
     def thrice(turn: int) -> None:
         for _ in range(3):
             loop(turn)
 
-    assert ratio_to_reference(thrice) > MEASURED["intake"] * SLACK
-
-
-if __name__ == "__main__":
-    for name, make in LOOPS.items():
-        print(f'    "{name}": {ratio_to_reference(make()):.2f},')
+    assert ratio_to_reference(benchmark, thrice) > MEASURED["intake"] * SLACK
