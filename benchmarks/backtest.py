@@ -15,7 +15,8 @@ import pstats
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +26,11 @@ import psutil
 from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.backtest.preparation import Scope, request_of, scope_of
 from tocsin.ingest.backtest.report import Report
+from tocsin.ingest.backtest.request import BacktestRequest
 from tocsin.ingest.backtest.task import backtest
 from tocsin.ingest.catalogue import Catalogue, Kind
 from tocsin.ingest.downtime import Downtime
+from tocsin.ingest.frames import Column
 from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.outcome import Readings
 from tocsin.ingest.rules.rule import Rule
@@ -115,17 +118,7 @@ class Plant:
         return scope_of([validate(rule) for rule in rules], self.catalogue, start, end, {})
 
     async def run(self, case: Case) -> Report:
-        scope = self.scope(case)
-        with self.history.raw_files(scope.since, scope.end) as files:
-            request, columns = request_of(
-                scope,
-                self.catalogue,
-                files,
-                Readings.joined([]),
-                FlapLimits(),
-                ZoneSet(),
-                Downtime(),
-            )
+        with self.request(case) as (request, columns):
             report, _ = await self.workers.call(
                 "backtest.run", request, Report, columns=columns, lane="backtest"
             )
@@ -133,17 +126,7 @@ class Plant:
 
     def run_here(self, case: Case) -> Report:
         """In this process, for a profile."""
-        scope = self.scope(case)
-        with self.history.raw_files(scope.since, scope.end) as files:
-            request, columns = request_of(
-                scope,
-                self.catalogue,
-                files,
-                Readings.joined([]),
-                FlapLimits(),
-                ZoneSet(),
-                Downtime(),
-            )
+        with self.request(case) as (request, columns):
             steps = backtest(request, [column.tobytes() for column in columns])
             while True:
                 try:
@@ -151,6 +134,15 @@ class Plant:
                 except StopIteration as end:
                     report: Report = end.value
                     return report
+
+    @contextmanager
+    def request(self, case: Case) -> Generator[tuple[BacktestRequest, list[Column]]]:
+        """What the worker is asked; the stored files stay while this lasts."""
+        scope, nothing = self.scope(case), Readings.joined([])
+        with self.history.raw_files(scope.since, scope.end) as files:
+            yield request_of(
+                scope, self.catalogue, files, nothing, FlapLimits(), ZoneSet(), Downtime()
+            )
 
 
 def cpu_of_workers() -> float:

@@ -12,10 +12,11 @@ another runs and prints {"result": …}. It disconnects when stdin closes.
 """
 
 import argparse
-import json
 import sys
 import time
+from collections.abc import Iterator
 
+from tocsin.simulators.bench.lines import play
 from tocsin.simulators.bench.load import Load, LoadError, Result, Shape
 from tocsin.simulators.bench.percentiles import percentiles
 
@@ -56,34 +57,26 @@ def _as_json(result: Result) -> dict[str, object]:
     }
 
 
-def main() -> int:
-    args = _arguments()
+def _acts(args: argparse.Namespace) -> Iterator[tuple[str, object]]:
+    """Connects, warms up, runs; disconnects at the end."""
     began = time.monotonic()
-    try:
-        shape = Shape(
-            port=args.port,
-            connections=args.connections,
-            qos=args.qos,
-            metrics=args.metrics,
-            pipeline=args.pipeline,
-            warmup=args.warmup,
-        )
-        with Load(shape) as load:
-            _say("connected", {"connect_s": round(time.monotonic() - began, 3)})
-            sys.stdin.readline()
-            load.warm_up()
-            _say("ready", {})
-            sys.stdin.readline()
-            _say("result", _as_json(_run(load, args)))
-            sys.stdin.read()
-    except (LoadError, OSError, ValueError) as error:
-        _say("error", str(error))
-        return 1
-    return 0
+    shape = Shape(
+        port=args.port,
+        connections=args.connections,
+        qos=args.qos,
+        metrics=args.metrics,
+        pipeline=args.pipeline,
+        warmup=args.warmup,
+    )
+    with Load(shape) as load:
+        yield "connected", {"connect_s": round(time.monotonic() - began, 3)}
+        load.warm_up()
+        yield "ready", {}
+        yield "result", _as_json(_run(load, args))
 
 
-def _say(key: str, value: object) -> None:
-    print(json.dumps({key: value}), flush=True)
+def main() -> int:
+    return play(_acts(_arguments()), (LoadError, OSError, ValueError))
 
 
 if __name__ == "__main__":

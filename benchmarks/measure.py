@@ -62,6 +62,15 @@ def most_resident_bytes(pids: Iterable[int]) -> int:
     return sum(_most_resident_bytes(pid) for pid in pids)
 
 
+def prefer(pid: int, nice: int) -> bool:
+    """Gives the process that priority; whether the operating system allows it."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+    except PermissionError:
+        return False
+    return True
+
+
 def tree(pid: int) -> list[int]:
     """The process and all its living descendants."""
     found = [pid]

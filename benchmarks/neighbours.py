@@ -14,12 +14,12 @@ since the line before. Loads this machine alone.
 
 import argparse
 import contextlib
-import json
 import selectors
 import socket
 import sys
 import time
 
+from tocsin.simulators.bench.lines import say
 from tocsin.simulators.bench.packets import CONNACK_ACCEPTED, PINGREQ, Segments, connect, subscribe
 from tocsin.simulators.bench.percentiles import percentiles
 from tocsin.simulators.open_files import allow_sockets
@@ -195,17 +195,13 @@ def main() -> int:
     neighbour = KINDS[args.what](args.port)
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)
-    _say("ready", {})
+    say("ready", {})
     while True:
         if selector.select(0):
             if not sys.stdin.readline():
                 return 0
-            _say("seen", neighbour.seen())
+            say("seen", neighbour.seen())
         neighbour.step()
-
-
-def _say(key: str, value: object) -> None:
-    print(json.dumps({key: value}), flush=True)
 
 
 if __name__ == "__main__":

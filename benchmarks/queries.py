@@ -21,6 +21,7 @@ from http.client import HTTPConnection, HTTPException
 from itertools import count
 from urllib.parse import urlencode
 
+from tocsin.simulators.bench.lines import say
 from tocsin.simulators.bench.packets import METRICS
 from tocsin.simulators.bench.percentiles import percentiles
 
@@ -97,10 +98,10 @@ def main() -> int:
     }
     for each in asking.values():
         threading.Thread(target=each.run, daemon=True).start()
-    print(json.dumps({"ready": {}}), flush=True)
+    say("ready", {})
     while sys.stdin.readline():
         seen = {name: each.report() for name, each in asking.items()}
-        print(json.dumps({"seen": seen}), flush=True)
+        say("seen", seen)
     return 0
 
 

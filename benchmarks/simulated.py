@@ -6,14 +6,16 @@ It says at the start that it is connected and ready, and simulates when it is to
 """
 
 import argparse
-import json
 import re
 import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from tocsin.simulators.bench.lines import play
 
 _TOTALS = re.compile(r"([\d,]+) messages sent, ([\d,]+) acked")
 _END_S = 30.0
@@ -59,23 +61,15 @@ def _run(args: argparse.Namespace) -> dict[str, object]:
     }
 
 
+def _acts(args: argparse.Namespace) -> Iterator[tuple[str, object]]:
+    """The devices connect as the simulation begins, so there is nothing to do before."""
+    yield "connected", {"connect_s": None}
+    yield "ready", {}
+    yield "result", _run(args)
+
+
 def main() -> int:
-    args = _arguments()
-    try:
-        _say("connected", {"connect_s": None})
-        sys.stdin.readline()
-        _say("ready", {})
-        sys.stdin.readline()
-        _say("result", _run(args))
-        sys.stdin.read()
-    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-        _say("error", str(error))
-        return 1
-    return 0
-
-
-def _say(key: str, value: object) -> None:
-    print(json.dumps({key: value}), flush=True)
+    return play(_acts(_arguments()), (RuntimeError, OSError, subprocess.SubprocessError))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ half second, connects again when it is cut off, and {"seen": {"cut": …}} count
 """
 
 import argparse
-import json
 import selectors
 import socket
 import sys
 
+from tocsin.simulators.bench.lines import say
 from tocsin.simulators.bench.packets import CONNACK_ACCEPTED, DISCONNECT, connect, puback, subscribe
 
 SLOW_BYTES = 1024
@@ -98,7 +98,7 @@ def main() -> int:
     selector.register(sys.stdin, selectors.EVENT_READ)
     for subscriber in subscribers:
         selector.register(subscriber.sock, selectors.EVENT_READ, subscriber)
-    _say("ready", {})
+    say("ready", {})
     closed = 0
     while True:
         for key, _ in selector.select():
@@ -108,7 +108,7 @@ def main() -> int:
                     closed += 1
             elif sys.stdin.readline():
                 deliveries = sum(subscriber.deliveries for subscriber in subscribers)
-                _say("seen", {"deliveries": deliveries, "closed": closed})
+                say("seen", {"deliveries": deliveries, "closed": closed})
                 for subscriber in subscribers:
                     subscriber.deliveries = 0
             else:
@@ -125,21 +125,17 @@ def _read_slowly(names: list[str], args: argparse.Namespace) -> int:
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)
     cut = 0
-    _say("ready", {})
+    say("ready", {})
     while True:
         if selector.select(SLOW_EVERY_S):
             if not sys.stdin.readline():
                 return 0
-            _say("seen", {"cut": cut})
+            say("seen", {"cut": cut})
             cut = 0
         for place, name in enumerate(names):
             if not subscribers[place].trickle():
                 cut += 1
                 subscribers[place] = subscriber(name)
-
-
-def _say(key: str, value: object) -> None:
-    print(json.dumps({key: value}), flush=True)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,8 @@ def measure_latency(offer: Offer, rate: float, http: str | None) -> Iterator[str
     if seen:
         yield _line("publish → browser", _percentiles(seen["latency_ms"]))
         yield _line("readings shown", f"{seen['readings']:,} of {result.sent * offer.metrics:,}")
+        if seen["cut"]:
+            yield _line("viewer cut off", f"{_count(seen['cut'], 'time')}; it came back each time")
     lateness_ms = percentiles(result.lateness_s)
     late = _percentiles(lateness_ms)
     yield _line("load generator", f"{result.cpu:.0%} of a core, late by {late}")

@@ -12,6 +12,7 @@ from tocsin.simulators.bench.percentiles import percentiles
 
 PROMISE_MS = 250.0
 SLOW_BUFFER_BYTES = 4096
+SLOW_BYTES = 1024
 CONNECT_S = 10.0
 
 
@@ -53,17 +54,46 @@ class Body:
         return b"".join(parts)
 
 
-def open_stream(url: str, *, slow: bool = False) -> socket.socket:
-    """A socket that has asked for the stream. `slow`: with the smallest buffer there is."""
+def open_stream(url: str, *, slow: bool = False, after: bytes = b"") -> socket.socket:
+    """A socket that has asked for the stream, from the event `after` on.
+
+    `slow`: with the smallest buffer there is. Raises OSError.
+    """
     parts = urlsplit(url)
     sock = socket.socket(socket.AF_INET6 if ":" in (parts.hostname or "") else socket.AF_INET)
     sock.settimeout(CONNECT_S)
     if slow:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER_BYTES)
     sock.connect((parts.hostname or "127.0.0.1", parts.port or 80))
-    request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: text/event-stream"
-    sock.sendall(request.encode() + b"\r\n\r\n")
+    request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: text/event-stream\r\n"
+    resume = b"Last-Event-ID: " + after + b"\r\n" if after else b""
+    sock.sendall(request.encode() + resume + b"\r\n")
     return sock
+
+
+class Onlooker:
+    """A viewer who looks at nothing of what comes. State: the socket."""
+
+    def __init__(self, url: str, *, slow: bool = False) -> None:
+        """`slow`: takes 1 KiB at a time, and has the smallest buffer there is."""
+        self._url, self._slow = url, slow
+        self.sock = open_stream(url, slow=slow)
+
+    def read(self) -> bool:
+        """Takes what the socket has; whether the stream goes on."""
+        if self._slow:
+            self.sock.setblocking(False)
+        try:
+            return bool(self.sock.recv(SLOW_BYTES if self._slow else 1 << 20))
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+
+    def come_back(self) -> None:
+        """Opens the stream anew. Raises OSError."""
+        self.sock.close()
+        self.sock = open_stream(self._url, slow=self._slow)
 
 
 class Viewer:
@@ -75,15 +105,22 @@ class Viewer:
 
     def __init__(self, url: str, prefix: str = "") -> None:
         """Readings of devices whose id begins with `prefix` count; others are nobody's concern."""
-        self.sock = open_stream(url)
-        self._prefix = prefix
-        self._body = Body()
-        self._unread = b""
+        self._url, self._prefix = url, prefix
+        self._last_id = b""
+        self._open()
         self._forget()
 
+    def come_back(self) -> None:
+        """Opens the stream anew where it ended, as a browser does. Raises OSError."""
+        self.sock.close()
+        self._open()
+
     def read(self) -> bool:
-        """Takes what the socket has; whether the stream goes on. Raises ValueError, OSError."""
-        data = self.sock.recv(1 << 20)
+        """Takes what the socket has; whether the stream goes on. Raises ValueError."""
+        try:
+            data = self.sock.recv(1 << 20)
+        except ConnectionError:
+            return False
         now_ms = time.time_ns() / 1e6
         self.bytes += len(data)
         # sse-starlette ends lines with CR LF; both are allowed.
@@ -116,6 +153,11 @@ class Viewer:
         self._forget()
         return seen
 
+    def _open(self) -> None:
+        self.sock = open_stream(self._url, after=self._last_id)
+        self._body = Body()
+        self._unread = b""
+
     def _forget(self) -> None:
         self.bytes = self.events = self.readings = self.received_late = self.alerts = 0
         self.latency_s = array("d")
@@ -125,6 +167,9 @@ class Viewer:
         self.events += 1
         lines = event.split(b"\n")
         name = next((line[6:].strip() for line in lines if line.startswith(b"event:")), b"")
+        self._last_id = next(
+            (line[3:].strip() for line in lines if line[:3] == b"id:"), self._last_id
+        )
         if name not in (b"readings", b"alert"):
             return
         body: Any = json.loads(b"".join(line[5:] for line in lines if line.startswith(b"data:")))

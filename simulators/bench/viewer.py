@@ -3,23 +3,27 @@
     python -m tocsin.simulators.bench.viewer --url http://127.0.0.1:8000/api/stream [--count N]
 
 Understands the `readings` and `alert` events of Tocsin's stream. The first of `--count` viewers is
-measured; what the others get is read and thrown away.
+measured; what the others get is read and thrown away. Who is cut off comes back after a second, as
+a browser does, from the last event on.
 
 Prints {"ready": …} at the first event. Each line on stdin is answered with {"seen": …}, what came
-since the line before. Ends when stdin closes. With `--slow` every viewer takes 1 KiB every half
-second, connects again when it is cut off, and {"seen": {"cut": …}} counts how often that was.
+since the line before, and how often a viewer was `cut` off. Ends when stdin closes. With `--slow`
+every viewer takes 1 KiB every half second, and comes back at once.
 """
 
 import argparse
-import json
 import selectors
 import sys
+import time
+from collections import deque
 from collections.abc import Sequence
 
-from tocsin.simulators.bench.stream import Viewer, open_stream
+from tocsin.simulators.bench.lines import say
+from tocsin.simulators.bench.stream import Onlooker, Viewer
 
-SLOW_BYTES = 1024
 SLOW_EVERY_S = 0.5
+BACK_S = 1.0
+"""After how long who was cut off comes back: what the stream tells browsers (`retry`)."""
 
 
 def watch(url: str, count: int, prefix: str) -> int:
@@ -30,52 +34,50 @@ def watch(url: str, count: int, prefix: str) -> int:
     while not viewer.events:
         if not viewer.read():
             raise ValueError("the stream ended before its first event")
-    selector.register(viewer.sock, selectors.EVENT_READ)
+    selector.register(viewer.sock, selectors.EVENT_READ, viewer)
     for _ in range(count - 1):
-        selector.register(open_stream(url), selectors.EVENT_READ, data="unmeasured")
-    _say("ready", {})
+        onlooker = Onlooker(url)
+        selector.register(onlooker.sock, selectors.EVENT_READ, onlooker)
+    cut = 0
+    away: deque[tuple[float, Viewer | Onlooker]] = deque()  # when each comes back, soonest first
+    say("ready", {})
     while True:
-        for key, _ in selector.select():
-            if key.fileobj is viewer.sock:
-                if not viewer.read():
-                    raise ValueError("the stream ended")
-            elif key.data:
-                key.fileobj.recv(1 << 20)  # type: ignore[union-attr]  # it is a socket
+        wait_s = max(0.0, away[0][0] - time.monotonic()) if away else None
+        for key, _ in selector.select(wait_s):
+            who: Viewer | Onlooker | None = key.data
+            if who is not None:
+                if not who.read():
+                    cut += 1
+                    selector.unregister(who.sock)
+                    away.append((time.monotonic() + BACK_S, who))
             elif sys.stdin.readline():
-                _say("seen", viewer.report())
+                say("seen", {**viewer.report(), "cut": cut})
+                cut = 0
             else:
                 return 0
+        while away and away[0][0] <= time.monotonic():
+            who = away.popleft()[1]
+            who.come_back()
+            selector.register(who.sock, selectors.EVENT_READ, who)
 
 
 def watch_slowly(url: str, count: int) -> int:
     """As `watch`, but hardly reading."""
-    socks = [open_stream(url, slow=True) for _ in range(count)]
+    onlookers = [Onlooker(url, slow=True) for _ in range(count)]
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)
     cut = 0
-    _say("ready", {})
+    say("ready", {})
     while True:
         if selector.select(SLOW_EVERY_S):
             if not sys.stdin.readline():
                 return 0
-            _say("seen", {"cut": cut})
+            say("seen", {"cut": cut})
             cut = 0
-        for place, sock in enumerate(socks):
-            sock.setblocking(False)
-            try:
-                going_on = bool(sock.recv(SLOW_BYTES))
-            except BlockingIOError:
-                continue
-            except ConnectionError:
-                going_on = False
-            if not going_on:
+        for onlooker in onlookers:
+            if not onlooker.read():
                 cut += 1
-                sock.close()
-                socks[place] = open_stream(url, slow=True)
-
-
-def _say(key: str, value: object) -> None:
-    print(json.dumps({key: value}), flush=True)
+                onlooker.come_back()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,9 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return watch_slowly(args.url, args.count)
         return watch(args.url, args.count, args.prefix)
     except OSError as error:
-        _say("error", f"{args.url}: {error.strerror or error}")
+        say("error", f"{args.url}: {error.strerror or error}")
     except ValueError as error:
-        _say("error", f"{args.url}: {error}")
+        say("error", f"{args.url}: {error}")
     return 1
 
 

@@ -150,6 +150,7 @@ def seen(readings: int = 4000, late: int = 0, p99: float = 100.0) -> dict[str, o
         "received_late": late,
         "over_250ms": late,
         "alerts": 0,
+        "cut": 0,
         "latency_ms": {"count": readings, "p99": p99},
         "alert_latency_ms": {"count": 0},
     }

@@ -11,6 +11,7 @@ import pytest
 
 from tests.server import Server
 from tests.tocsin.command import run
+from tocsin.simulators.bench.child import Child
 from tocsin.simulators.bench.load import Load, LoadError, Shape
 
 
@@ -138,3 +139,31 @@ def test_what_is_no_answer_to_the_load_ends_it(after: bytes, reason: str) -> Non
             Load(Shape(port=port, connections=1, warmup=0)) as load,
         ):
             load.open_loop(rate=1000.0, seconds=0.001)
+
+
+def test_a_viewer_that_is_cut_off_comes_back_and_resumes_as_a_browser_does() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    reading = b'["bench-1","temp_c",1700000000000,20.5,20.5,20.5,1]'
+    event = b'event: readings\nid: boot.7\ndata: {"readings":[%b]}\n\n' % reading
+    requests: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/stream"
+        # Two viewers; the first answer, to the one that is measured, ends.
+        with Child("tocsin.simulators.bench.viewer", url=url, count=2) as viewer:
+            measured, _ = listener.accept()
+            with measured:
+                requests.append(measured.recv(1000))
+                measured.sendall(head + event)
+                other, _ = listener.accept()
+                viewer.receive("ready")
+            again, _ = listener.accept()
+            with other, again:
+                requests.append(again.recv(1000))
+                again.sendall(head + event)
+                seen = {"readings": 0, "cut": 0}
+                while seen["readings"] < 2:
+                    since = viewer.ask("seen")
+                    seen = {name: seen[name] + since[name] for name in seen}
+    assert seen == {"readings": 2, "cut": 1}
+    assert b"Last-Event-ID" not in requests[0]
+    assert b"\r\nLast-Event-ID: boot.7\r\n" in requests[1]
