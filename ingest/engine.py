@@ -28,6 +28,7 @@ from tocsin.ingest.backtest.request import Progress
 from tocsin.ingest.checkpoint import Checkpoints
 from tocsin.ingest.clock import EngineClock
 from tocsin.ingest.companion import Companion
+from tocsin.ingest.delivery.actions import find_unfit_actions
 from tocsin.ingest.delivery.channel import Channel
 from tocsin.ingest.delivery.outbox import Outbox
 from tocsin.ingest.durability import Durability
@@ -526,14 +527,10 @@ class Engine:
         return await self.state.newest_versions(limit)
 
     def check_actions(self, rules: Sequence[Rule]) -> None:
-        """Raises RuleError for the first rule with an action that is no channel."""
+        """Raises RuleError for the first rule with an action that tells nobody."""
         for rule in rules:
-            for name in rule.actions:
-                if name not in self.outbox.channels:
-                    known = ", ".join(self.outbox.channels) or "none is in the settings"
-                    raise RuleError(
-                        "actions", f"{name!r} is no channel; expected one of these: {known}"
-                    )
+            for problem in find_unfit_actions(rule, self.outbox.channels):
+                raise RuleError("actions", problem)
 
     async def delete_rule(self, name: str, by: str) -> None:
         """Delete a rule. Raises KeyError for an unknown one, RuleError for one from a file."""

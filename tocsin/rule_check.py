@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tocsin.backtesting import know_plant
 from tocsin.devices.formats import Decoder
+from tocsin.ingest.delivery.actions import find_unfit_actions
+from tocsin.ingest.delivery.channel import Channel
 from tocsin.ingest.doubts import doubts
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
@@ -26,11 +28,11 @@ class RuleCheck:
 
     def __init__(self, settings: Settings | None, zone_files: Sequence[Path]) -> None:
         self._zones: set[str] | None = None
-        self._channels: list[str] | None = None
+        self._channels: dict[str, Channel] | None = None
         self.unknown: str | None = None
         self._plant = None if settings is None else self._ask(settings)
         if settings is not None:
-            self._channels = [channel.name for channel in settings.channel]
+            self._channels = {channel.name: channel for channel in settings.channel}
             zone_files = [*settings.zones, *zone_files]
         if settings is not None or zone_files:
             self._zones = {zone.name for zone in read_zones(zone_files)[0]}
@@ -56,12 +58,9 @@ class RuleCheck:
             except RuleError as error:
                 found.append(f"rule {rule.name!r}: {error}")
             if self._channels is not None:
-                known = ", ".join(self._channels) or "none is in the settings"
                 found += [
-                    f"rule {rule.name!r}: actions: {name!r} is no channel; expected one of"
-                    f" these: {known}"
-                    for name in rule.actions
-                    if name not in self._channels
+                    f"rule {rule.name!r}: actions: {problem}"
+                    for problem in find_unfit_actions(rule, self._channels)
                 ]
             taken = self._plant and self._plant.rules.get(rule.name)
             if taken and taken.source == API:
