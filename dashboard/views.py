@@ -20,7 +20,6 @@ from tocsin.ingest.presence import Connection, Freshness
 from tocsin.ingest.rules.rule import Rule, Severity
 from tocsin.ingest.rules.rule_set import RuleEntry
 from tocsin.ingest.rules.rule_step import RuleStep, StepKind
-from tocsin.ingest.storage.state import Transition
 from tocsin.ingest.views import DeviceView
 
 
@@ -154,7 +153,8 @@ class TransitionView(msgspec.Struct, frozen=True):
     """One change of an alert: when, by whom, by which event, why, and what the rule saw.
 
     `readings` are by metric, `windows` by the function as the rule writes it;
-    `devices` are those of a group that counted, the first 100.
+    `devices` are those of a group that counted, the first 100. What comes of a timer, or of another
+    alert, has what the rule saw when it turned last; what a person did has none.
     """
 
     at: datetime
@@ -168,6 +168,8 @@ class TransitionView(msgspec.Struct, frozen=True):
     readings: dict[str, EvidenceView]
     windows: dict[str, float]
     devices: list[str]
+    shelved_until: datetime | None = None
+    suppressed_by: str | None = None
 
 
 class MaintenanceView(msgspec.Struct, frozen=True):
@@ -354,9 +356,9 @@ def view_alert(alert: Alert) -> AlertView:
     )
 
 
-def view_transition(transition: Transition) -> TransitionView:
-    alert = transition.alert
-    cause = alert.cause or Cause(transition.at, "tocsin", "")
+def view_transition(alert: Alert, at: float) -> TransitionView:
+    """The newest transition of an alert; `at` is engine time."""
+    cause = alert.cause or Cause(at, "tocsin", "")
     return TransitionView(
         at=time_of(cause.at),
         by=cause.by,
@@ -372,6 +374,8 @@ def view_transition(transition: Transition) -> TransitionView:
         },
         windows=cause.evidence.windows,
         devices=list(cause.evidence.devices),
+        shelved_until=time_of(alert.shelved_until),
+        suppressed_by=alert.suppressed_by,
     )
 
 

@@ -106,6 +106,9 @@ def test_kill_9_at_every_step_delivers_each_transition_with_the_same_key(step: s
             keys = receiver.keys
             assert set(keys) == {f"{rang['id']}-1", f"{rang['id']}-2"}
             assert len(keys) <= 3, "at most the one in flight came twice"
+            first = json.loads(receiver.requests[0].body)["transition"]
+            assert (first["event"], first["revision"]) == ("holds", 1)
+            assert first["readings"]["temp_c"]["value"] in (95.0, 96.0)
             assert all(len(r.headers["webhook-signature"]) > 40 for r in receiver.requests)
         finally:
             server.kill()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from tocsin.dashboard.views import AlertView, view_alert
+from tocsin.dashboard.views import AlertView, TransitionView, view_alert, view_transition
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.delivery.channel import Channel
 from tocsin.ingest.delivery.commands import Commands
@@ -18,15 +18,17 @@ from tocsin.refusal import Refusal
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """The body of a webhook's request: an alert as one of its transitions left it."""
+    """The body of a webhook's request: a transition, and the alert as it left it."""
 
     type: str
     key: str
     alert: AlertView
+    transition: TransitionView
 
 
 def encode(alert: Alert, key: str) -> bytes:
-    return msgspec.json.encode(Notice("alert", key, view_alert(alert)))
+    at = alert.began_at if alert.cause is None else alert.cause.at
+    return msgspec.json.encode(Notice("alert", key, view_alert(alert), view_transition(alert, at)))
 
 
 class Deliveries:

@@ -115,7 +115,7 @@ class Alerts:
         found = await self._transitions(alert_id)
         if not found:
             raise _unknown(alert_id)
-        return Json([view_transition(each) for each in found])
+        return Json([view_transition(each.alert, each.at) for each in found])
 
     async def command_alert(self, alert_id: str, action: Action, request: Request) -> Response:
         """Acknowledge, reset, shelve, suppress, take out of service or comment; who did it comes

@@ -31,7 +31,6 @@ from tocsin.ingest.alerts.episode import (
 from tocsin.ingest.alerts.flapping import FlapLimits, Rings
 from tocsin.ingest.alerts.lifecycle import (
     DELAY_OVER,
-    STRENGTH,
     TRANSITIONS,
     Delay,
     Event,
@@ -40,6 +39,8 @@ from tocsin.ingest.alerts.lifecycle import (
 )
 from tocsin.ingest.alerts.maintenance import OWNER, Calendar, Maintenance, Window, covers
 from tocsin.ingest.alerts.mutes import Mute, Mutes
+from tocsin.ingest.alerts.register import RECENT, Register
+from tocsin.ingest.alerts.suppressions import Suppressions
 from tocsin.ingest.alerts.timers import Timer, Timers
 from tocsin.ingest.facts import AlertCommand, AlertsCommand
 from tocsin.ingest.rules.durations import parse_duration
@@ -50,12 +51,6 @@ __all__ = ["MAX_COMMENTS", "MAX_NOTE", "RECENT", "AlertBook"]
 
 FORMAT = 1
 """Of the snapshot."""
-
-RECENT = 500
-"""Alerts kept after they are over, for the page; the rest is in history. Oldest out."""
-
-ENDINGS = 65_536
-"""Alarms whose last episode is remembered, so that no id comes twice. Oldest out."""
 
 MAX_NOTE = 1000
 """Characters of a note."""
@@ -106,8 +101,7 @@ class AlertBook:
         metrics the rule shows, in its order; the first number is the alert's value,
         without one the first boolean.
         """
-        alarms = self._by_rule.get(rule.name)
-        episode = alarms.get(subject) if alarms else None
+        episode = self._register.find(rule.name, subject)
         if episode is None:
             if not truth:
                 return []
@@ -130,15 +124,16 @@ class AlertBook:
 
     def amend(self, rule: Rule, now: float) -> list[Alert]:
         """The rule asks what it asked before, and says something else about its open alerts."""
-        episodes = list(self._by_rule.get(rule.name, {}).values())
+        episodes = self._register.of_rule(rule.name)
         for episode in episodes:
-            self._agree(episode, terms_of(rule))
+            episode.terms = terms_of(rule)
+            self._suppressions.agree(episode)
             episode.alert = replace(episode.alert, actions=rule.actions)
         return self._review(episodes, now)
 
     def lapse(self, rule_name: str, subject: str, now: float, reason: str) -> list[Alert]:
         """The rule is no longer about this subject: its open alert ends with `reason`, unmuted."""
-        episode = self._by_rule.get(rule_name, {}).get(subject)
+        episode = self._register.find(rule_name, subject)
         cause = Cause(now, SERVER, Event.RETIRE, reason)
         return [] if episode is None else self._end(episode, cause)
 
@@ -148,7 +143,7 @@ class AlertBook:
         self._rings.drop(rule_name)
         cause = Cause(now, SERVER, Event.RETIRE, reason)
         ended: list[Alert] = []
-        for episode in list(self._by_rule.get(rule_name, {}).values()):
+        for episode in self._register.of_rule(rule_name):
             ended += self._end(episode, cause)
         return ended
 
@@ -164,8 +159,8 @@ class AlertBook:
         Raises KeyError for an alert that is neither open nor recent, ValueError for what cannot
         be done to it as it is; then nothing has changed.
         """
-        episode = self._open.get(command.alert)
-        alert = episode.alert if episode else self._recent.get(command.alert)
+        episode = self._register.episode(command.alert)
+        alert = self._register.get(command.alert)
         if alert is None:
             raise KeyError(f"alert {command.alert!r} is neither open nor recent")
         if len(command.note) > MAX_NOTE:
@@ -174,7 +169,7 @@ class AlertBook:
             )
         cause = Cause(now, command.by, command.action, command.note)
         if command.action == "comment":
-            return [self._comment(alert, episode, cause)]
+            return [self._comment(alert, cause)]
         if episode is None:
             raise ValueError(f"{command.action} needs an open alert; {alert.id} is {alert.state}")
         if command.action in _STEPS:
@@ -209,15 +204,10 @@ class AlertBook:
         cause = Cause(now, SERVER, STORED if durable else NOT_STORED)
         marked: list[Alert] = []
         for each in alerts:
-            alert, episode = self.get(each), self._open.get(each)
-            if alert is None or alert.durable is durable:
-                continue
-            alert = changed(alert, cause, durable=durable)
-            if episode is not None:
-                episode.alert = alert
-            else:
-                self._recent[each] = alert
-            marked.append(alert)
+            alert = self.get(each)
+            if alert is not None and alert.durable is not durable:
+                marked.append(changed(alert, cause, durable=durable))
+                self._register.keep(marked[-1])
         return marked
 
     def plan(self, plan: Maintenance, now: float) -> list[Alert]:
@@ -245,30 +235,31 @@ class AlertBook:
         due, order, alarm = self._timers.pop()
         if alarm[0] == OWNER:
             return due, self._maintain(self._calendar.turn(alarm[1]), due)
-        episode = self._by_rule.get(alarm[0], {}).get(alarm[1])
+        episode = self._register.find(*alarm)
         if episode is not None and episode.timer == order:
             cause = Cause(due, SERVER, episode.then, evidence=episode.evidence)
             return due, self._step(episode, episode.phase, cause)
         if episode is not None and episode.again == order:
             episode.again = 0
-            return due, self._step(episode, episode.phase, Cause(due, SERVER, Event.RE_ALARM))
+            cause = Cause(due, SERVER, Event.RE_ALARM, evidence=episode.evidence)
+            return due, self._step(episode, episode.phase, cause)
         if episode is None:
             self._mutes.change(alarm, Muting.EXPIRE, None, due)
             return due, []
-        return due, [self._mute(episode, Muting.EXPIRE, None, Cause(due, SERVER, Muting.EXPIRE))]
+        cause = Cause(due, SERVER, Muting.EXPIRE, evidence=episode.evidence)
+        return due, [self._mute(episode, Muting.EXPIRE, None, cause)]
 
     def get(self, alert_id: str) -> Alert | None:
         """The alert of this id, if it is open or recent."""
-        episode = self._open.get(alert_id)
-        return episode.alert if episode else self._recent.get(alert_id)
+        return self._register.get(alert_id)
 
     def open(self) -> list[Alert]:
         """Every alert that is not over, in the order in which they began."""
-        return [episode.alert for episode in self._open.values()]
+        return [episode.alert for episode in self._register.open()]
 
     def recent(self) -> list[Alert]:
         """The last RECENT alerts that rang and are over, newest first."""
-        return list(reversed(self._recent.values()))
+        return self._register.recent()[::-1]
 
     def snapshot(self) -> bytes:
         return msgspec.msgpack.encode(
@@ -276,10 +267,10 @@ class AlertBook:
                 FORMAT,
                 self._timers.last,
                 self._timers.running(),
-                list(self._open.values()),
-                list(self._recent.values()),
+                self._register.open(),
+                self._register.recent(),
                 self._mutes.all(),
-                list(self._endings.values()),
+                self._register.endings(),
                 self._calendar.all(),
                 self._rings.all(),
             )
@@ -300,13 +291,8 @@ class AlertBook:
         self._mutes = Mutes(self._timers, snapshot.mutes)
         self._calendar = Calendar(self._timers, snapshot.maintenance)
         self._rings = Rings(self._flaps, snapshot.rings)
-        self._open: dict[str, Episode] = {}
-        self._by_rule: dict[str, dict[str, Episode]] = {}
-        self._children: dict[str, set[str]] = {}  # rules, by one that inhibits them
-        for episode in snapshot.open:
-            self._admit(episode)
-        self._recent = {alert.id: alert for alert in snapshot.recent}
-        self._endings = {(ending.rule, ending.subject): ending for ending in snapshot.endings}
+        self._register = Register(snapshot.open, snapshot.recent, snapshot.endings)
+        self._suppressions = Suppressions(self._mutes, self._calendar, self._register, self._via)
 
     # -- episodes
 
@@ -321,8 +307,7 @@ class AlertBook:
         terms: Terms,
     ) -> Episode:
         alarm, began_at = (rule, subject), onset.event_time
-        ending, mute = self._endings.get(alarm), self._mutes.of(alarm)
-        repeat = ending.repeat + 1 if ending and ending.began_at == began_at else 0
+        repeat = self._register.repeat_of(alarm, began_at)
         alert = Alert(
             id=alert_id(rule, subject, began_at, repeat),
             rule=rule,
@@ -335,26 +320,17 @@ class AlertBook:
             value=onset.value,
             message=onset.message,
             began_at=began_at,
-            shelved_until=mute.until,
+            shelved_until=self._mutes.of(alarm).until,
             revision=0,
             actions=actions,
         )
         episode = Episode(alert, repeat, onset, terms=terms)
-        suppression, by = self._suppression(episode)
+        suppression, by = self._suppressions.of(episode)
         if suppression is not Suppression.NONE:
             episode.alert = replace(alert, suppression=suppression, suppressed_by=by)
-        self._admit(episode)
+        self._register.admit(episode)
+        self._suppressions.agree(episode)
         return episode
-
-    def _admit(self, episode: Episode) -> None:
-        self._open[episode.alert.id] = episode
-        self._by_rule.setdefault(episode.alert.rule, {})[episode.alert.subject] = episode
-        self._agree(episode, episode.terms)
-
-    def _agree(self, episode: Episode, terms: Terms) -> None:
-        episode.terms = terms
-        for rule in terms.inhibited_by:
-            self._children.setdefault(rule, set()).add(episode.alert.rule)
 
     def _hand_over(self, over: Episode, cause: Cause) -> Alert:
         """A new episode takes the on-delay that runs for a condition that holds again.
@@ -388,8 +364,12 @@ class AlertBook:
         if row.delay is Delay.STOP and episode.timer:
             self._timers.stop(episode.timer)
             episode.timer = 0
+            if row.event in _TURNS:
+                episode.evidence = cause.evidence
         if row.after is before and row.event is not Event.RE_ALARM:
             return []
+        if Event(cause.event) in _TURNS:
+            episode.evidence = cause.evidence
         was_active = episode.alert.active
         comment = None
         if row.event in _STEPS or row.event is Event.RETIRE:
@@ -401,7 +381,7 @@ class AlertBook:
         self._ring_again_later(episode, row.after, cause.at)
         changes = [episode.alert]
         if row.after is Phase.CLEARED:
-            self._close(episode)
+            self._register.close(episode)
         if episode.alert.active != was_active:
             changes += self._review_children(episode.alert.rule, cause.at)
         if row.delay is Delay.HAND_OVER and episode.timer:
@@ -417,38 +397,19 @@ class AlertBook:
         if phase in (Phase.ACTIVE, Phase.ACKNOWLEDGED) and episode.terms.re_alarm_s > 0:
             episode.again = self._timers.start(now + episode.terms.re_alarm_s, episode.alarm)
 
-    def _close(self, episode: Episode) -> None:
-        alert = episode.alert
-        del self._open[alert.id]
-        alarms = self._by_rule[alert.rule]
-        del alarms[alert.subject]
-        if not alarms:
-            del self._by_rule[alert.rule]
-        self._endings.pop(episode.alarm, None)
-        self._endings[episode.alarm] = Ending(*episode.alarm, alert.began_at, episode.repeat)
-        if len(self._endings) > ENDINGS:
-            del self._endings[next(iter(self._endings))]
-        if alert.raised_at is not None:
-            self._recent[alert.id] = alert
-            if len(self._recent) > RECENT:
-                del self._recent[next(iter(self._recent))]
-
-    def _comment(self, alert: Alert, episode: Episode | None, cause: Cause) -> Alert:
+    def _comment(self, alert: Alert, cause: Cause) -> Alert:
         if not cause.note.strip():
             raise ValueError("note is empty; comment needs one")
         comment = Comment(cause.at, cause.by, cause.event, cause.note)
         alert = changed(alert, cause, comment)
-        if episode is not None:
-            episode.alert = alert
-        else:
-            self._recent[alert.id] = alert
+        self._register.keep(alert)
         return alert
 
     # -- what mutes
 
     def _mute(self, episode: Episode, muting: Muting, until: float | None, cause: Cause) -> Alert:
         mute = self._mutes.change(episode.alarm, muting, until, cause.at)
-        suppression, by = self._suppression(episode)
+        suppression, by = self._suppressions.of(episode)
         episode.alert = changed(
             episode.alert,
             cause,
@@ -461,21 +422,14 @@ class AlertBook:
 
     def _maintain(self, plan: Maintenance, now: float) -> list[Alert]:
         """A window begins or ends."""
-        return self._review(
-            (
-                episode
-                for rule, alarms in self._by_rule.items()
-                for subject, episode in alarms.items()
-                if covers(plan, rule, subject)
-            ),
-            now,
-        )
+        covered = (each for each in self._register.by_rule() if covers(plan, *each.alarm))
+        return self._review(covered, now)
 
     def _review_children(self, rule: str, now: float) -> list[Alert]:
         """An alert of a rule became active, or is no longer."""
         changes: list[Alert] = []
-        for child in sorted(self._children.get(rule, ())):
-            changes += self._review(self._by_rule.get(child, {}).values(), now)
+        for child in self._suppressions.children(rule):
+            changes += self._review(self._register.of_rule(child), now)
         return changes
 
     def _review(self, episodes: Iterable[Episode], now: float) -> list[Alert]:
@@ -483,13 +437,14 @@ class AlertBook:
         changes: list[Alert] = []
         for episode in list(episodes):
             alert = episode.alert
-            suppression, by = self._suppression(episode)
+            suppression, by = self._suppressions.of(episode)
             if (suppression, by) != (alert.suppression, alert.suppressed_by):
-                note = f"by {by}" if by else ""
-                event = "unmuted" if suppression is Suppression.NONE else str(suppression)
+                note, is_heard = f"by {by}" if by else "", suppression is Suppression.NONE
+                event = "unmuted" if is_heard else str(suppression)
+                evidence = episode.evidence if is_heard else NO_EVIDENCE
                 episode.alert = changed(
                     alert,
-                    Cause(now, SERVER, event, note),
+                    Cause(now, SERVER, event, note, evidence),
                     Comment(now, SERVER, event, note),
                     suppression=suppression,
                     suppressed_by=by,
@@ -497,44 +452,14 @@ class AlertBook:
                 changes.append(episode.alert)
         return changes
 
-    def _suppression(self, episode: Episode) -> tuple[Suppression, str | None]:
-        """What mutes an alert, the strongest of all, and by what, if that is no person."""
-        rule, subject = episode.alarm
-        found = self._mutes.of(episode.alarm).suppression, None
-        if len(self._calendar) and (plan := self._calendar.covering(rule, subject)):
-            found = _stronger(found, (Suppression.OUT_OF_SERVICE, f"maintenance {plan.id}"))
-        if inhibitor := self._inhibitor(episode):
-            by = f"{inhibitor.rule} on {inhibitor.subject}"
-            found = _stronger(found, (Suppression.SUPPRESSED, by))
-        return found
-
-    def _inhibitor(self, episode: Episode) -> Alert | None:
-        for rule in episode.terms.inhibited_by:
-            if alarms := self._by_rule.get(rule):
-                device = episode.alert.device
-                for subject in (episode.alert.subject, self._via(device) if device else None):
-                    parent = alarms.get(subject) if subject else None
-                    if parent and parent.alert.active and not _is_inhibited(parent.alert):
-                        return parent.alert
-        return None
-
 
 _STEPS = frozenset({Event.ACKNOWLEDGE.value, Event.RESET.value})
 """Commands that are events of the lifecycle."""
 
+_TURNS = frozenset({Event.HOLDS, Event.FALLS})
+"""Events of the rule: what it saw then is what later transitions without a reading go by."""
+
 _MAY_BE_BACK = frozenset({Phase.CLEARED_UNACKNOWLEDGED, Phase.LATCHED, Phase.LATCHED_ACKNOWLEDGED})
-
-_Muted = tuple[Suppression, str | None]
-
-
-def _is_inhibited(alert: Alert) -> bool:
-    """Such a one inhibits nothing: of two that inhibit each other one is always heard."""
-    return alert.suppression is Suppression.SUPPRESSED and alert.suppressed_by is not None
-
-
-def _stronger(one: _Muted, other: _Muted) -> _Muted:
-    """The first, where they are equally strong: what a person did."""
-    return other if STRENGTH[other[0]] > STRENGTH[one[0]] else one
 
 
 class _Form(msgspec.Struct, frozen=True):

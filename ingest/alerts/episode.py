@@ -40,9 +40,9 @@ class Onset(msgspec.Struct, frozen=True):
 class Episode(msgspec.Struct):
     """An open alert. `onset` is that of the stretch it is in or was in last.
 
-    `timer` is the number of the delay that runs and ends in `then`, 0 when none does; `evidence`
-    what the rule saw when it started. `again` is the number of the timer for its re-alarm, 0 when
-    there is none.
+    `timer` is the number of the delay that runs and ends in `then`, 0 when none does. `again` is
+    the number of the timer for its re-alarm, 0 when there is none. `evidence` is what the rule saw
+    when it turned last: what comes of timers and of other alerts goes by that.
     """
 
     alert: Alert

@@ -116,7 +116,7 @@ export class AlertDetail extends Live {
     const steps: { at: number; words: string; by?: string; note?: string; saw?: string }[] = [];
     const story = this.#stories.value;
     if (story.alert === alert.id && story.steps.length) {
-      for (const { at, by, event, note, state, readings, windows, devices } of story.steps) {
+      for (const { at, by, event, note, state, readings, windows, devices, shelved_until } of story.steps) {
         const saw = [
           ...Object.entries(readings).map(([metric, { value }]) => `${metric} ${formatValue(value)}`),
           ...Object.entries(windows).map(([call, value]) => `${call} ${formatValue(value)}`),
@@ -125,7 +125,12 @@ export class AlertDetail extends Live {
         const who = by === "tocsin" ? "" : by;
         steps.push({
           at: millis(at) ?? 0,
-          words: event === "holds" && state === "active" ? "rang: the condition became true" : eventOf(event),
+          words:
+            event === "holds" && state === "active"
+              ? "rang: the condition became true"
+              : event === "shelve" && shelved_until
+                ? `shelved until ${formatTime(millis(shelved_until) ?? 0, now.value)}`
+                : eventOf(event),
           by: who,
           note,
           saw: saw.join(" · "),

@@ -106,6 +106,8 @@ export interface Transition {
   windows: Record<string, number>;
   /** Those of a group that counted, the first 100. */
   devices: string[];
+  shelved_until: string | null;
+  suppressed_by: string | null;
 }
 
 /** A time in which alarms of the devices and rules that match are out of service. */
