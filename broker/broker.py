@@ -19,7 +19,7 @@ from tocsin.broker.deadlines import Deadlines
 from tocsin.broker.door import Door
 from tocsin.broker.facts import Expired, Fact, Left, Parted, Restarted, Said
 from tocsin.broker.fold import Fold
-from tocsin.broker.intake import Intake, Sink
+from tocsin.broker.intake import MOST_MESSAGES, Intake, Sink
 from tocsin.broker.listener import Caller, Listener
 from tocsin.broker.listeners import Listeners
 from tocsin.broker.login import Authenticate, Login
@@ -58,6 +58,7 @@ class Broker:
     nothing of the batch is acked. `authenticate` decides before anything changes.
     `on_connection` hears of every accepted client's coming and going, in order with the sink;
     `on_refusal`, in that order too, of messages that are too large to be given to the sink.
+    `room`: how many messages more the sink can take in soon; whoever sent much waits for it.
     `fold`: what was rebuilt from the records that the sink of an earlier broker stored.
     """
 
@@ -75,6 +76,7 @@ class Broker:
         check_request: CheckRequest = check_origin_only,
         advise: Callable[[Login], Advice | None] = lambda _: None,
         fold: Fold | None = None,
+        room: Callable[[], int] = lambda: MOST_MESSAGES,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -88,7 +90,13 @@ class Broker:
         self._listeners = Listeners()
         self._outbox = Outbox()
         self._intake = Intake(
-            sink, clock, self._fold, self._outbox, settings.uncommitted_bytes, self._sink_failed
+            sink,
+            clock,
+            self._fold,
+            self._outbox,
+            settings.uncommitted_bytes,
+            self._sink_failed,
+            room,
         )
         self._wills.publish = self._intake.take_will
         self._wills.note = self._note_will

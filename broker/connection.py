@@ -46,7 +46,7 @@ from tocsin.broker.surroundings import Surroundings
 from tocsin.broker.topics import inner_filter
 from tocsin.devices.message import Message
 
-# A segment this long is a client's share of a loop turn: the others come before its next one.
+# Who sends a segment this long has had a share of a loop turn: the others come before its next one.
 TURN_BYTES = 65_536
 
 
@@ -107,6 +107,10 @@ class Connection(Closing):
         around = self._around
         around.bytes_received += len(data)
         decoder = self._decoder
+        if around.intake.full and self.client is not None:
+            decoder.keep(data)
+            around.intake.rest(self)
+            return
         packets = decoder.feed(data)
         if packets:
             self._seen = monotonic()

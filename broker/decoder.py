@@ -14,8 +14,8 @@ from tocsin.broker.properties import Place, passed_on, read_properties
 from tocsin.broker.reasons import Reason
 from tocsin.devices.message import Message
 
-# What one `feed` gives at most: about a millisecond's work, then it is the others' turn.
-PACKETS_PER_FEED = 1_000
+# What one `feed` gives at most: a client's share of a loop turn, then it is the others' turn.
+PACKETS_PER_FEED = 128
 # Of a PUBLISH that is too large: enough to see what it was to be, topic and properties included.
 HEAD_BYTES = 8_192
 
@@ -141,6 +141,12 @@ class Decoder:
         else:
             self._rest = data[end:]
         return packets
+
+    def keep(self, data: bytes) -> None:
+        """As `feed`, but the packets come out of the next one: `more` says so."""
+        self._rest = bytes(self._rest) + data if self._rest else data
+        self._need = 0
+        self.more = True
 
     def _split(self, data: bytes, packets: list[Packet | Message | RefusedPublish]) -> int:
         """Appends the whole packets of `data`; returns where the unfinished one begins."""

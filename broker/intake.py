@@ -31,6 +31,13 @@ HOLD_ANYWAY = (Left, Expired, Parted, Delivered, Restarted)
 """Facts that take effect also if they cannot be stored: what is lost with them costs a repeated
 delivery at QoS 1, or a session kept for longer."""
 
+MOST_MESSAGES = 1_024
+"""What one loop turn takes of all clients: the segments of those that come later wait their turn.
+"""
+MOST_SHARES = 16
+"""What it gives to clients that sent much, also where these are no messages: a millisecond's work.
+"""
+
 # What a message costs in memory besides its bytes on the wire: the objects that hold it.
 MESSAGE_OVERHEAD_BYTES = 200
 ANSWER_BYTES = 100
@@ -40,7 +47,8 @@ class Intake:
     """Owns the batch that gathers, the batches awaiting their commit, and the pause of reading.
 
     `messages` is appended to by connections; they call `gathered` after each segment.
-    `on_failure` hears of the first batch that the sink fails after one that it stored.
+    `on_failure` hears of the first batch that the sink fails after one that it stored. `room` says
+    how many more messages the sink can take in soon: without room, connections that sent much rest.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class Intake:
         outbox: Outbox,
         uncommitted_bytes: int,
         on_failure: Callable[[BaseException], None],
+        room: Callable[[], int] = lambda: MOST_MESSAGES,
     ) -> None:
         self._sink = sink
         self._clock = clock
@@ -59,11 +68,12 @@ class Intake:
         self._outbox = outbox
         self._limit = uncommitted_bytes
         self._on_failure = on_failure
+        self._room = room
         self._scheduled = False
         self._settling = False
         self.failing = False
         """The sink could not store the newest batch it is done with."""
-        self._resting: list[Connection] = []
+        self._resting: deque[Connection] = deque()
         self._routed = 0
         self._size = 0
         self._wills = False
@@ -143,7 +153,7 @@ class Intake:
                 connection.hold(Hold.COMMIT)
 
     def rest(self, connection: "Connection") -> None:
-        """The connection sent much: it is read again in the next loop turn."""
+        """The connection sent much: it is read again when those before it had their turn."""
         connection.hold(Hold.TURN)
         self._resting.append(connection)
         self._schedule()
@@ -158,9 +168,22 @@ class Intake:
         self.submit()
         self._outbox.flush()
         if self._resting:
-            resting, self._resting = self._resting, []
-            for connection in resting:
-                connection.rested()
+            self._serve_resting()
+
+    def _serve_resting(self) -> None:
+        """Shares for the connections that rest, in turn, while the sink has room for them."""
+        most = min(self._room(), MOST_MESSAGES)
+        for _ in range(MOST_SHARES):
+            if not self._resting or len(self.messages) >= most:
+                break
+            self._resting.popleft().rested()
+        if self._resting:
+            self._schedule()
+
+    @property
+    def full(self) -> bool:
+        """This turn has read enough."""
+        return len(self.messages) >= MOST_MESSAGES
 
     def route_gathered(self) -> None:
         """Delivers QoS 0 of the gathering batch: at its end, and before subscriptions change."""

@@ -22,6 +22,7 @@ from tocsin.devices.message import Message
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.alert import Alert, State
 from tocsin.ingest.alerts.maintenance import Maintenance
+from tocsin.ingest.backlog import Backlog, Portion
 from tocsin.ingest.backtest.preparation import Scope, request_of, scope_of
 from tocsin.ingest.backtest.report import Report
 from tocsin.ingest.backtest.request import Progress
@@ -163,8 +164,10 @@ class Engine:
         self._wake: asyncio.TimerHandle | None = None
         self._wake_due = float("inf")
         self.upkeep = Upkeep()
-        self._gathered: list[Message | BrokerFact] = []
+        self._gathered: list[Record] = []
         self._gathered_at = self._last_batch_at = float("-inf")
+        self._backlog = Backlog(self._settings.turn_s)
+        self._goes_on = False  # the backlog has a turn of the event loop to come
         self.on_outcome: list[Listener] = []
         self.on_committed: list[Listener] = []
         # The newest alert of each alarm that the replay at the start saw change.
@@ -224,6 +227,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         self._take_gathered()
+        self._judge_all()
         if self._wake:
             self._wake.cancel()
         await self.upkeep.stop()
@@ -299,21 +303,36 @@ class Engine:
     def submit(self, messages: Sequence[Message | BrokerFact], at: float) -> "asyncio.Future[int]":
         """Journal and judge messages that arrived at `at`. The future is done when they are on
         disk, with their position there, and raises JournalUnavailable if they are not and never
-        will be; judged they were. Facts of the broker are kept in their place between them.
+        will be; judged they are. Facts of the broker are kept in their place between them.
 
-        What comes within `pace_s` of the batch before is gathered for the next one.
+        What comes within `pace_s` of the batch before is gathered for the next one. What does not
+        fit in a turn of the event loop is judged in several.
         """
-        if self._gathered:
-            self._gathered += messages
-            return self._gathering
-        wait_s = self._last_batch_at + self._settings.pace_s - at
-        if wait_s <= 0:
-            return self._take_batch(messages, at)
-        loop = asyncio.get_running_loop()
-        self._gathered, self._gathered_at = list(messages), at
-        self._gathering: asyncio.Future[int] = loop.create_future()
-        loop.call_later(wait_s, self._take_gathered, self._gathering)
+        return self._gather(messages, at)
+
+    def note(self, fact: Fact) -> "asyncio.Future[int]":
+        """Journal and apply a fact in its turn, as a message: nobody waits for what comes of it."""
+        return self._gather((fact,), self.clock.now())
+
+    def _gather(self, records: Sequence[Record], at: float) -> "asyncio.Future[int]":
+        if not self._gathered:
+            wait_s = self._last_batch_at + self._settings.pace_s - at
+            if wait_s <= 0:
+                return self._take_batch(records, at)
+            loop = asyncio.get_running_loop()
+            self._gathered_at = at
+            self._gathering: asyncio.Future[int] = loop.create_future()
+            loop.call_later(wait_s, self._take_gathered, self._gathering)
+        before = self.room()
+        self._gathered += records
+        if before > 0 >= self.room():  # enough for a turn: nothing more is worth waiting for
+            asyncio.get_running_loop().call_soon(self._take_gathered, self._gathering)
         return self._gathering
+
+    def room(self) -> int:
+        """How many more messages can be judged in one turn of the event loop with those that wait;
+        below 1: who can wait should."""
+        return self._backlog.share - len(self._backlog) - len(self._gathered)
 
     def record(self, fact: Fact) -> "asyncio.Future[int]":
         """Journal and apply one fact, as `submit`, at once."""
@@ -324,22 +343,55 @@ class Engine:
         outcome, committed = self._take([readings], self._now())
         return outcome.problems if outcome else ["the pipeline failed; see the log"], committed
 
-    def _take_batch(
-        self, messages: Sequence[Message | BrokerFact], at: float
-    ) -> "asyncio.Future[int]":
+    def _take_batch(self, records: Sequence[Record], at: float) -> "asyncio.Future[int]":
+        """Journal a batch and judge what fits in this turn, unless others wait to be judged."""
         self._last_batch_at = self.clock.now()
-        return self._take(messages, at)[1]
+        if at - self._backlog.newest_at >= self._settings.stall_s:
+            self._judge_all()
+        waits = bool(self._backlog)
+        if not waits:
+            records = self._with_outage(records, at)
+        committed = self._append(records, at)
+        self._backlog.add(Portion(records, at, committed))
+        if not waits:
+            self._judge_some()
+        return committed
+
+    def _judge_some(self) -> None:
+        """Judge a portion of what waits; the next one has a turn of its own."""
+        portion = self._backlog.take()
+        if portion is None:
+            return
+        began = time.thread_time()
+        if outcome := self._feed(portion.records, portion.at):
+            self._tell(outcome, portion.committed)
+        self._backlog.took(len(portion.records), time.thread_time() - began)
+        if not self._backlog:
+            self._set_alarm_clock()
+        elif not self._goes_on:
+            self._goes_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        self._judge_some()
+
+    def _judge_all(self) -> None:
+        """Judge what waits now, for something that must come after it."""
+        while self._backlog:
+            self._judge_some()
 
     def _take_gathered(self, gathering: "asyncio.Future[int] | None" = None) -> None:
         """Take in what was gathered, unless that was done already for something that follows it."""
         if not self._gathered or (gathering and gathering is not self._gathering):
             return
-        messages, self._gathered = self._gathered, []
-        pass_on(self._take_batch(messages, self._gathered_at), self._gathering)
+        records, self._gathered = self._gathered, []
+        pass_on(self._take_batch(records, self._gathered_at), self._gathering)
 
     def _now(self) -> float:
         """The time, for something that comes after all that arrived so far."""
         self._take_gathered()
+        self._judge_all()
         return self.clock.now()
 
     def _mark(self, alerts: Sequence[str], durable: bool) -> None:
@@ -412,6 +464,11 @@ class Engine:
         if outcome.readings:
             self._tell(outcome, self._newest_commit())
 
+    def _settle_all(self) -> None:
+        """As `settle`, with all that the journal has got so far judged."""
+        self._judge_all()
+        self.settle()
+
     def _tell_committed(self, outcome: Outcome) -> None:
         if outcome.alerts:
             self.outbox.take(outcome.alerts, outcome.position, outcome.at)
@@ -446,6 +503,8 @@ class Engine:
 
     def _tick(self) -> None:
         self._wake, self._wake_due = None, float("inf")
+        if self._backlog:
+            return  # what waits came before; the last of it sets the alarm clock again
         if outage := self._with_outage((), now := self._now()):
             self._take(outage, now)
         elif outcome := self._feed((), now):
@@ -713,7 +772,7 @@ class Engine:
         ahead, self._ahead = self._ahead, False
         not_durable = self._durability.before_checkpoint()
         try:
-            await self._checkpoints.take(self._newest_commit, self.clock.now, self.settle)
+            await self._checkpoints.take(self._newest_commit, self.clock.now, self._settle_all)
         except BaseException:
             self._ahead |= ahead
             raise

@@ -172,6 +172,7 @@ class App:
             check_request=request_check(settings.dashboard.hosts),
             advise=self._authentication.advise,
             fold=fold,
+            room=self.engine.room,
         )
         self.engine.accompany(Companion(fold.replay, self.broker.snapshot, fold.restore))
         announcer = Announcer(self.broker.publish)
@@ -273,10 +274,10 @@ class App:
         self, client: str, online: bool, reason: str, username: str | None, address: str, at: float
     ) -> None:
         fact = Connected(client, username, address) if online else Disconnected(client, reason)
-        self.engine.record(fact)
+        self.engine.note(fact)
 
     def _on_refusal(self, message: Message, reason: str, at: float) -> None:
-        self.engine.record(Refused(message, reason))
+        self.engine.note(Refused(message, reason))
 
 
 def _later(call: Callable[[], bytes]) -> Callable[[], Awaitable[bytes]]:

@@ -12,6 +12,7 @@ from tocsin.broker import AccessControl, Authenticate, Broker, Listener, Login, 
 from tocsin.broker.access import Advice
 from tocsin.broker.codec import decode, encode
 from tocsin.broker.fold import Fold
+from tocsin.broker.intake import MOST_MESSAGES
 from tocsin.broker.packets import (
     LEVEL_5,
     LEVEL_311,
@@ -240,6 +241,7 @@ async def running(
     access: AccessControl | None = None,
     advise: Callable[[Login], Advice | None] = lambda _: None,
     fold: Fold | None = None,
+    room: Callable[[], int] = lambda: MOST_MESSAGES,
 ) -> AsyncGenerator[Running]:
     sink = Sink()
     heard: list[tuple[str, bool, str]] = []
@@ -266,6 +268,7 @@ async def running(
         advise=advise,
         version="0.0-test",
         fold=fold,
+        room=room,
     )
     await broker.start()
     try:

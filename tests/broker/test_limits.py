@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -393,6 +394,42 @@ async def test_a_flood_in_one_segment_keeps_its_order(broker: Running) -> None:
         await many.closed()
     assert await broker.ended("many") == "clean"
     assert broker.sink.payloads == numbers
+
+
+async def test_who_sends_much_waits_while_the_sink_has_no_room_and_others_do_not() -> None:
+    rooms = [0]
+    async with (
+        running(room=lambda: rooms[0]) as broker,
+        broker.client("many") as many,
+        broker.client("one") as one,
+    ):
+        numbers = [b"%d" % number for number in range(10_000)]
+        many.writer.write(b"".join(encode(Publish("t", each)) for each in numbers))
+        while not broker.sink.payloads:
+            await one.round_trip()
+        share = len(broker.sink.payloads)
+        assert share < 1_000
+        await one.send(Publish("t", b"one"))
+        await one.round_trip()
+        assert broker.sink.payloads[share:] == [b"one"]
+        rooms[0] = 500
+        await many.send(Disconnect())
+        await many.closed()
+        assert [each for each in broker.sink.payloads if each != b"one"] == numbers
+
+
+async def test_one_turn_takes_so_much_of_all_and_the_rest_in_order() -> None:
+    async with running() as broker, AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(broker.client(f"c-{n}")) for n in range(40)]
+        for peer in peers:
+            payloads = [encode(Publish(f"t/{n}", b"%d" % n)) for n in range(200)]
+            peer.writer.write(b"".join(payloads) + encode(Disconnect()))
+        for peer in peers:
+            await peer.closed()
+        taken = [(each.client, each.payload) for each in broker.sink.messages]
+        for n in range(40):
+            mine = [payload for client, payload in taken if client == f"c-{n}"]
+            assert mine == [b"%d" % number for number in range(200)]
 
 
 async def test_a_packet_of_full_size_passes_and_one_byte_more_does_not() -> None:

@@ -15,8 +15,9 @@ from tocsin.devices.message import Message
 from tocsin.devices.profile import Profile
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.backlog import FEWEST
 from tocsin.ingest.engine import Engine
-from tocsin.ingest.facts import DevicesExpected, Outage, RulePut
+from tocsin.ingest.facts import Connected, DevicesExpected, Disconnected, Outage, RulePut
 from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.settings import EngineSettings, Settings
@@ -89,6 +90,66 @@ async def test_a_fact_comes_after_all_messages_before_it(tmp_path: Path):
     entries = list(Journal.open(tmp_path / "journal").replay(0))
     kinds = ["".join(type(r).__name__[0] for r in entry.records) for entry in entries]
     assert kinds == ["S", "M", "M", "R", "M"]
+
+
+async def test_a_long_batch_is_judged_in_several_turns_and_stored_in_one_entry(tmp_path: Path):
+    many = 4 * FEWEST
+    async with running(tmp_path, pace_s=0) as engine:
+        seen: list[int] = []
+        engine.on_outcome.append(lambda _: seen.append(engine.pipeline.stats().messages_total))
+        committed = engine.submit([message(n) for n in range(many)], engine.clock.now())
+        assert engine.pipeline.stats().messages_total == FEWEST
+        assert engine.room() < 1, "who can wait should"
+        last = engine.submit([message(many)], engine.clock.now())
+        for _ in range(many):
+            if seen[-1] > many:
+                break
+            await asyncio.sleep(0)
+        # A quick machine takes more at a time once it knows what they cost.
+        assert seen[-1] == many + 1
+        assert 2 < len(seen) <= 5
+        assert engine.room() >= FEWEST
+        assert await committed == await last - 1
+        engine.settle()
+        assert engine.unsaved.all().value.tolist() == list(range(many + 1))
+
+
+async def test_a_fact_and_a_checkpoint_come_after_all_that_waits_to_be_judged(tmp_path: Path):
+    many = 4 * FEWEST
+    async with running(tmp_path, pace_s=0) as engine:
+        engine.submit([message(95) for _ in range(many)], engine.clock.now())
+        engine.record(RulePut(HOT, "ada"))
+        assert engine.pipeline.stats().messages_total == many
+        assert engine.pipeline.alerts.open() == [], "the rule judges from the next reading on"
+        engine.submit([message(50) for _ in range(many)], engine.clock.now())
+        await engine.checkpoint()
+        assert engine.pipeline.stats().messages_total == 2 * many
+    shutil.rmtree(tmp_path / "journal")
+    async with running(tmp_path) as engine:
+        assert engine.pipeline.stats().messages_total == 2 * many
+
+
+async def test_who_comes_and_goes_is_noted_in_turn_with_messages(tmp_path: Path):
+    async with running(tmp_path) as engine:
+        engine.submit([message(1)], engine.clock.now())
+        first = engine.note(Connected("c", None, "127.0.0.1:1"))
+        engine.submit([message(2)], engine.clock.now())
+        last = engine.note(Disconnected("c", "clean"))
+        assert await first == await last
+    entries = list(Journal.open(tmp_path / "journal").replay(0))
+    kinds = ["".join(type(r).__name__[0] for r in entry.records) for entry in entries]
+    assert kinds == ["S", "M", "CMD"]
+
+
+async def test_a_process_that_stood_still_with_a_long_batch_makes_no_device_silent(tmp_path: Path):
+    async with running(tmp_path, pace_s=0) as engine:
+        await engine.put_rule(Rule(name="gone", when="absent(temp_c, '60s')"), "ada")
+        at = engine.clock.now()
+        engine.submit([message(1) for _ in range(4 * FEWEST)], at)
+        await engine.submit([message(2)], at + 3600)
+        assert engine.pipeline.alerts.open() == []
+    entries = list(Journal.open(tmp_path / "journal").replay(0))
+    assert [type(r) for entry in entries for r in entry.records].count(Outage) == 1
 
 
 async def test_arrival_counts_from_the_oldest_that_was_gathered(tmp_path: Path):
