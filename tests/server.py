@@ -16,6 +16,8 @@ import httpx2
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests import warm
+
 T = TypeVar("T")
 
 
@@ -51,14 +53,25 @@ class Server:
         self.mqtt = ("", 0)
         self.http = ""
         self.http_port = "0"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._warm = warm.AVAILABLE and program is None and python is None
+        self._process: subprocess.Popen[bytes] | warm.Process | None = None
         self._log = data.parent / f"{data.name}.log"
 
     def start(self, within_s: float = 30.0) -> "Server":
-        command = [self.python, *self.program, "serve", "--data", str(self.data)]
+        command = ["serve", "--data", str(self.data)]
         command += ["--mqtt", "127.0.0.1:0", "--http", f"127.0.0.1:{self.http_port}", *self.flags]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self.env)
+        with self._log.open("ab") as log, Path(os.devnull).open("rb") as nothing:
+            if self._warm:
+                files = (nothing, log, log)
+                self._process = warm.forking.start(command, Path.cwd(), self.env, files)
+            else:
+                self._process = subprocess.Popen(
+                    [self.python, *self.program, *command],
+                    stdin=nothing,
+                    stdout=log,
+                    stderr=log,
+                    env=self.env,
+                )
         try:
             holder = wait_for(f"server is up ({self._log})", self._holder, within_s)
         except AssertionError as error:

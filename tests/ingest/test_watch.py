@@ -1,5 +1,6 @@
 """Readings that cannot turn a rule are not judged, and that changes nothing."""
 
+import os
 from collections.abc import Iterator, Sequence
 from random import Random
 
@@ -98,6 +99,15 @@ AFTER_S = (0.0, 0.0, 0.1, 0.5, 2.0, 9.0)
 AHEAD_S = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.25, -0.5, -3.0, -59.0, -200.0)
 
 
+LONG = os.environ.get("TOCSIN_TESTS") == "long"
+
+
+def samples(when: str) -> int:
+    """So many that every mutant found with 300 of them was. Most show within 80; a bound that
+    ends at an event time, as of spans, takes up to 200 to be passed."""
+    return 300 if LONG or "delta(" in when or "rate(" in when else 120
+
+
 def some(random: Random, count: int, devices: str = "de") -> Iterator[Sample]:
     """Samples with much that is equal, near a limit, or beyond all measure."""
     for _ in range(count):
@@ -145,7 +155,7 @@ def compare(asked: Sequence[tuple[str, str | None]], given: Sequence[Sample]) ->
 
 @pytest.mark.parametrize("when", TYPICAL)
 def test_a_rule_turns_as_if_every_reading_were_judged(when: str) -> None:
-    compare([(when, None)], list(some(Random(when), 300)))
+    compare([(when, None)], list(some(Random(when), samples(when))))
 
 
 @pytest.mark.parametrize("change", ["delta(b, '10s') > 2", "rate(b, '10s') > 0.5"])
@@ -159,7 +169,7 @@ def test_what_is_true_already_keeps_nothing_calm(change: str) -> None:
 
 @pytest.mark.parametrize("clear", TYPICAL)
 def test_a_rule_clears_as_if_every_reading_were_judged(clear: str) -> None:
-    compare([("a > 3 or b > 3", clear)], list(some(Random(clear), 300)))
+    compare([("a > 3 or b > 3", clear)], list(some(Random(clear), samples(clear))))
 
 
 @pytest.mark.parametrize("when", TYPICAL)
@@ -170,7 +180,7 @@ def test_a_large_batch_turns_rules_as_its_messages_do_one_by_one(when: str) -> N
         pipeline.feed([put(0, when, None), put(1, "a > 4 and b > 0", "a < 0")], START)
         # What kind a series is holds for a whole batch.
         pipeline.feed([message(device, {"a": 0.5, "b": 0.5}) for device in ALPHABET], START)
-    for _ in range(12):
+    for _ in range(12 if LONG else 6):
         now += random.choice((0.5, 3.0))
         batch = [
             message(device, {"ts": now + ahead} | values)

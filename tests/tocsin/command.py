@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import warm
+
 PATIENCE_S = 60.0
 """A command that takes longer hangs. They take about a second each."""
 
@@ -27,16 +29,20 @@ class Outcome:
         return line.removeprefix("tocsin: ")
 
 
+def _environment(folder: Path, more: dict[str, str] | None = None) -> dict[str, str]:
+    """Without settings from the environment of the tests."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("TOCSIN_")}
+    return clean | {"COLUMNS": "200", "XDG_DATA_HOME": str(folder / "share"), **(more or {})}
+
+
 def start(
     folder: Path, *arguments: str, env: dict[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """The command, running in `folder`, without settings from the environment of the tests."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("TOCSIN_")}
-    clean |= {"COLUMNS": "200", "XDG_DATA_HOME": str(folder / "share"), **(env or {})}
+    """The command, started from nothing and running in `folder`."""
     return subprocess.Popen(
         [sys.executable, "-m", "tocsin", *arguments],
         cwd=folder,
-        env=clean,
+        env=_environment(folder, env),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -56,4 +62,7 @@ def finish(process: subprocess.Popen[str], typed: str = "") -> Outcome:
 
 
 def run(folder: Path, *arguments: str, typed: str = "") -> Outcome:
-    return finish(start(folder, *arguments), typed)
+    """The command, in a process that has its imports already where there can be such."""
+    if not warm.AVAILABLE:
+        return finish(start(folder, *arguments), typed)
+    return Outcome(*warm.run(arguments, folder, _environment(folder), typed, PATIENCE_S))

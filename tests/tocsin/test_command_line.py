@@ -33,8 +33,8 @@ def commands() -> list[list[str]]:
 def test_every_command_explains_itself(tmp_path: Path):
     typed = commands()
     assert ["devices", "add"] in typed
-    running = [(words, start(tmp_path, *words, "--help")) for words in typed]
-    for words, said in [(words, finish(process)) for words, process in running]:
+    for words in typed:
+        said = run(tmp_path, *words, "--help")
         assert (said.status, said.err) == (0, ""), words
         assert "Usage:" in said.out
         assert "Traceback" not in said.out
@@ -46,7 +46,7 @@ def test_every_command_explains_itself(tmp_path: Path):
 
 
 def test_version(tmp_path: Path):
-    assert run(tmp_path, "--version").out == f"tocsin {__version__}\n"
+    assert finish(start(tmp_path, "--version")).out == f"tocsin {__version__}\n"
 
 
 GOOD = """
@@ -191,13 +191,9 @@ def test_a_token_logs_its_device_in_until_it_is_revoked(server: Server, tmp_path
     client, answer = connect(server, "boiler-1", token)
     client.loop_stop()
     assert answer == "Bad user name or password"
-    listing = start(tmp_path, "devices", "list", *data)
-    again = start(tmp_path, "devices", "revoke", "boiler-1", *data)
-    assert " revoked " in finish(listing).out
-    assert (
-        finish(again).refusal()
-        == "no credential 'boiler-1' to revoke; `tocsin devices list` shows all"
-    )
+    assert " revoked " in run(tmp_path, "devices", "list", *data).out
+    again = run(tmp_path, "devices", "revoke", "boiler-1", *data)
+    assert again.refusal() == "no credential 'boiler-1' to revoke; `tocsin devices list` shows all"
 
     renewed = run(tmp_path, "devices", "add", "boiler-1", *data).out.split()[4]
     assert renewed != token
@@ -221,19 +217,16 @@ def test_users_come_and_go(server: Server, tmp_path: Path):
     assert server.send("POST", "/api/login", login).status_code in (200, 204)
     assert run(tmp_path, "users", "list", *data).out.split()[0] == "ada"
 
-    again = start(tmp_path, "users", "add", "ada", *data)
-    short = start(tmp_path, "users", "add", "eve", *data)
-    said = finish(again, "longer than eight\n").refusal()
-    assert said == "user 'ada' exists; expected a new name"
-    said = finish(short, "short\n").refusal()
-    assert said == "password has 5 characters; expected 8 to 256"
+    again = run(tmp_path, "users", "add", "ada", *data, typed="longer than eight\n")
+    assert again.refusal() == "user 'ada' exists; expected a new name"
+    short = run(tmp_path, "users", "add", "eve", *data, typed="short\n")
+    assert short.refusal() == "password has 5 characters; expected 8 to 256"
 
     assert run(tmp_path, "users", "remove", "ada", *data).out == "removed ada\n"
     assert server.send("POST", "/api/login", login).status_code == 401
-    gone = start(tmp_path, "users", "remove", "ada", *data)
-    listed = start(tmp_path, "users", "list", *data)
-    assert finish(gone).refusal() == "user 'ada' does not exist"
-    assert finish(listed).out == ""
+    gone = run(tmp_path, "users", "remove", "ada", *data)
+    assert gone.refusal() == "user 'ada' does not exist"
+    assert run(tmp_path, "users", "list", *data).out == ""
 
 
 @pytest.mark.parametrize(
