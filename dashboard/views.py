@@ -284,6 +284,13 @@ class RulesEvent(msgspec.Struct, frozen=True):
 
 def view_device(device: DeviceView) -> Device:
     rejected, skew_s = device.last_rejected, device.clock.ahead_s
+    # Most metrics came in one message: a time is made once.
+    at, time = 0.0, time_of(0.0)
+    metrics: dict[str, Metric] = {}
+    for name, metric in device.metrics.items():
+        if metric.time != at:
+            at, time = metric.time, time_of(metric.time)
+        metrics[name] = Metric(metric.value, time, metric.unit, metric.kind)
     return Device(
         id=device.id,
         connection=device.connection,
@@ -297,10 +304,7 @@ def view_device(device: DeviceView) -> Device:
         duplicates_total=device.duplicates_total,
         rejected_total=device.rejected_total,
         future_total=device.future_total,
-        metrics={
-            name: Metric(metric.value, time_of(metric.time), metric.unit, metric.kind)
-            for name, metric in device.metrics.items()
-        },
+        metrics=metrics,
         tags=dict(device.tags),
         last_rejected=rejected
         and Rejected(

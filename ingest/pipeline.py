@@ -16,7 +16,7 @@ Pure: no socket, clock or log. The state is a fold over the records fed, so the 
 it, and a snapshot with the records after it gives what all records would have given.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf, nextafter
 from typing import Any, assert_never
 
@@ -522,10 +522,14 @@ class Pipeline:
         device = self.catalogue.device_id(name)
         return None if device is None else self._view(device, self._skew_of([device]).item())
 
-    def devices(self) -> list[DeviceView]:
-        """All devices, in order of appearance."""
+    def devices(self, names: Iterable[str] | None = None) -> list[DeviceView]:
+        """Those of these names that are known, in that order; else all, in order of appearance."""
         self._take_in_waiting()
-        devices = range(len(self.catalogue.devices))
+        if names is None:
+            devices: Sequence[int] = range(len(self.catalogue.devices))
+        else:
+            found = map(self.catalogue.device_id, names)
+            devices = [device for device in found if device is not None]
         skew_s = self._skew_of(devices).tolist()
         return [self._view(*each) for each in zip(devices, skew_s, strict=True)]
 

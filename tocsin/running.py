@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import resource
 import shlex
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from tocsin.app import STOP_S, App
 from tocsin.logs import set_up_logs
-from tocsin.memory import give_back_what_is_freed
+from tocsin.memory import freeze_what_lives_on, give_back_what_is_freed
 from tocsin.refusal import Refusal
 from tocsin.rule_files import read_rules
 from tocsin.settings import Settings
@@ -52,9 +51,7 @@ async def _serve(app: App, beside: Beside) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await app.start()
-    # What start-up made lives as long as the process: the collector need not walk it again.
-    gc.collect()
-    gc.freeze()
+    freeze_what_lives_on()
     companion = asyncio.ensure_future(beside(app))
     stopped = asyncio.ensure_future(stop.wait())
     try:

@@ -27,7 +27,6 @@ from tocsin.dashboard.stream.rows import Rows
 from tocsin.dashboard.stream.view import View
 from tocsin.dashboard.stream.viewer import Chunk, Viewer
 from tocsin.dashboard.views import (
-    Device,
     DevicesEvent,
     Hello,
     Mqtt,
@@ -42,7 +41,10 @@ from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.pipeline import Pipeline
 
 DEVICES_PER_EVENT = 200
-"""Devices in one `devices` event: 7 ms of the event loop."""
+"""Devices in one `devices` event: 4 ms of the event loop."""
+
+DEVICES_PER_TURN = 50
+"""Devices whose counters are told in one turn of the event loop: a millisecond."""
 
 REFRESHED_PER_FRAME = 100
 """Devices whose counters are told again with one frame: 2,000 in the 2 s they have."""
@@ -104,7 +106,9 @@ class Hub:
         self._refresh = DeviceRefresh(pipeline.catalogue, settings.device_refresh_s)
         self._viewers: dict[str, Viewer] = {}
         self._views: WeakValueDictionary[frozenset[str] | None, View] = WeakValueDictionary()
-        self._frame_timer: asyncio.TimerHandle | None = None
+        self._frame_timer: asyncio.Handle | None = None
+        self._frame_wanted = False  # by something that came while a frame was under way
+        self._changed: list[str] = []
         self._status_timer: asyncio.TimerHandle | None = None
         self._stats = StreamStats()
         self.latency = LatencyHistogram()
@@ -174,23 +178,53 @@ class Hub:
     # -- timers, which run only while somebody watches
 
     def _expect_frame(self) -> None:
+        self._frame_wanted = self._frame_timer is not None
         if self._frame_timer is None:
             self._frame_timer = asyncio.get_running_loop().call_later(
-                self._settings.frame_ms / 1000, self._on_frame
+                self._settings.frame_ms / 1000, self._step, self._on_frame
             )
 
     def _on_frame(self) -> None:
-        self._frame_timer = None
         if not self._viewers:
+            self._frame_timer = None
             self._frame.clear()
             return
         self._settle()
+        self._frame_wanted = False
+        self._go_on(self._on_settled)
+
+    def _on_settled(self) -> None:
         if self._frame:
             self._tell_frame()
-        if changed := self._refresh.due(self._clock(), REFRESHED_PER_FRAME):
-            self._tell_devices(changed)
-        if self._refresh.pending:
+        self._go_on(self._on_told)
+
+    def _on_told(self) -> None:
+        self._changed = self._refresh.due(self._clock(), REFRESHED_PER_FRAME)
+        self._tell_changed()
+
+    def _tell_changed(self) -> None:
+        """The next devices whose counters have changed; with the last of them the frame is over."""
+        part = self._changed[:DEVICES_PER_TURN]
+        self._changed = self._changed[DEVICES_PER_TURN:]
+        if part and self._viewers:
+            self._tell_devices(part)
+        if self._changed and self._viewers:
+            self._go_on(self._tell_changed)
+            return
+        self._frame_timer = None
+        if self._frame_wanted or self._refresh.pending:
             self._expect_frame()
+
+    def _go_on(self, step: Callable[[], None]) -> None:
+        """The rest of a frame in the next turn of the event loop: others have theirs before."""
+        self._frame_timer = asyncio.get_running_loop().call_soon(self._step, step)
+
+    def _step(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except BaseException:
+            self._frame_timer = None  # there are others after a frame that fails
+            raise
 
     def _tell_frame(self) -> None:
         frame = self._frame.take()
@@ -360,11 +394,7 @@ class Hub:
         )
 
     def _devices_event(self, names: list[str], *, complete: bool) -> bytes:
-        devices: list[Device] = []
-        for name in names:
-            device = self._pipeline.device(name)
-            if device is not None:
-                devices.append(view_device(device))
+        devices = [view_device(device) for device in self._pipeline.devices(names)]
         return write_event("devices", DevicesEvent(devices, complete))
 
     def _rules_event(self) -> bytes:
