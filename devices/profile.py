@@ -1,9 +1,12 @@
-"""What kind of device it is: expected interval, units, counters."""
+"""What kind of device it is: expected interval, units, counters, limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from math import isfinite
+
+from tocsin.devices.tags import TagError, check_tag_name
 
 # By the last part of a metric's name, the way people name metrics: `temp_c`, `flow_lpm`.
 UNITS = {
@@ -19,6 +22,21 @@ WHOLE_SUFFIXES = {
 }  # fmt: skip
 
 
+MAX_LIMITS = 64
+"""Limits of one profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitTable:
+    """The limits of a profile, by name. The first table that covers a device counts."""
+
+    devices: str = "*"
+    limits: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def covers(self, device: str) -> bool:
+        return fnmatchcase(device, self.devices)
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """Settings for the devices that match a glob; the first profile that matches counts.
@@ -28,7 +46,7 @@ class Profile:
     `allowed_lateness_s` how much older than the newest a reading may be and still
     be judged, `units` the unit of a metric by its name, `max_speed_kmh` the speed above which a
     change of its position cannot be, `counters` the globs of metrics that only ever grow, but for
-    starting anew at 0.
+    starting anew at 0, `limits` numbers that rules read by their names.
     """
 
     devices: str = "*"
@@ -38,6 +56,7 @@ class Profile:
     expected: tuple[str, ...] = ()
     max_speed_kmh: float = 1000.0
     counters: tuple[str, ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         for device in self.expected:
@@ -46,6 +65,17 @@ class Profile:
                     f"expected names {device[:64]!r}; expected ids of devices, 1 to 128 characters"
                     " without '/', '+' and '#'"
                 )
+        if len(self.limits) > MAX_LIMITS:
+            raise ValueError(f"has {len(self.limits)} limits; expected at most {MAX_LIMITS}")
+        for name, limit in self.limits.items():
+            try:
+                check_tag_name(name)
+            except TagError:
+                raise ValueError(
+                    f"limits has {name[:64]!r}; expected letters, digits and '_', as in temp_max_c"
+                ) from None
+            if not isfinite(limit):
+                raise ValueError(f"limit {name} is {limit}; expected a number")
 
     def covers(self, device: str) -> bool:
         return fnmatchcase(device, self.devices)

@@ -1,9 +1,9 @@
 """Devices that fall silent: rules over ages turn when time has passed, without any reading.
 
 Between its readings a device's own clock is taken to go on as ours does. So the age of a metric
-grows while nothing comes, and each comparison of an age with a constant has a time at which it
-may turn. Then the device is looked at, and a rule that has become true rings. Silence never clears
-anything: a reading does.
+grows while nothing comes, and each comparison of an age with what is constant has a time at which
+it may turn. Then the device is looked at, and a rule that has become true rings. Silence never
+clears anything: a reading does.
 
     last reading              wm - newest                 age(metric) > 60 looked at here
     ───┤ newest ├──────────────┤ watermark ├─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ┤ 60 s after newest
@@ -170,16 +170,20 @@ class Absence:
         return 0.0, now - self._expected[device] if device in self._expected else None
 
     def look_times(
-        self, devices: Ids, newest: Floats, seen: Floats, watermark: Floats, age_s: float
+        self, devices: Ids, newest: Floats, seen: Floats, watermark: Floats, ages_s: Floats
     ) -> Floats:
-        """When devices are looked at, if they stay silent, because a metric of theirs is `age_s`
+        """When devices are looked at, if they stay silent, because a metric of theirs is `ages_s`
         old then; inf where they are not. `newest`, `seen` and `watermark` are what is known of
         them: the metric's newest event time, their last arrival, their newest event time.
         """
         age_from = self._catalogue.age_from.values[devices]
-        at = np.maximum(newest, age_from) + (seen - watermark) + age_s
+        at = np.maximum(newest, age_from) + (seen - watermark) + ages_s
         at = np.maximum(at + _AFTER_S, self._ruled_at)
-        looks = np.isfinite(newest) & (at > np.maximum(self._looked.values[devices], seen))
+        looks = (
+            np.isfinite(newest)
+            & np.isfinite(at)
+            & (at > np.maximum(self._looked.values[devices], seen))
+        )
         return np.where(looks, at, inf)
 
     def missed(self) -> list[float]:
@@ -251,11 +255,12 @@ class Absence:
         catalogue = self._catalogue
         delay = catalogue.heard.values[devices] - catalogue.watermark.values[devices]
         soonest = np.full(len(devices), inf)
-        for covers, metric, age_s in self._judge.shortest_silences():
+        for covers, metric, ages_s in self._judge.shortest_silences():
             newest = catalogue.newest_time.values[catalogue.by_device(metric).values[devices]]
             came = covers[devices] & np.isfinite(newest)
             newest = np.maximum(newest, catalogue.age_from.values[devices])
-            np.fmin(soonest, np.where(came, newest + delay + age_s, inf), out=soonest)
+            at = newest + delay + ages_s[devices]
+            np.fmin(soonest, np.where(came & np.isfinite(at), at, inf), out=soonest)
         for device, at, late in self._finite(devices, soonest, delay):
             self._wait(device, max(at, now), late)
 

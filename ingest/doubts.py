@@ -3,7 +3,7 @@
 A rule may come before its devices: so none of this keeps a rule from being in force.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from typing import cast
 
@@ -15,8 +15,8 @@ from tocsin.ingest.rules.validation import CheckedRule, RuleError
 
 
 def doubts(rule: CheckedRule, catalogue: Catalogue) -> list[RuleError]:
-    """That a rule is for no device, reads a metric that none of its devices has, or a tag that no
-    device has. Nothing while there are no devices.
+    """That a rule is for no device, reads a metric that none of its devices has, a tag that no
+    device has, or a limit that none of its devices has. Nothing while there are no devices.
 
     Looks at every device: some µs each.
     """
@@ -28,14 +28,28 @@ def doubts(rule: CheckedRule, catalogue: Catalogue) -> list[RuleError]:
     except RuleError as error:
         found.append(error)
     asked = [("tags", name, None) for name in rule.rule.tags]
-    asked += [("when", *tag) for tag in _tags_read(rule.when)]
-    asked += [("clear", *tag) for tag in _tags_read(rule.clear)]
+    asked += [("when", *tag) for tag in _names_read(rule.when, ("tag", "tag_number"))]
+    asked += [("clear", *tag) for tag in _names_read(rule.clear, ("tag", "tag_number"))]
     if asked:
         known = {tag for i in range(len(catalogue.devices)) for tag in catalogue.tags.of(i)}
         for key, name, column in asked:
             if name not in known:
                 found.append(RuleError(key, _no_tag(name, column, known), column))
+    for key, tree in (("when", rule.when), ("clear", rule.clear)):
+        for name, column in _names_read(tree, ("limit",)):
+            if not _has_limit(rule, name, catalogue):
+                said = f"no device that it is for has a limit {name[:64]!r} at column {column}"
+                found.append(RuleError(key, said, column))
     return found
+
+
+def _has_limit(rule: CheckedRule, name: str, catalogue: Catalogue) -> bool:
+    tags = catalogue.tags
+    limits = tags.column("limit", name).values
+    return any(
+        limits.item(i) == limits.item(i) and rule.devices.matches(device, tags.of(i))
+        for i, device in enumerate(catalogue.devices)
+    )
 
 
 def _no_tag(name: str, column: int | None, known: set[str]) -> str:
@@ -43,15 +57,15 @@ def _no_tag(name: str, column: int | None, known: set[str]) -> str:
     return f"no device has a tag {name[:64]!r}{where}{did_you_mean(name, known)}"
 
 
-def _tags_read(tree: object) -> Iterator[tuple[str, int]]:
-    """The names of tags that an expression asks for, each with its column."""
-    if isinstance(tree, Call) and tree.function in ("tag", "tag_number"):
+def _names_read(tree: object, functions: Collection[str]) -> Iterator[tuple[str, int]]:
+    """The names that an expression asks these functions for, each with its column."""
+    if isinstance(tree, Call) and tree.function in functions:
         for argument in tree.arguments:
             if isinstance(argument, Text):
                 yield argument.value, argument.column
     elif isinstance(tree, tuple):
         for part in cast("tuple[object, ...]", tree):
-            yield from _tags_read(part)
+            yield from _names_read(part, functions)
     elif is_dataclass(tree):
         for each in fields(tree):
-            yield from _tags_read(getattr(tree, each.name))
+            yield from _names_read(getattr(tree, each.name), functions)

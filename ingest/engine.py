@@ -41,6 +41,7 @@ from tocsin.ingest.facts import (
     Derived,
     DevicesExpected,
     Fact,
+    LimitsConfigured,
     MaintenanceCancelled,
     MaintenancePlanned,
     Outage,
@@ -135,6 +136,7 @@ class Engine:
         self._new_clock = clock
         self._settings = engine or EngineSettings()
         self._tag_tables = list(settings.tags)
+        self._limit_tables = settings.limit_tables()
         self._expected = [name for profile in settings.profiles for name in profile.expected]
         self.pipeline = Pipeline(settings, decoder)
         self._journal = Journal.open(folder / "journal", journal)
@@ -203,6 +205,8 @@ class Engine:
             self.record(DevicesExpected(self._expected))
         if self._tag_tables != list(self.pipeline.catalogue.tags.tables):
             self.record(TagsConfigured(self._tag_tables))
+        if self._limit_tables != list(self.pipeline.catalogue.tags.limit_tables):
+            self.record(LimitsConfigured(self._limit_tables))
         self.pipeline.rules.check_file_names(rule.name for rule in file_rules)
         self.check_actions(file_rules)
         self._start_zones(file_zones, zone_file, file_rules)
@@ -518,7 +522,7 @@ class Engine:
 
     async def put_rule(self, rule: Rule, by: str) -> None:
         """Create or replace a rule; done when that is on disk. Raises RuleError."""
-        self.check_zones([rule])
+        self.check_names([rule])
         self.check_actions([rule])
         if problem := await self._apply(RulePut(rule, by)):
             raise RuleError("name", problem)
@@ -528,26 +532,29 @@ class Engine:
         page has a rule of one's name, or one names no channel there is."""
         self.pipeline.rules.check_file_names(rule.name for rule in rules)
         self.check_actions(rules)
-        self.check_zones(rules)
+        self.check_names(rules)
         if problem := await self._apply(RuleFileLoaded(list(rules), file)):
             raise RuleError("name", problem)
 
-    def check_zones(self, rules: Sequence[Rule]) -> None:
-        """Raises RuleError for the first rule with a zone that is not there."""
-        names = self.pipeline.zones.names()
+    def check_names(self, rules: Sequence[Rule]) -> None:
+        """Raises RuleError for the first rule with a zone or a limit that is not there."""
+        zones = self.pipeline.zones.names()
+        limits = self.pipeline.catalogue.tags.known_limits()
         for rule in rules:
-            validate(rule, known_zones=names)
+            validate(rule, known_zones=zones, known_limits=limits)
 
     def _start_zones(self, zones: Sequence[Zone], file: str, file_rules: Sequence[Rule]) -> None:
-        """Have the zones of files. Raises ZoneError, and RuleError where a rule has none."""
+        """Have the zones of files. Raises ZoneError, and RuleError where a rule has none, or names
+        a limit that no profile states."""
         known = self.pipeline.zones
         known.check_file_names(zone.name for zone in zones)
         names = {zone.name for zone in zones}
         names |= {entry.zone.name for entry in known.entries() if entry.source == zone_set.API}
+        limits = self.pipeline.catalogue.tags.known_limits()
         of_api = [entry.rule for entry in self.pipeline.rules.entries() if entry.source == API]
         for rule in (*file_rules, *of_api):
             try:
-                validate(rule, known_zones=names)
+                validate(rule, known_zones=names, known_limits=limits)
             except RuleError as error:
                 raise RuleError(error.field, f"{error.message} (rule {rule.name!r})") from None
         if zones or any(entry.source != zone_set.API for entry in known.entries()):
@@ -704,7 +711,7 @@ class Engine:
 
     def backtest_scope(self, rules: Sequence[CheckedRule], start: float, end: float) -> Scope:
         """See `scope_of`. Raises RangeError, RuleError."""
-        self.check_zones([checked.rule for checked in rules])
+        self.check_names([checked.rule for checked in rules])
         pipeline = self.pipeline
         expected = pipeline.absence.expected_since()
         return scope_of(rules, pipeline.catalogue, start, end, expected)

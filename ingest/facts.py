@@ -10,6 +10,7 @@ import msgspec
 
 from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.message import Message
+from tocsin.devices.profile import LimitTable
 from tocsin.devices.tags import TagTable
 from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.geo.zone import Zone
@@ -98,6 +99,12 @@ class TagsConfigured(msgspec.Struct, frozen=True, array_like=True, tag="tags"):
     """The tables of tags in the settings, in place of those before."""
 
     tables: list[TagTable]
+
+
+class LimitsConfigured(msgspec.Struct, frozen=True, array_like=True, tag="limits"):
+    """The limits of the profiles in the settings, in place of those before."""
+
+    tables: list[LimitTable]
 
 
 class TagsPut(msgspec.Struct, frozen=True, array_like=True, tag="tag"):
@@ -218,6 +225,7 @@ Fact = (
     | ZoneFileLoaded
     | Derived
     | TagsConfigured
+    | LimitsConfigured
     | TagsPut
 )
 Record = Message | Fact | BrokerFact

@@ -29,7 +29,7 @@ from tocsin.ingest.rules.group import RuleGroup
 from tocsin.ingest.rules.message import TAG_PLACE
 from tocsin.ingest.rules.muster import rule_of
 from tocsin.ingest.rules.validation import CheckedRule, Part
-from tocsin.ingest.rules_in_force import RulesInForce
+from tocsin.ingest.rules_in_force import RulesInForce, Silence
 from tocsin.ingest.sight import DeviceSight, PairSight, RoundSight, SilentSight
 from tocsin.ingest.turn import Placed, Turn
 from tocsin.ingest.watch import Watch
@@ -538,40 +538,22 @@ class Judge:
         return bool(self._rules.clocked)
 
     def silences(self, device: int) -> Iterable[tuple[str, float]]:
-        """Metrics, and their ages in seconds, at which a rule that does not hold for a device may
-        come to."""
-        for group, pair in self._rules.clocked_pairs(device):
-            if not group.holds.values.item(pair):
-                yield from group.forms[group.rule.values.item(pair)].silences
+        """See `RulesInForce.silences`."""
+        return self._rules.silences(device)
 
-    def shortest_silences(self) -> Iterable[tuple[NDArray[np.bool_], str, float]]:
-        """As `silences`, of all devices: which devices, a metric, the shortest age of any rule."""
-        self._rules.reach(len(self._catalogue.devices))
-        for place in self._rules.clocked:
-            group = self._rules.groups[place]
-            shortest: dict[str, float] = {}
-            for form in group.forms:
-                for metric, age_s in form.silences:
-                    shortest[metric] = min(shortest.get(metric, age_s), age_s)
-            for metric, age_s in shortest.items():
-                yield group.number.values > 0, metric, age_s
+    def shortest_silences(self) -> Iterable[Silence]:
+        """See `RulesInForce.shortest_silences`."""
+        return self._rules.shortest_silences()
 
-    def every_silence(self) -> Iterable[tuple[NDArray[np.bool_], str, float]]:
-        """As `silences`, of all devices and all rules: which devices, a metric, an age."""
-        self._rules.reach(len(self._catalogue.devices))
-        known = {
-            (form.checked.devices.key, metric, age_s): form.checked.devices
-            for place in self._rules.clocked
-            for form in self._rules.groups[place].forms
-            for metric, age_s in form.silences
-        }
-        for (_, metric, age_s), selector in sorted(known.items(), key=lambda each: each[0]):
-            yield self._rules.covers(selector), metric, age_s
+    def every_silence(self) -> Iterable[Silence]:
+        """See `RulesInForce.every_silence`."""
+        return self._rules.every_silence()
 
     def look(self, device: int, silent_s: float, waited_s: float | None, time: float) -> list[Turn]:
         """The rules over ages that come to hold for a device from which nothing came for
         `silent_s`; `waited_s`: it never came, and was expected for that long. `time` is event time.
-        One that compares no age with a constant is for readings to turn, whenever this is asked.
+        One that compares no age with what is constant is for readings to turn, whenever this is
+        asked.
         """
         sight = SilentSight(
             self._catalogue, self._windows, self._whereabouts, device, silent_s, waited_s

@@ -45,6 +45,7 @@ from tocsin.ingest.facts import (
     DevicesExpected,
     Disconnected,
     Fact,
+    LimitsConfigured,
     MaintenanceCancelled,
     MaintenancePlanned,
     Outage,
@@ -378,6 +379,9 @@ class Pipeline:
             case TagsConfigured(tables):
                 tags, names = self.catalogue.tags, self.catalogue.devices
                 self._retag(tags.configure(tables, names), outcome)
+            case LimitsConfigured(tables):
+                tags, names = self.catalogue.tags, self.catalogue.devices
+                self._retag(tags.configure_limits(tables, names), outcome)
             case TagsPut(name, given, _, anew):
                 device = self._know(name, outcome) if anew else self.catalogue.device_id(name)
                 if device is None:

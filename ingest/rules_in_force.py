@@ -1,6 +1,8 @@
 """The rules in force: compiled, matched with the devices they are for, found by what wakes them."""
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from math import isfinite
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +12,19 @@ from tocsin.ingest.faults import Faults
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.musters import Musters
 from tocsin.ingest.rules import compiled
+from tocsin.ingest.rules.deadline import Deadline
 from tocsin.ingest.rules.group import RuleForm, RuleGroup
 from tocsin.ingest.rules.muster import rule_of
+from tocsin.ingest.rules.printer import print_expression
 from tocsin.ingest.rules.scalar import Scalar
 from tocsin.ingest.rules.selector import Selector
 from tocsin.ingest.rules.validation import CheckedRule
 
 Places = NDArray[np.intp]
+Floats = NDArray[np.float64]
+Silence: TypeAlias = tuple[NDArray[np.bool_], str, Floats]
+"""By device whether it waits; the metric; by device the age of it in seconds, NaN or infinite for
+never."""
 
 
 class RulesInForce:
@@ -145,6 +153,64 @@ class RulesInForce:
             start = group.start.values.item(device)
             for pair in range(start, start + group.number.values.item(device)):
                 yield group, pair
+
+    # -- silence
+
+    def silences(self, device: int) -> Iterator[tuple[str, float]]:
+        """Metrics, and their ages in seconds, at which a rule that does not hold for a device may
+        come to."""
+        tags = self._catalogue.tags
+        for group, pair in self.clocked_pairs(device):
+            if not group.holds.values.item(pair):
+                for deadline in group.forms[group.rule.values.item(pair)].silences:
+                    age_s = deadline.seconds
+                    if age_s is None:
+                        age_s = float(
+                            deadline.of(lambda tag: tags.column(*tag).values.item(device))
+                        )
+                    if isfinite(age_s):
+                        yield deadline.metric, age_s
+
+    def shortest_silences(self) -> Iterator[Silence]:
+        """As `silences`, of all devices, each where a rule asks for it: the shortest age of any."""
+        self.reach(len(self._catalogue.devices))
+        for place in self.clocked:
+            group = self.groups[place]
+            shortest: dict[str, float] = {}
+            owned: dict[Deadline, None] = {}
+            for form in group.forms:
+                for each in form.silences:
+                    if (age_s := each.seconds) is None:
+                        owned[each] = None
+                    else:
+                        shortest[each.metric] = min(shortest.get(each.metric, age_s), age_s)
+            covers = group.number.values > 0
+            for metric, age_s in shortest.items():
+                yield covers, metric, np.full(len(covers), age_s)
+            for each in owned:
+                yield covers, each.metric, self._ages(each)
+
+    def every_silence(self) -> Iterator[Silence]:
+        """As `silences`, of all devices and all rules."""
+        self.reach(len(self._catalogue.devices))
+        known = {
+            (form.checked.devices.key, deadline.metric, print_expression(deadline.age)): (
+                form.checked.devices,
+                deadline,
+            )
+            for place in self.clocked
+            for form in self.groups[place].forms
+            for deadline in form.silences
+        }
+        for _, (selector, deadline) in sorted(known.items(), key=lambda each: each[0]):
+            yield self.covers(selector), deadline.metric, self._ages(deadline)
+
+    def _ages(self, deadline: Deadline) -> Floats:
+        """By device, in seconds; NaN or infinite for never."""
+        tags, count = self._catalogue.tags, len(self._catalogue.devices)
+        return np.broadcast_to(
+            deadline.of(lambda tag: tags.column(*tag).values[:count]), count
+        ).astype(np.float64)
 
     # -- what holds
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tocsin.devices.profile import Profile
+from tocsin.devices.profile import LimitTable, Profile
 from tocsin.devices.tags import TagTable
 from tocsin.ingest.site_time import zone_of
 
@@ -70,6 +70,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         zone_of(self.timezone)
+
+    def limit_tables(self) -> list[LimitTable]:
+        """What the profiles say of limits; none if none does."""
+        if not any(profile.limits for profile in self.profiles):
+            return []
+        return [LimitTable(each.devices, dict(each.limits)) for each in self.profiles]
 
     def profile_of(self, device: str) -> Profile:
         return next((p for p in self.profiles if p.covers(device)), _ANY)

@@ -1,4 +1,4 @@
-"""The tags that devices have, and what rules read of them."""
+"""The tags that devices have, the limits of their profiles, and what rules read of both."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite, nan
@@ -6,18 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from tocsin.devices.profile import LimitTable
 from tocsin.devices.tags import TagTable
 from tocsin.ingest.growing import Growing
 
 Tags = Mapping[str, str]
+Limits = Mapping[str, float]
 
 _NONE: Tags = {}
+_UNLIMITED: Limits = {}
 _UNNAMED = -1.0
 """The code of a text that no rule names: it is equal to none of those that rules name."""
 
 
 class TagBook:
-    """Owns the tags of each device by where they come from, and columns of them for rules.
+    """Owns the tags of each device by where they come from, the limits of its profile, and columns
+    of both for rules.
 
     `code_of` gives the code of a text that a rule compares with, None for any other.
     """
@@ -30,6 +34,8 @@ class TagBook:
         self._given: dict[int, dict[str, str]] = {}  # what people say
         self.given_version = 0  # rises with each change of what people say
         self._tags: dict[int, Tags] = {}  # all of it
+        self._limit_tables: Sequence[LimitTable] = ()
+        self._limits: dict[int, Limits] = {}  # what the device's profile says
         self._columns: dict[tuple[str, str], Growing[np.float64]] = {}
         self._count = 0
 
@@ -49,6 +55,18 @@ class TagBook:
     def tables(self) -> Sequence[TagTable]:
         return self._tables
 
+    def limits_of(self, device: int) -> Limits:
+        """The limits that the profile of a device states. Not to be changed."""
+        return self._limits.get(device, _UNLIMITED)
+
+    @property
+    def limit_tables(self) -> Sequence[LimitTable]:
+        return self._limit_tables
+
+    def known_limits(self) -> set[str]:
+        """The names of limits that any profile states."""
+        return {name for table in self._limit_tables for name in table.limits}
+
     # -- changes: each says whether, or for which devices, tags are others now
 
     def admit(self, device: int, name: str) -> None:
@@ -57,6 +75,7 @@ class TagBook:
         for column in self._columns.values():
             column.reach(self._count)
         self._configure(device, name)
+        self._limit_by_profile(device, name)
 
     def claims_other(self, device: int, tags: Tags) -> bool:
         """Whether a topic says what no topic of the device has said last."""
@@ -90,6 +109,23 @@ class TagBook:
         self._set[device] = found
         return self._settle(device)
 
+    def configure_limits(self, tables: Sequence[LimitTable], names: Iterable[str]) -> list[int]:
+        """The profiles in the settings state these limits, in place of those before."""
+        self._limit_tables = tuple(tables)
+        return [device for device, name in enumerate(names) if self._limit_by_profile(device, name)]
+
+    def _limit_by_profile(self, device: int, name: str) -> bool:
+        tables = (table.limits for table in self._limit_tables if table.covers(name))
+        return self.limit(device, next(tables, _UNLIMITED))
+
+    def limit(self, device: int, limits: Limits) -> bool:
+        """The profile of a device states these limits, in place of those before."""
+        if limits == self.limits_of(device):
+            return False
+        self._limits[device] = limits
+        self._fill(device)
+        return True
+
     def _settle(self, device: int) -> bool:
         before = self.of(device)
         tags = {
@@ -100,28 +136,36 @@ class TagBook:
         if tags == before:
             return False
         self._tags[device] = tags
-        for (kind, name), column in self._columns.items():
-            column.values[device] = self._read(kind, tags.get(name))
+        self._fill(device)
         return True
+
+    def _fill(self, device: int) -> None:
+        for (kind, name), column in self._columns.items():
+            column.values[device] = self._read(kind, name, device)
 
     # -- what rules read
 
     def column(self, kind: str, name: str) -> Growing[np.float64]:
-        """A tag by device, NaN where it has none: the code of its text (`tag`), or its number
-        (`tag_number`). Kept up to date."""
+        """By device, NaN where it has none: the code of a tag's text (`tag`), its number
+        (`tag_number`), or a limit: that of the device's own tag of this name, else of its profile
+        (`limit`). Kept up to date."""
         column = self._columns.get((kind, name))
         if column is None:
             column = self._columns[kind, name] = Growing[np.float64](np.float64, nan)
             column.reach(self._count)
-            for device, tags in self._tags.items():
-                column.values[device] = self._read(kind, tags.get(name))
+            for device in {*self._tags, *(self._limits if kind == "limit" else ())}:
+                column.values[device] = self._read(kind, name, device)
         return column
 
     def forget_columns(self) -> None:
         """Rules compare with other texts than before."""
         self._columns = {}
 
-    def _read(self, kind: str, value: str | None) -> float:
+    def _read(self, kind: str, name: str, device: int) -> float:
+        value = self.of(device).get(name)
+        if kind == "limit":
+            own = nan if value is None else number_of(value)
+            return own if own == own else float(self.limits_of(device).get(name, nan))
         if value is None:
             return nan
         if kind == "tag":
@@ -134,6 +178,7 @@ class TagBook:
     def state(self) -> dict[str, Any]:
         return {
             "tables": [(table.devices, dict(table.tags)) for table in self._tables],
+            "limits": [(table.devices, dict(table.limits)) for table in self._limit_tables],
             "claimed": self._claimed,
             "given": self._given,
         }
@@ -147,6 +192,7 @@ class TagBook:
         for device in {*self._claimed, *self._given}:
             self._settle(device)
         self.configure([TagTable(*table) for table in state["tables"]], names)
+        self.configure_limits([LimitTable(*table) for table in state.get("limits", ())], names)
 
 
 def number_of(value: str) -> float:

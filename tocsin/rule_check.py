@@ -23,15 +23,17 @@ from tocsin.zone_files import read_zones
 
 
 class RuleCheck:
-    """State: the zones and channels there are, None where that is not known; the plant as its
-    newest snapshot has it, and why nothing is known of it if so."""
+    """State: the zones, limits and channels there are, None where that is not known; the plant as
+    its newest snapshot has it, and why nothing is known of it if so."""
 
     def __init__(self, settings: Settings | None, zone_files: Sequence[Path]) -> None:
         self._zones: set[str] | None = None
         self._channels: dict[str, Channel] | None = None
+        self._limits: set[str] | None = None
         self.unknown: str | None = None
         self._plant = None if settings is None else self._ask(settings)
         if settings is not None:
+            self._limits = {name for profile in settings.profile for name in profile.limits}
             self._channels = {channel.name: channel for channel in settings.channel}
             zone_files = [*settings.zones, *zone_files]
         if settings is not None or zone_files:
@@ -54,7 +56,7 @@ class RuleCheck:
         found: list[str] = []
         for rule in rules:
             try:
-                validate(rule, known_zones=self._zones)
+                validate(rule, known_zones=self._zones, known_limits=self._limits)
             except RuleError as error:
                 found.append(f"rule {rule.name!r}: {error}")
             if self._channels is not None:

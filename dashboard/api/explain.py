@@ -29,7 +29,7 @@ that would hold up the event loop for more than 10 ms or so."""
 class Checks(Protocol):
     """What stands against a rule besides its own text; each raises RuleError."""
 
-    def check_zones(self, rules: Sequence[Rule]) -> None: ...
+    def check_names(self, rules: Sequence[Rule]) -> None: ...
     def check_actions(self, rules: Sequence[Rule]) -> None: ...
 
 
@@ -69,7 +69,7 @@ class Explanations:
         table["name"] = table.get("name") or UNNAMED
         rule = rule_of(table)
         try:
-            self._checks.check_zones([rule])
+            self._checks.check_names([rule])
             self._checks.check_actions([rule])
         except RuleError as error:
             raise unprocessable(problem_of(error)) from None

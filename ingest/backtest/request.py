@@ -44,6 +44,8 @@ class BacktestRequest(msgspec.Struct, frozen=True):
     """By device, as in its profile."""
     tags: list[dict[str, str]] = []
     """By device; those of now."""
+    limits: list[dict[str, float]] = []
+    """By device, as its profile states them now."""
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -58,9 +58,9 @@ class Silence:
         until = np.full(len(every), last)
         until[device[::-1]] = arrival[::-1]  # of one device, the first row stays
         seen, watermark = catalogue.heard.values[every], catalogue.watermark.values[every]
-        for covers, metric, age_s in self._judge.every_silence():
+        for covers, metric, ages_s in self._judge.every_silence():
             newest = catalogue.newest_time.values[catalogue.by_device(metric).values[every]]
-            at = self._absence.look_times(every, newest, seen, watermark, age_s)
+            at = self._absence.look_times(every, newest, seen, watermark, ages_s)
             yield at[covers[every] & (at <= until)]
 
     def _after_rows(
@@ -87,12 +87,12 @@ class Silence:
         until = np.full(len(device), arrival.item(-1))
         same = device[order[1:]] == device[order[:-1]]
         until[order[:-1][same]] = arrival[order[1:][same]]
-        for covers, metric, age_s in self._judge.every_silence():
+        for covers, metric, ages_s in self._judge.every_silence():
             of_device = catalogue.by_device(metric).values
             mine = of_device[device[row]] == series
             own = np.full(len(device), -np.inf)
             own[row[mine]] = newest_time[mine]
             known = catalogue.newest_time.values[of_device]
             newest = np.maximum(newest_before(device, own, known, again=True), own)
-            at = self._absence.look_times(device, newest, seen, watermark, age_s)
+            at = self._absence.look_times(device, newest, seen, watermark, ages_s[device])
             yield at[covers[device] & (at <= until)]

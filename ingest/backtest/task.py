@@ -55,8 +55,13 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
     courses = Courses()
     rules = [validate(rule) for rule in asked.rules]
     profiles = [
-        Profile(max_speed_kmh=speed_kmh, counters=counters)
-        for speed_kmh, counters in zip(asked.max_speeds_kmh, asked.counters, strict=True)
+        Profile(max_speed_kmh=speed_kmh, counters=counters, limits=limits)
+        for speed_kmh, counters, limits in zip(
+            asked.max_speeds_kmh,
+            asked.counters,
+            asked.limits or [dict[str, float]()] * len(asked.devices),
+            strict=True,
+        )
     ]
     replay = Replay(table, rules, asked.flaps, courses.note, asked.timezone, profiles, asked.tags)
     happenings = Happenings(asked.zones, asked.away, asked.expected)

@@ -16,7 +16,7 @@ within them from the start: of `a and b` one may be true while the other keeps t
                            newest would have to be above the smallest by more than 1 × that span
     hour() >= 22           nothing, until the hour turns: then all bounds are forgotten; so it is of
                            tag('site') == 'north', until the device's tags change
-    t > tag_number('max')  as t > 80, with the number of the tag
+    t > tag_number('max')  as t > 80, with the number of the tag, or of the limit
     a - avg(a, '5m') > 9   readings within a span that is wide enough for none of them to be 9 above
                            the mean of any; so of all else that is counted up from readings (spans)
     a and b                one of the two        a or b                 both
@@ -153,7 +153,7 @@ class Calms:
                 return _text(name, operator, limit) if coded else _number(name, operator, limit)
             case Call("abs", (Metric(name),)):
                 return _size(name, operator, limit)
-            case Call("tag" | "tag_number"):
+            case Call("tag" | "tag_number" | "limit"):
                 return _tagged(self._scalar.number(left), operator, limit)
             case Call("hour" | "weekday"):
                 return _site(self._scalar.number(left), operator, limit)
@@ -193,13 +193,13 @@ _NOWHERE = _Nowhere()
 
 
 def _is_tag_number(tree: Expression) -> bool:
-    return isinstance(tree, Call) and tree.function == "tag_number"
+    return isinstance(tree, Call) and tree.function in ("tag_number", "limit")
 
 
 _SETTLED = frozenset(
     {
         *("avg", "min", "max", "last", "first", "count", "p50", "p90", "p95", "p99"),
-        *("abs", "round", "tag", "tag_number", "hour", "weekday"),
+        *("abs", "round", "tag", "tag_number", "limit", "hour", "weekday"),
     }
 )
 

@@ -62,15 +62,16 @@ def check(
     *,
     known_metrics: Collection[str] | None = None,
     known_zones: Collection[str] | None = None,
+    known_limits: Collection[str] | None = None,
 ) -> Checked:
     """The kind of `expression` and what it reads.
 
     With `known_metrics` a metric outside of them is an error; without, any name will do, since
-    a rule may come before its first device. So it is with `known_zones`.
+    a rule may come before its first device. So it is with `known_zones` and `known_limits`.
 
     Raises ExpressionError, which names the column and the reason.
     """
-    checker = _Checker(known_metrics, known_zones)
+    checker = _Checker(known_metrics, known_zones, known_limits)
     kind = checker.kind(expression)
     return Checked(
         kind,
@@ -101,6 +102,7 @@ def require_condition(expression: Expression, kind: Kind, what: str) -> None:
 class _Checker:
     known: Collection[str] | None
     known_zones: Collection[str] | None = None
+    known_limits: Collection[str] | None = None
     metrics: dict[str, None] = field(default_factory=dict[str, None])
     windows: set[tuple[str, float]] = field(default_factory=set[tuple[str, float]])
     clocked: set[str] = field(default_factory=set[str])
@@ -228,6 +230,8 @@ class _Checker:
                     self._counted(call, argument, function)
                 case Argument.TAG:
                     _check_tag_argument(argument, function)
+                case Argument.LIMIT:
+                    self._limit_argument(argument, function)
         if function.windowed:
             self.windows.add((metric, window_s))
         if function.clocked:
@@ -285,6 +289,25 @@ class _Checker:
                 argument.column,
             )
         return name
+
+    def _limit_argument(self, argument: Expression, function: Function) -> None:
+        if not isinstance(argument, Text):
+            raise ExpressionError(
+                f"{_quoted(argument)} is no limit; {function.name} needs the name of one in quotes"
+                f" at column {argument.column}, as in {function.example}",
+                argument.column,
+            )
+        name, known = argument.value, self.known_limits
+        if known is not None and name not in known:
+            some = ", ".join(sorted(known)[:5])
+            raise ExpressionError(
+                f"unknown limit {name[:64]!r} at column {argument.column}"
+                + (
+                    did_you_mean(name, known)
+                    or f"; expected one that a [[profile]] states: {some or 'none states any'}"
+                ),
+                argument.column,
+            )
 
     def _metric_argument(self, argument: Expression, function: Function) -> str:
         if not isinstance(argument, Metric):

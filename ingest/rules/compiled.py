@@ -32,7 +32,7 @@ Place: TypeAlias = tuple[str, str]
 """A function of the position, and the zone it asks for, '' for none."""
 
 Tag: TypeAlias = tuple[str, str]
-"""`tag` or `tag_number`, and the name of the tag."""
+"""`tag`, `tag_number` or `limit`, and the name of the tag or limit."""
 
 
 class Use(NamedTuple):
@@ -99,14 +99,14 @@ def functions_of(tree: Expression) -> Iterator[Use]:
 
 def calls_of(tree: Expression) -> Iterator[Call]:
     """The functions that `tree` calls and that read something: windows, ages, the hour, the
-    position, a number of a tag."""
+    position, a number of a tag, a limit."""
     match tree:
         case Call():
             arguments = FUNCTIONS[tree.function].arguments
             if not arguments or Argument.METRIC in arguments or Argument.ZONE in arguments:
                 yield tree
-            elif Argument.TAG in arguments:
-                if tree.function == "tag_number":
+            elif tag := tag_of(tree):
+                if tag[0] != "tag":
                     yield tree
             else:
                 for argument in tree.arguments:
@@ -132,7 +132,7 @@ def place_of(call: Call) -> Place | None:
 
 
 def tag_of(call: Call) -> Tag | None:
-    """The tag that `call` reads, if it reads one."""
+    """The tag, or limit, that `call` reads, if it reads one."""
     if not FUNCTIONS[call.function].tagged:
         return None
     (name,) = call.arguments

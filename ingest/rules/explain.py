@@ -10,6 +10,7 @@ import msgspec
 
 from tocsin.ingest.rules.calm import Calms, comparisons
 from tocsin.ingest.rules.compiled import functions_of, skeleton, window_of
+from tocsin.ingest.rules.deadline import silences
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -21,7 +22,6 @@ from tocsin.ingest.rules.expression import (
 from tocsin.ingest.rules.muster import ALL, counts_of, inside
 from tocsin.ingest.rules.printer import print_expression
 from tocsin.ingest.rules.scalar import Scalar
-from tocsin.ingest.rules.silence import silences
 from tocsin.ingest.rules.validation import CheckedRule
 from tocsin.ingest.windows.spec import WindowSpec
 
@@ -42,10 +42,12 @@ class WindowRead(msgspec.Struct, frozen=True):
 
 
 class Silence(msgspec.Struct, frozen=True):
-    """The age of a metric at which the rule is looked at without a reading."""
+    """The age of a metric at which the rule is looked at without a reading: `age_s`, or, where it
+    is each device's own, what `own` says."""
 
     metric: str
-    age_s: float
+    age_s: float | None
+    own: str | None = None
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -101,7 +103,11 @@ def explain(rule: CheckedRule, others: Iterable[CheckedRule]) -> Explanation:
         woken_by=list(rule.metrics),
         by_any_reading=bool(rule.clocked),
         at_silences=[
-            Silence(*each)
+            Silence(
+                each.metric,
+                each.seconds,
+                print_expression(each.age) if each.seconds is None else None,
+            )
             for each in dict.fromkeys(found for tree in conditions for found in silences(tree))
         ],
         at_hours=rule.hourly,
@@ -127,7 +133,8 @@ def lines(of: Explanation) -> Iterator[str]:
     woken = "every reading of the device" if of.by_any_reading else ", ".join(of.woken_by)
     yield f"  woken by      {woken}"
     for silence in of.at_silences:
-        yield f"                and when {silence.metric} is {silence.age_s:g} s old"
+        age = silence.own if silence.age_s is None else f"{silence.age_s:g} s"
+        yield f"                and when {silence.metric} is {age} old"
     if of.at_hours:
         yield "                and when the hour turns"
     for window in of.windows:

@@ -33,6 +33,7 @@ class Argument(StrEnum):
     DURATION = "duration"  # in quotes, MIN_WINDOW_S to MAX_ABSENCE_S
     ZONE = "zone"  # the name of a zone, in quotes
     TAG = "tag"  # the name of a tag, in quotes
+    LIMIT = "limit"  # the name of a limit, in quotes
     CONDITION = "condition"
 
 
@@ -40,7 +41,7 @@ class Argument(StrEnum):
 class Function:
     """`example` is shown in errors and help. `clocked`: the value moves without any reading.
     `hourly`: it changes when the hour turns, and then only. `positioned`: it reads the device's
-    position. `tagged`: it reads a tag of the device. `counting`: it counts devices."""
+    position. `tagged`: it reads a tag of the device, or a limit. `counting`: it counts devices."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -193,6 +194,14 @@ _TABLE = (
         Kind.NUMBER,
         "The number that a tag of the device says, such as a limit of its own.",
         "tag_number('limit_c')",
+        tagged=True,
+    ),
+    Function(
+        "limit",
+        (Argument.LIMIT,),
+        Kind.NUMBER,
+        "A limit that the profile of the device states, or a tag of its own of the same name.",
+        "limit('temp_max_c')",
         tagged=True,
     ),
     Function(

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules.calm import Calm, Calms, always
 from tocsin.ingest.rules.compiled import CodeOf, calls_of, constants
+from tocsin.ingest.rules.deadline import silences
 from tocsin.ingest.rules.printer import print_expression
 from tocsin.ingest.rules.scalar import Scalar, ScalarCondition, Spot
 from tocsin.ingest.rules.selector import Selector
-from tocsin.ingest.rules.silence import silences
 from tocsin.ingest.rules.validation import CheckedRule, Part
 from tocsin.ingest.rules.vector import Masks, Pairs, Vector, VectorCondition
 

@@ -96,13 +96,14 @@ def validate(
     *,
     known_metrics: Collection[str] | None = None,
     known_zones: Collection[str] | None = None,
+    known_limits: Collection[str] | None = None,
 ) -> CheckedRule:
     """The rule, checked; with `known_metrics`, metrics outside of them are errors, and so are zones
-    with `known_zones`.
+    with `known_zones` and limits with `known_limits`.
 
     Raises RuleError for the first thing wrong; `find_errors` gives all of them.
     """
-    examination = _Examination(known_metrics, known_zones)
+    examination = _Examination(known_metrics, known_zones, known_limits)
     checked = examination.of(rule)
     if checked is None:
         raise examination.errors[0]
@@ -122,6 +123,7 @@ class _Examination:
 
     known: Collection[str] | None
     known_zones: Collection[str] | None = None
+    known_limits: Collection[str] | None = None
     errors: list[RuleError] = field(default_factory=list[RuleError])
 
     def of(self, rule: Rule) -> CheckedRule | None:
@@ -201,7 +203,12 @@ class _Examination:
 
     def _condition(self, key: str, text: str) -> tuple[Expression, Checked]:
         tree = parse(text)
-        checked = check(tree, known_metrics=self.known, known_zones=self.known_zones)
+        checked = check(
+            tree,
+            known_metrics=self.known,
+            known_zones=self.known_zones,
+            known_limits=self.known_limits,
+        )
         require_condition(tree, checked.kind, f"'{key}'")
         if not checked.metrics:
             raise ValueError(

@@ -15,9 +15,17 @@ from tests.ingest.scripts import START, Events, feed, finish, message, new_pipel
 from tests.ingest.test_pipeline_rules import ModelDevice, active, checked, samples
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
+from tocsin.devices.profile import LimitTable
 from tocsin.devices.tags import TagTable
 from tocsin.devices.topics import TopicPattern
-from tocsin.ingest.facts import DevicesExpected, Record, RulePut, TagsConfigured, TagsPut
+from tocsin.ingest.facts import (
+    DevicesExpected,
+    LimitsConfigured,
+    Record,
+    RulePut,
+    TagsConfigured,
+    TagsPut,
+)
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.expression import Expression
 from tocsin.ingest.rules.rule import Rule
@@ -168,13 +176,17 @@ tags = st.dictionaries(
 moves = st.tuples(st.sampled_from("abcdefgh"), tags)
 
 
+LIMITS = {"limit": 2.5}
+STATED = LimitsConfigured([LimitTable("*", LIMITS), LimitTable("*", {"limit": 1.0, "site": 1.0})])
+
+
 class TaggedDevice(ModelDevice):
     """As the contract has it, with tags."""
 
     def judge(self, rule: CheckedRule, now: float) -> None:
         tags = self.tags
-        when = with_tags(rule.when, tags)
-        clear = rule.clear and with_tags(rule.clear, tags)
+        when = with_tags(rule.when, tags, LIMITS)
+        clear = rule.clear and with_tags(rule.clear, tags, LIMITS)
         super().judge(_with(rule, when, clear), now)
 
     tags: Mapping[str, str] = {}
@@ -198,7 +210,7 @@ def test_rules_hold_where_the_interpreter_says_so_whatever_the_tags(
         validate(_tagged(each.rule, asked[int(each.rule.name.split()[1])][2])) for each in rules
     ]
     pipeline = new_pipeline()
-    pipeline.feed([RulePut(rule.rule, "ann") for rule in rules], START)
+    pipeline.feed([STATED, *(RulePut(rule.rule, "ann") for rule in rules)], START)
     devices: dict[str, TaggedDevice] = defaultdict(TaggedDevice)
     now = START
     for batch in batches:
@@ -258,6 +270,17 @@ steps = st.one_of(
         TagsConfigured,
         st.lists(st.builds(TagTable, st.sampled_from(["*", "a", "[bc]"]), tags), max_size=2),
     ),
+    st.builds(
+        LimitsConfigured,
+        st.lists(
+            st.builds(
+                LimitTable,
+                st.sampled_from(["*", "a", "[bc]"]),
+                st.dictionaries(st.sampled_from(["limit", "quiet"]), st.sampled_from([2.0, 5.0])),
+            ),
+            max_size=2,
+        ),
+    ),
     st.builds(DevicesExpected, st.lists(st.sampled_from("abc"), unique=True)),
 )
 
@@ -271,6 +294,7 @@ def test_restart_ticks_and_batches_change_nothing(
         rule("t > tag_number('limit') or t > 5", tags=NORTH),
         RulePut(Rule(name="silent", when="absent(t, '3s')", tags=NORTH, clear="t < 8"), "ann"),
         RulePut(Rule(name="read", when="t > 5 and tag('site') != 'south'", devices="[ab]"), "ann"),
+        RulePut(Rule(name="own", when="t > limit('limit') or age(t) > limit('quiet')"), "ann"),
         RulePut(Rule(name="many", when="t > 6", tags={"limit": "3"}), "ann"),
     ]
     cut = data.draw(st.integers(0, len(script)), label="batches before the restart")

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
+from types import MappingProxyType
 
 from tocsin.ingest.rules.expression import (
     Arithmetic,
@@ -89,24 +90,36 @@ def at_the_time(tree: Expression, local: datetime) -> Expression:
             return tree
 
 
-def with_tags(tree: Expression, tags: Mapping[str, str]) -> Expression:
-    """`tree` with what a device's tags say in place of `tag()` and `tag_number()`."""
+def with_tags(
+    tree: Expression, tags: Mapping[str, str], limits: Mapping[str, float] = MappingProxyType({})
+) -> Expression:
+    """`tree` with what a device's tags say in place of `tag()`, `tag_number()` and `limit()`, which
+    is what its profile says where they say nothing."""
     match tree:
         case Call("tag", (Text(name),)):
             return Text(tags[name], 0) if name in tags else Metric("no such tag", 0)
         case Call("tag_number", (Text(name),)):
             said = tags.get(name, "")
             return Number(float(said), 0) if re.fullmatch(r"[0-9.]+", said) else Metric("?", 0)
+        case Call("limit", (Text(name),)):
+            own = tags.get(name, "")
+            if not re.fullmatch(r"[0-9.]+", own):
+                own = limits.get(name)
+            return Metric("?", 0) if own is None else Number(float(own), 0)
         case Call(function, arguments):
-            return Call(function, tuple(with_tags(each, tags) for each in arguments), 0)
+            return Call(function, tuple(with_tags(each, tags, limits) for each in arguments), 0)
         case Unary(operator, operand):
-            return Unary(operator, with_tags(operand, tags), 0)
+            return Unary(operator, with_tags(operand, tags, limits), 0)
         case Arithmetic(operator, left, right):
-            return Arithmetic(operator, with_tags(left, tags), with_tags(right, tags), 0)
+            return Arithmetic(
+                operator, with_tags(left, tags, limits), with_tags(right, tags, limits), 0
+            )
         case Comparison(operands, operators):
-            return Comparison(tuple(with_tags(each, tags) for each in operands), operators, 0)
+            return Comparison(
+                tuple(with_tags(each, tags, limits) for each in operands), operators, 0
+            )
         case Logical(operator, operands):
-            return Logical(operator, tuple(with_tags(each, tags) for each in operands), 0)
+            return Logical(operator, tuple(with_tags(each, tags, limits) for each in operands), 0)
         case _:
             return tree
 

@@ -90,7 +90,8 @@ def conditions(
         terms |= st.builds(Call, st.sampled_from(["hour", "weekday"]), st.just(()), _ZERO)
     if tags:
         limits = st.builds(Text, st.sampled_from(["limit", "site"]), _ZERO)
-        terms |= st.builds(Call, st.just("tag_number"), st.tuples(limits), _ZERO)
+        read = st.sampled_from(["tag_number", "limit"])
+        terms |= st.builds(Call, read, st.tuples(limits), _ZERO)
     numbers = st.recursive(terms, _numbers, max_leaves=4)
     truths = st.builds(Truth, st.booleans(), _ZERO)
     simple = _comparisons(numbers) | _equalities(metrics, truths) | truths

@@ -17,7 +17,7 @@ export function occasionsOf({ woken_by, by_any_reading, at_silences, at_hours }:
   const readings = by_any_reading ? "each reading of the device" : `each reading of ${listed(woken_by)}`;
   return [
     readings,
-    ...at_silences.map(({ metric, age_s }) => `when ${metric} is ${formatSpan(age_s)} old`),
+    ...at_silences.map(({ metric, age_s, own }) => `when ${metric} is ${age_s === null ? own : formatSpan(age_s)} old`),
     ...(at_hours ? ["when the hour turns"] : []),
   ];
 }

@@ -41,6 +41,7 @@ const FUNCTIONS = [
   "speed_kmh()",
   "tag('site')",
   "tag_number('limit')",
+  "limit('temp_max_c')",
   "count_devices(metric > 80) >= 3",
 ];
 

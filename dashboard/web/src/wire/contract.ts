@@ -214,7 +214,8 @@ export interface Explanation {
   rule: string;
   woken_by: string[];
   by_any_reading: boolean;
-  at_silences: { metric: string; age_s: number }[];
+  /** `age_s`, or null where it is each device's own: what `own` says. */
+  at_silences: { metric: string; age_s: number | null; own: string | null }[];
   at_hours: boolean;
   windows: { metric: string; size_s: number; functions: string[]; shared_with: string[] }[];
   spares_readings: boolean;
