@@ -108,7 +108,10 @@ class WaitingRows:
 
     def concern(self, device: Ids) -> bool:
         """Whether rows of one of these devices wait."""
-        return bool(self._parts) and bool(np.count_nonzero(self._waits.values.take(device)))
+        if not self._parts:
+            return False
+        self._reach()  # of a device that is new nothing waits
+        return bool(np.count_nonzero(self._waits.values.take(device)))
 
     def passed(self, rows: Ids, time: Floats, readings: Ids, at: Floats) -> None:
         """Rows went another way: their devices and judged times, and the devices and event times

@@ -395,3 +395,18 @@ def test_a_snapshot_takes_the_profiles_of_today() -> None:
     device = after.device("d")
     assert device is not None
     assert (device.late_total, device.freshness) == (1, "stale")
+
+
+@pytest.mark.parametrize("others", [1, 62, 63, 64, 127, 128, 200])
+def test_new_devices_are_taken_in_while_rows_of_others_wait(others: int) -> None:
+    """As many devices as there is room for in the arrays, one more, and one less."""
+    pipeline, events = new_pipeline(), Events()
+    feed(pipeline, [RulePut(Rule(name="hot", when="t > 80"), "ann")], START, events)
+    for at in range(3):  # a calm device, whose rows are put off
+        feed(pipeline, [message("calm", {"t": 20 + at})], START + at, events)
+    names = [f"d{number}" for number in range(others)]
+    feed(pipeline, [message(name, {"t": 90}) for name in names], START + 3, events)
+    finish(pipeline, START + 4, events)
+    assert [alert.subject for alert in events.alerts] == names
+    assert len(events.readings) == 3 + others
+    assert pipeline.faults.total == 0
