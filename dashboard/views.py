@@ -208,7 +208,8 @@ class DeliveryView(msgspec.Struct, frozen=True):
 
 
 class ChannelView(msgspec.Struct, frozen=True):
-    """A channel and how it does. Totals count since the start."""
+    """A channel and how it does. Totals count since the start. `group_by` is by what its alerts are
+    told together, null where each is told alone."""
 
     name: str
     kind: str
@@ -223,6 +224,7 @@ class ChannelView(msgspec.Struct, frozen=True):
     last_success_at: datetime | None
     last_error: str | None
     last_error_at: datetime | None
+    group_by: str | None = None
 
 
 class RuleView(Rule, frozen=True, kw_only=True, omit_defaults=False):
@@ -420,6 +422,7 @@ def view_channel(backlog: Backlog) -> ChannelView:
         last_success_at=time_of(backlog.last_success_at),
         last_error=backlog.last_error,
         last_error_at=time_of(backlog.last_error_at),
+        group_by=channel.group_by or None,
     )
 
 

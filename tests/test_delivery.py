@@ -63,7 +63,9 @@ def told(receiver: Receiver, count: int) -> list[Any]:
     """The alerts by their keys, as soon as there are so many different ones."""
 
     def look() -> list[Any] | None:
-        by_key = {request.key: request.alert for request in list(receiver.requests)}
+        by_key: dict[str, Any] = {}
+        for request in list(receiver.requests):
+            by_key |= request.told
         return list(by_key.values()) if len(by_key) >= count else None
 
     return wait_for(f"{count} transitions; {receiver.keys}", look, 20)
@@ -114,6 +116,50 @@ def test_kill_9_at_every_step_delivers_each_transition_with_the_same_key(step: s
             server.kill()
         assert "0123456789abcdef" not in server.log()
         assert "s3cret" not in server.log()
+
+
+@pytest.mark.parametrize("step", [pytest.param("saved", marks=pytest.mark.long), "answered"])
+def test_a_storm_told_together_is_told_whole_after_kill_9(step: str, tmp_path: Path):
+    once = tmp_path / "once"
+    with receiver_beside() as receiver:
+        config = settings(tmp_path, receiver.url, 'group_by = "rule"\ngroup_interval_s = 0.1\n')
+        env = {
+            "OPS_SECRET": "0123456789abcdef",
+            "TEST_DIES_AT": step,
+            "TEST_DIES_ONCE": str(once),
+        }
+        program = FAULTS / "dies_delivering.py"
+        server = Server(tmp_path / "data", "--config", str(config), env=env, program=program)
+        server.start()
+        try:
+            assert server.send("POST", "/api/rules", RULE).status_code == 201
+            once.touch()
+            storm = {f"pump-{number}" for number in range(100)}
+            with server.client("gateway") as client:
+                for device in storm:
+                    client.publish(f"devices/{device}/telemetry", '{"temp_c": 95}', qos=1)
+                wait_for("it dies", lambda: not once.exists())
+            server.kill()
+            server.start()
+            with server.client("gateway") as client:  # what was not acknowledged comes again
+                sent = [
+                    client.publish(f"devices/{device}/telemetry", '{"temp_c": 96}', qos=1)
+                    for device in storm
+                ]
+                for each in sent:
+                    each.wait_for_publish(10)
+            alerts = told(receiver, len(storm))
+            assert {alert["subject"] for alert in alerts} == storm
+            assert {alert["revision"] for alert in alerts} == {1}
+
+            def all_confirmed() -> bool:
+                found = server.get("/api/deliveries", limit=1000)
+                return len(found) == len(storm) and {d["state"] for d in found} == {"confirmed"}
+
+            wait_for("receipts", all_confirmed)
+            assert len(receiver.requests) < len(storm) / 2
+        finally:
+            server.kill()
 
 
 def test_a_receiver_that_hangs_costs_the_others_nothing(tmp_path: Path):

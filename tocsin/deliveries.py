@@ -1,14 +1,17 @@
 """Deliveries, joined: the outbox of the engine, its channels, and the alarm of one that fails."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
 from tocsin.dashboard.views import AlertView, TransitionView, view_alert, view_transition
-from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.delivery.channel import Channel
 from tocsin.ingest.delivery.commands import Commands
 from tocsin.ingest.delivery.dispatcher import Dispatcher, Send
+from tocsin.ingest.delivery.receipt import Delivery, Parcel
 from tocsin.ingest.delivery.self_alarm import CHANNEL_FAILS, channel_of, subject_of
 from tocsin.ingest.delivery.webhook import Webhook
 from tocsin.ingest.engine import Engine
@@ -18,17 +21,54 @@ from tocsin.refusal import Refusal
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """The body of a webhook's request: a transition, and the alert as it left it."""
+    """A transition under its idempotency key, and the alert as it left it."""
 
-    type: str
     key: str
     alert: AlertView
     transition: TransitionView
 
 
-def encode(alert: Alert, key: str) -> bytes:
-    at = alert.began_at if alert.cause is None else alert.cause.at
-    return msgspec.json.encode(Notice("alert", key, view_alert(alert), view_transition(alert, at)))
+class Single(Notice, frozen=True, tag_field="type", tag="alert"):
+    """The body of a webhook's request."""
+
+
+class Group(msgspec.Struct, frozen=True, tag_field="type", tag="alerts"):
+    """The body of a request of a channel that groups: transitions in the order in which they
+    happened. `alerts_total` are the alerts they are of, `states` how these stand after them."""
+
+    key: str
+    group_by: str
+    group: str
+    alerts_total: int
+    states: dict[str, int]
+    notices: list[msgspec.Raw]
+
+
+AT_ONCE = 50
+"""Transitions that are written down before others have a turn: about a millisecond."""
+
+
+async def encode(channel: Channel, parcel: Parcel) -> bytes:
+    """What a channel is told."""
+    if parcel.group is None:
+        [delivery] = parcel.deliveries
+        return msgspec.json.encode(_about(Single, delivery))
+    notices: list[msgspec.Raw] = []
+    for number, delivery in enumerate(parcel.deliveries):
+        if number % AT_ONCE == AT_ONCE - 1:
+            await asyncio.sleep(0)
+        notices.append(msgspec.Raw(msgspec.json.encode(_about(Notice, delivery))))
+    newest = {delivery.alert.id: delivery.alert.state.value for delivery in parcel.deliveries}
+    group = Group(
+        parcel.key, channel.group_by, parcel.group, len(newest), Counter(newest.values()), notices
+    )
+    return msgspec.json.encode(group)
+
+
+def _about(kind: type[Notice], delivery: Delivery) -> Notice:
+    alert = delivery.alert
+    at = delivery.queued_at if alert.cause is None else alert.cause.at
+    return kind(delivery.key, view_alert(alert), view_transition(alert, at))
 
 
 class Deliveries:
@@ -51,7 +91,7 @@ class Deliveries:
                 senders[channel.name] = Commands(channel, publish).send
                 continue
             try:
-                webhook = Webhook(channel, encode, engine.clock.now, version)
+                webhook = Webhook(channel, partial(encode, channel), engine.clock.now, version)
             except ValueError as error:
                 raise Refusal(str(error)) from None
             self._webhooks.append(webhook)

@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from tocsin.ingest.alerts.alert import Alert
+
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 MAX_PAYLOAD = 4096
 """Characters of a command's payload."""
+
+MAX_GROUP_S = 3600.0
+"""Seconds for which the transitions of a group are gathered. What may wait longer is a report."""
+
+MOST_TOGETHER = 500
+"""Transitions told in one request: about half a megabyte, less than what receivers take."""
 
 MIN_SECRET = 16
 """Bytes. A shorter secret can be guessed."""
@@ -24,7 +32,9 @@ class Channel:
 
     A `webhook` gets every transition of an alert that rang as a POST to `url`, signed with the
     secret in `secret_file` or in the environment variable `secret_env`. An attempt may take
-    `timeout_s`; `concurrency` of them run at a time. `mqtt` publishes `ring` and `clear` to
+    `timeout_s`; `concurrency` of them run at a time. With `group_by` transitions of alerts of one
+    rule, or of one severity, are told together: the first after `group_wait_s`, further ones not
+    sooner than `group_interval_s` after those before. `mqtt` publishes `ring` and `clear` to
     devices/{device}/commands/{command}. What cannot be told is tried again for `give_up_s`;
     of what waits the newest `backlog` are kept.
     """
@@ -38,6 +48,9 @@ class Channel:
     concurrency: int = 4
     give_up_s: float = 86400.0
     backlog: int = 10_000
+    group_by: Literal["", "rule", "severity"] = ""
+    group_wait_s: float = 1.0
+    group_interval_s: float = 60.0
     device: str = "{device}"
     command: str = ""
     ring: str = '{"on": true}'
@@ -54,6 +67,15 @@ class Channel:
                 f"backlog of {self.name} is {self.backlog}; expected more than {self.concurrency},"
                 " its concurrency"
             )
+        for key, time_s in (
+            ("group_wait_s", self.group_wait_s),
+            ("group_interval_s", self.group_interval_s),
+        ):
+            if not 0 < time_s <= MAX_GROUP_S:
+                raise ValueError(
+                    f"{key} of {self.name} is {time_s:g}; expected more than 0 and at"
+                    f" most {MAX_GROUP_S:g} seconds"
+                )
         if self.kind == "webhook":
             self._check_webhook()
         else:
@@ -81,6 +103,8 @@ class Channel:
             raise ValueError(f"{self.name} has no command; expected its name, as in 'siren'")
         if self.url:
             raise ValueError(f"{self.name} publishes over MQTT; url is for kind 'webhook'")
+        if self.group_by:
+            raise ValueError(f"{self.name} publishes over MQTT; group_by is for kind 'webhook'")
         for key, text in (("device", self.device), ("command", self.command)):
             if not text or set(text) & set("/+#\0"):
                 raise ValueError(
@@ -89,6 +113,23 @@ class Channel:
         for key, text in (("ring", self.ring), ("clear", self.clear)):
             if len(text) > MAX_PAYLOAD:
                 raise ValueError(f"{key} of {self.name} is over {MAX_PAYLOAD} characters")
+
+    @property
+    def together(self) -> int:
+        """How many transitions one request may tell: so few that some can wait besides."""
+        if not self.group_by:
+            return 1
+        return max(1, min(MOST_TOGETHER, (self.backlog - 1) // self.concurrency))
+
+    def group_of(self, alert: Alert) -> str | None:
+        """With which others an alert is told; None: with none."""
+        match self.group_by:
+            case "rule":
+                return alert.rule
+            case "severity":
+                return alert.severity
+            case _:
+                return None
 
     def topic_for(self, device: str | None) -> str | None:
         """Where the command for an alert on `device` goes; None: the alert is about no device, and

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tocsin.ingest.delivery.channel import Channel
-from tocsin.ingest.delivery.receipt import Answer, Delivery, Receipt
+from tocsin.ingest.delivery.receipt import Answer, Parcel, Receipt
 
 Publish = Callable[..., None]
 
@@ -16,8 +16,8 @@ class Commands:
         self._channel = channel
         self._publish = publish
 
-    async def send(self, delivery: Delivery) -> Answer:
-        channel = self._channel
+    async def send(self, parcel: Parcel) -> Answer:
+        (delivery,), channel = parcel.deliveries, self._channel
         text = channel.ring if delivery.command == "ring" else channel.clear
         try:
             topic = channel.topic_for(delivery.alert.device)

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from tocsin.ingest.delivery.outbox import Outbox
-from tocsin.ingest.delivery.receipt import Answer, Delivery
+from tocsin.ingest.delivery.receipt import Answer, Parcel
 
 log = structlog.get_logger(__name__)
 
-Send = Callable[[Delivery], Awaitable[Answer]]
+Send = Callable[[Parcel], Awaitable[Answer]]
 Health = Callable[[str, str | None], None]
 
 SAVE_AGAIN_S = 1.0
@@ -87,19 +87,19 @@ class Dispatcher:
         return True
 
     def _send_due(self) -> None:
-        while delivery := self._outbox.take_due(self._clock()):
-            attempt = asyncio.create_task(self._attempt(delivery))
+        while parcel := self._outbox.take_due(self._clock()):
+            attempt = asyncio.create_task(self._attempt(parcel))
             self._attempts.add(attempt)
             attempt.add_done_callback(self._attempts.discard)
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, parcel: Parcel) -> None:
         answer = Answer("it could not be sent: see the log")
         try:
-            answer = await self._senders[delivery.channel](delivery)
+            answer = await self._senders[parcel.channel](parcel)
         except Exception:
-            log.exception("an attempt failed", channel=delivery.channel, key=delivery.key)
-        self._outbox.settle(delivery, answer, self._clock(), random.random())  # noqa: S311 - jitter
-        self._tell_health(delivery.channel, answer)
+            log.exception("an attempt failed", channel=parcel.channel, key=parcel.key)
+        self._outbox.settle(parcel, answer, self._clock(), random.random())  # noqa: S311 - jitter
+        self._tell_health(parcel.channel, answer)
         self._news.set()
 
     def _tell_health(self, channel: str, answer: Answer) -> None:

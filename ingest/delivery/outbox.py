@@ -17,7 +17,7 @@ from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.delivery.backlog import Backlog
 from tocsin.ingest.delivery.channel import Channel
 from tocsin.ingest.delivery.plan import OpenAlerts, UnknownChannels, plan
-from tocsin.ingest.delivery.receipt import Answer, Delivery, Receipt
+from tocsin.ingest.delivery.receipt import Answer, Delivery, Parcel, Receipt
 from tocsin.ingest.storage.outbox import OutboxStore
 
 Key = tuple[str, str]
@@ -80,21 +80,21 @@ class Outbox:
             if self._unsaved.get(key) is delivery:
                 del self._unsaved[key]
 
-    def take_due(self, now: float) -> Delivery | None:
+    def take_due(self, now: float) -> Parcel | None:
         """The next to be sent, of any channel."""
         for backlog in self.backlogs.values():
-            if delivery := backlog.take_due(now):
-                return delivery
+            if parcel := backlog.take_due(now):
+                return parcel
         return None
 
     def next_due(self) -> float | None:
         dues = [due for each in self.backlogs.values() if (due := each.next_due()) is not None]
         return min(dues, default=None)
 
-    def settle(self, sent: Delivery, answer: Answer, now: float, chance: float) -> Delivery:
+    def settle(self, sent: Parcel, answer: Answer, now: float, chance: float) -> Sequence[Delivery]:
         """What became of an attempt."""
         settled = self.backlogs[sent.channel].settle(sent, answer, now, chance)
-        self._note([settled])
+        self._note(settled)
         return settled
 
     async def deliveries(

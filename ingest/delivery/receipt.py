@@ -1,6 +1,7 @@
 """A delivery: one transition of one alert on its way through one channel."""
 
 from enum import StrEnum
+from hashlib import blake2b
 
 import msgspec
 
@@ -37,6 +38,32 @@ class Delivery(msgspec.Struct, frozen=True):
     def key(self) -> str:
         """The idempotency key: the same at every attempt, also after a restart."""
         return f"{self.alert.id}-{self.alert.revision}"
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """What goes out in one attempt: a delivery, or, with `group`, those of a group, in the order in
+    which they came. There is one at least, and all are of one channel.
+    """
+
+    deliveries: tuple[Delivery, ...]
+    group: str | None = None
+
+    @property
+    def channel(self) -> str:
+        return self.deliveries[0].channel
+
+    @property
+    def attempts(self) -> int:
+        """Those made of the one that came first."""
+        return self.deliveries[0].attempts
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: the same whenever the same transitions go out together."""
+        keys = [delivery.key for delivery in self.deliveries]
+        if self.group is None:
+            return keys[0]
+        return blake2b("\0".join([self.group, *keys]).encode(), digest_size=8).hexdigest()
 
 
 class Answer(msgspec.Struct, frozen=True):

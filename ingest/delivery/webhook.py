@@ -9,13 +9,12 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import httpx2
 
-from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.delivery.channel import Channel
-from tocsin.ingest.delivery.receipt import Answer, Delivery
+from tocsin.ingest.delivery.receipt import Answer, Parcel
 
 REFUSED = frozenset({400, 405, 413, 414, 415, 422, 431, 501})
 """Statuses that say that this very request will never be taken."""
@@ -40,7 +39,7 @@ class Webhook:
     def __init__(
         self,
         channel: Channel,
-        encode: Callable[[Alert, str], bytes],
+        encode: Callable[[Parcel], Awaitable[bytes]],
         clock: Callable[[], float],
         version: str,
     ) -> None:
@@ -58,17 +57,17 @@ class Webhook:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def send(self, delivery: Delivery) -> Answer:
+    async def send(self, parcel: Parcel) -> Answer:
         """One attempt, which ends within the channel's timeout, whatever the receiver does."""
-        body = self._encode(delivery.alert, delivery.key)
+        body, key = await self._encode(parcel), parcel.key
         timestamp = int(self._clock())
         headers = {
-            "idempotency-key": delivery.key,
-            "webhook-id": delivery.key,
+            "idempotency-key": key,
+            "webhook-id": key,
             "webhook-timestamp": str(timestamp),
         }
         if self._secret is not None:
-            headers["webhook-signature"] = sign(self._secret, delivery.key, timestamp, body)
+            headers["webhook-signature"] = sign(self._secret, key, timestamp, body)
         try:
             async with asyncio.timeout(self._channel.timeout_s):
                 # The answer's body is not read: its status is all that counts, and it may be long.

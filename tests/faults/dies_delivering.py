@@ -11,7 +11,7 @@ from pathlib import Path
 from tocsin.cli import main
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.delivery.outbox import Outbox
-from tocsin.ingest.delivery.receipt import Answer, Delivery, Receipt
+from tocsin.ingest.delivery.receipt import Answer, Delivery, Parcel, Receipt
 from tocsin.ingest.delivery.webhook import Webhook
 from tocsin.ingest.storage.outbox import OutboxStore
 
@@ -41,8 +41,8 @@ async def save(self: OutboxStore, changed: Sequence[Delivery], position: int) ->
     die_at("confirmed" if ends else "saved")
 
 
-async def send(self: Webhook, delivery: Delivery) -> Answer:
-    answer = await _send(self, delivery)
+async def send(self: Webhook, parcel: Parcel) -> Answer:
+    answer = await _send(self, parcel)
     die_at("answered")
     return answer
 

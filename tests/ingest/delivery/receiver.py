@@ -22,6 +22,12 @@ class Request:
     def alert(self) -> Any:
         return json.loads(self.body)["alert"]
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """The alerts by the keys of their transitions, whether told alone or together."""
+        body = json.loads(self.body)
+        return {each["key"]: each["alert"] for each in body.get("notices", [body])}
+
 
 class Receiver:
     """`behave(request)` says what happens to one: a status, `hang`, `reset`, `garbage`, or

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tocsin.ingest.alerts.alert import Alert, State
 from tocsin.ingest.delivery.backlog import FAILS_AFTER, Backlog
 from tocsin.ingest.delivery.channel import Channel
-from tocsin.ingest.delivery.receipt import Answer, Delivery, Receipt, retry_after_s
+from tocsin.ingest.delivery.receipt import Answer, Delivery, Parcel, Receipt, retry_after_s
 
 OPS = Channel("ops", url="http://127.0.0.1/", concurrency=2, give_up_s=1000.0)
 FAILED = Answer("answered 500")
@@ -22,17 +22,19 @@ def delivery(alert: str, revision: int = 1, at: float = 0.0) -> Delivery:
 
 
 def an_alert(name: str, revision: int) -> Alert:
-    state = State.ACTIVE
-    return Alert(
-        name, "hot", "d", "d", "major", state, True, False, 1.0, "", 0.0, revision=revision
-    )
+    rule, state = "hot" if name < "d" else "cold", State.ACTIVE
+    return Alert(name, rule, "d", "d", "major", state, True, False, 1.0, "", 0.0, revision=revision)
 
 
-def sent_now(backlog: Backlog, now: float) -> list[Delivery]:
-    sent: list[Delivery] = []
+def sent_now(backlog: Backlog, now: float) -> list[Parcel]:
+    sent: list[Parcel] = []
     while one := backlog.take_due(now):
         sent.append(one)
     return sent
+
+
+def states(deliveries: list[Delivery]) -> list[Receipt]:
+    return [each.state for each in deliveries]
 
 
 def test_transitions_of_one_alert_go_one_after_the_other() -> None:
@@ -41,9 +43,10 @@ def test_transitions_of_one_alert_go_one_after_the_other() -> None:
         assert backlog.add(each) == []
     first, other = sent_now(backlog, 1.0)
     assert (first.key, other.key) == ("a-1", "b-1")
-    assert (first.state, first.attempts, first.changed_at) == (Receipt.SENT, 1, 1.0)
+    [one] = first.deliveries
+    assert (one.state, one.attempts, one.changed_at) == (Receipt.SENT, 1, 1.0)
     assert backlog.next_due() is None
-    done = backlog.settle(first, Answer(), 2.0, 0.0)
+    [done] = backlog.settle(first, Answer(), 2.0, 0.0)
     assert (done.state, done.changed_at) == (Receipt.CONFIRMED, 2.0)
     (second,) = sent_now(backlog, 2.0)
     assert second.key == "a-2"
@@ -64,7 +67,7 @@ def test_while_it_fails_one_attempt_at_a_time_is_made() -> None:
     for name in "abc":
         backlog.add(delivery(name))
     one, two = sent_now(backlog, 0.0)
-    failed = backlog.settle(one, FAILED, 1.0, 0.0)
+    [failed] = backlog.settle(one, FAILED, 1.0, 0.0)
     assert (failed.state, failed.error, failed.due) == (Receipt.FAILED, "answered 500", 2.0)
     backlog.settle(two, FAILED, 1.0, 0.0)
     assert (backlog.failures, backlog.next_due()) == (2, 3.0)
@@ -97,7 +100,7 @@ def test_what_the_receiver_will_never_take_is_dead_and_lets_the_next_one_pass() 
     backlog.add(delivery("a", 1))
     backlog.add(delivery("a", 2))
     (sent,) = sent_now(backlog, 0.0)
-    dead = backlog.settle(sent, Answer("answered 422", again=False), 1.0, 0.0)
+    [dead] = backlog.settle(sent, Answer("answered 422", again=False), 1.0, 0.0)
     assert (dead.state, dead.error) == (Receipt.DEAD, "answered 422")
     assert [each.key for each in sent_now(backlog, 2.0)] == ["a-2"]
 
@@ -106,9 +109,9 @@ def test_it_is_given_up_after_its_time() -> None:
     backlog = Backlog(OPS)
     backlog.add(delivery("a"))
     (sent,) = sent_now(backlog, 999.0)
-    assert backlog.settle(sent, FAILED, 999.5, 0.0).state is Receipt.FAILED
+    assert states(backlog.settle(sent, FAILED, 999.5, 0.0)) == [Receipt.FAILED]
     (sent,) = sent_now(backlog, 1001.0)
-    assert backlog.settle(sent, FAILED, 1001.0, 0.0).state is Receipt.DEAD
+    assert states(backlog.settle(sent, FAILED, 1001.0, 0.0)) == [Receipt.DEAD]
     assert (len(backlog), backlog.dead_total) == (0, 1)
 
 
@@ -147,15 +150,16 @@ class BacklogMachine(RuleBasedStateMachine):
     """Whatever is added, taken and settled: every delivery ends once, those of an alert in order,
     and the bounds hold."""
 
+    channel = with_settings(OPS, backlog=8, concurrency=2, give_up_s=50.0)
+
     def __init__(self) -> None:
         super().__init__()
-        channel = with_settings(OPS, backlog=8, concurrency=2, give_up_s=50.0)
-        self.backlog = Backlog(channel)
+        self.backlog = Backlog(self.channel)
         self.now = 0.0
         self.revision: dict[str, int] = {}
         self.added: list[str] = []
         self.ended: list[str] = []
-        self.flying: list[Delivery] = []
+        self.flying: list[Parcel] = []
         self.confirmed: dict[str, int] = {}
 
     @rule(alert=st.sampled_from("abcdef"))
@@ -172,12 +176,16 @@ class BacklogMachine(RuleBasedStateMachine):
     @rule()
     def take(self) -> None:
         due = self.backlog.next_due()
-        one = self.backlog.take_due(self.now)
-        assert one is None or (due is not None and due <= self.now)
-        if one:
-            assert one.alert.id not in {each.alert.id for each in self.flying}
-            assert one.key not in self.ended
-            self.flying.append(one)
+        parcel = self.backlog.take_due(self.now)
+        assert parcel is None or (due is not None and due <= self.now)
+        if parcel:
+            assert 1 <= len(parcel.deliveries) <= self.channel.together
+            flying = {one.alert.id for each in self.flying for one in each.deliveries}
+            for one in parcel.deliveries:
+                assert one.alert.id not in flying
+                assert one.key not in self.ended
+                assert parcel.group == self.channel.group_of(one.alert)
+            self.flying.append(parcel)
             assert len(self.flying) <= (2 if not self.backlog.failures else 3)
 
     @precondition(lambda self: self.flying)
@@ -187,18 +195,19 @@ class BacklogMachine(RuleBasedStateMachine):
         chance=st.sampled_from([0.0, 1.0]),
     )
     def settle(self, which: int, answer: Answer, chance: float) -> None:
-        sent = self.flying.pop(which % len(self.flying))
-        settled = self.backlog.settle(sent, answer, self.now, chance)
-        same = {"state": sent.state, "error": None, "due": 0, "changed_at": 0}
-        assert replace(settled, **same) == replace(sent, **same)
-        if settled.state is Receipt.FAILED:
-            assert settled.due > self.now
-            return
-        self.ended.append(settled.key)
-        if settled.state is Receipt.CONFIRMED:
-            alert = settled.alert
-            assert self.confirmed.get(alert.id, 0) < alert.revision
-            self.confirmed[alert.id] = alert.revision
+        parcel = self.flying.pop(which % len(self.flying))
+        settled = self.backlog.settle(parcel, answer, self.now, chance)
+        for sent, one in zip(parcel.deliveries, settled, strict=True):
+            same = {"state": sent.state, "error": None, "due": 0, "changed_at": 0}
+            assert replace(one, **same) == replace(sent, **same)
+            if one.state is Receipt.FAILED:
+                assert one.due > self.now or not answer.again
+                assert answer.again or len(settled) > 1
+                continue
+            self.ended.append(one.key)
+            if one.state is Receipt.CONFIRMED:
+                assert self.confirmed.get(one.alert.id, 0) < one.alert.revision
+                self.confirmed[one.alert.id] = one.alert.revision
 
     @invariant()
     def nothing_is_lost_and_nothing_ends_twice(self) -> None:
@@ -208,19 +217,31 @@ class BacklogMachine(RuleBasedStateMachine):
         assert self.backlog.in_flight == len(self.flying)
 
     def teardown(self) -> None:
-        for sent in self.flying:
-            self.ended.append(self.backlog.settle(sent, Answer(), self.now, 0.0).key)
+        for parcel in self.flying:
+            self._confirm(parcel)
         for _ in range(10_000):
             if (due := self.backlog.next_due()) is None:
                 break
             self.now = max(self.now, due)
-            if sent := self.backlog.take_due(self.now):
-                self.ended.append(self.backlog.settle(sent, Answer(), self.now, 0.0).key)
+            if parcel := self.backlog.take_due(self.now):
+                self._confirm(parcel)
         assert sorted(self.ended) == sorted(self.added)
+
+    def _confirm(self, parcel: Parcel) -> None:
+        settled = self.backlog.settle(parcel, Answer(), self.now, 0.0)
+        self.ended += [each.key for each in settled]
+
+
+class GroupedBacklogMachine(BacklogMachine):
+    """The same of a channel that groups."""
+
+    channel = with_settings(BacklogMachine.channel, group_by="rule", group_interval_s=5.0)
 
 
 TestBacklog = BacklogMachine.TestCase
 TestBacklog.settings = settings(max_examples=100, stateful_step_count=40)
+TestGroupedBacklog = GroupedBacklogMachine.TestCase
+TestGroupedBacklog.settings = settings(max_examples=100, stateful_step_count=40)
 
 
 @pytest.mark.parametrize("name", ["", "two words", "a/b", "x" * 65])

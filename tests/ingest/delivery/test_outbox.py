@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ async def test_a_disk_that_cannot_be_written_does_not_keep_an_alarm_from_being_t
                 "ALTER TABLE delivery_outbox RENAME TO delivery_outbox_away"
             )
         )
-        webhook = Webhook(channel, encode, lambda: 1.0, "1")
+        webhook = Webhook(channel, partial(encode, channel), lambda: 1.0, "1")
         confirmed = asyncio.Event()
 
         def health(_channel: str, reason: str | None) -> None:

@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.ingest.delivery.receiver import Receiver, receiving
 from tests.ingest.delivery.test_backlog import an_alert
 from tocsin.deliveries import encode
 from tocsin.ingest.delivery.channel import Channel
-from tocsin.ingest.delivery.receipt import Answer, Delivery, Receipt
+from tocsin.ingest.delivery.receipt import Answer, Delivery, Parcel, Receipt
 from tocsin.ingest.delivery.webhook import Webhook
 
 SECRET = "0123456789abcdef-not-a-secret"
@@ -30,9 +31,10 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 async def attempt(receiver: Receiver, channel: Channel | None = None) -> Answer:
-    webhook = Webhook(channel or Channel("ops", url=receiver.url), encode, lambda: AT, "1.2.3")
+    channel = channel or Channel("ops", url=receiver.url)
+    webhook = Webhook(channel, partial(encode, channel), lambda: AT, "1.2.3")
     try:
-        return await webhook.send(DELIVERY)
+        return await webhook.send(Parcel((DELIVERY,)))
     finally:
         await webhook.close()
 

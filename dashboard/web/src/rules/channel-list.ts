@@ -32,7 +32,7 @@ export class ChannelList extends Live {
         <thead><tr><th>Channel</th><th>Where to</th><th>State</th><th class="number">Waiting</th><th class="number">Confirmed</th><th class="number">Dead</th><th><span class="unseen">Actions</span></th></tr></thead>
         <tbody>${channels.map(
           (channel) => html`<tr data-item tabindex="0" data-channel=${channel.name}>
-            <td>${channel.name}</td><td><code>${channel.target}</code></td>
+            <td>${channel.name}</td><td><code>${channel.target}</code>${channel.group_by ? html` <small class="dim">together by ${channel.group_by}</small>` : nothing}</td>
             <td>${channel.failing ? html`<b>failing</b>` : channel.last_success_at ? html`ok <small class="dim">${formatAge(now.value - (millis(channel.last_success_at) ?? 0))}</small>` : "not used yet"}${channel.failing && channel.last_error ? html` <small class="dim">${channel.last_error}</small>` : nothing}</td>
             <td class="number">${formatCount(channel.waiting)}</td>
             <td class="number">${formatCount(channel.confirmed_total)}</td>

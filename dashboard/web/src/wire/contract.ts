@@ -152,6 +152,7 @@ export interface Channel {
   last_success_at: string | null;
   last_error: string | null;
   last_error_at: string | null;
+  group_by: string | null;
 }
 
 /** What a rule would have done from `from` to `to`; `subjects` are the devices with an alert. */
