@@ -88,7 +88,7 @@ class Plant:
 
     async def store(self) -> None:
         rng = np.random.default_rng(1)
-        at = np.arange(READINGS // self.devices) * self.interval_s
+        at = np.arange(READINGS // self.devices, dtype=np.float64) * self.interval_s
         phase = rng.uniform(0, 6.3, self.devices)
         temp = (
             50 + 45 * np.sin(at[:, None] / 3600 + phase) ** 9 + rng.normal(0, 1, (len(at), 1))
@@ -190,8 +190,9 @@ def main() -> None:
     parser.add_argument("--case", type=int, action="append", help="only this one, from 0")
     asked = parser.parse_args()
     chosen: list[int] = asked.case or list(range(len(CASES)))
-    if asked.profile is not None:
-        asyncio.run(profile(CASES[asked.profile]))
+    profiled: int | None = asked.profile
+    if profiled is not None:
+        asyncio.run(profile(CASES[profiled]))
     else:
         asyncio.run(measure([CASES[number] for number in chosen]))
 

@@ -22,7 +22,7 @@ def cost_rows(by_name: Mapping[str, Report]) -> list[Row]:
 
     def ratio(name: str, peer: str, most: float, what: str) -> None:
         if name in by_name:
-            values = by_name[name]["ratios"].get(peer, {}).get("cpu_us") or []
+            values: list[float] = by_name[name]["ratios"].get(peer, {}).get("cpu_us") or []
             target = f"at most {number(most)} × {peer}'s"
             rows.append(_row(what, target, values, most, " ×"))
 

@@ -1,31 +1,19 @@
 """docs/benchmarks.md from the JSON of a run: tables, charts, and what spoiled a figure."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from benchmarks.charts import Bar, bar_chart, line_chart, number
-from benchmarks.costs import cost_rows
-from benchmarks.product import CLAIM_MESSAGES
-from benchmarks.series import KEPT_UP, keeps_up
-from tocsin.simulators.bench.packets import METRICS
+from benchmarks.charts import Bar, bar_chart, line_chart
+from benchmarks.figures import FIGURES, Report, middle, ratio, table, usable
+from benchmarks.targets import targets
 
-OURS = "tocsin"
-TARGETS = {"product-qos0": 1 / 5, "product-qos1": 1 / 4}
-"""Most CPU per message, as a part of what Mosquitto with the paho consumer takes."""
-TARGET_PEER = "mosquitto+paho"
-CLAIM_LATE = 1e-5
-"""The part of readings that may reach a viewer later than 250 ms."""
 MOST_OTHERS = 0.1
 """The part of the machine that other programs may take before the figures are provisional."""
 REMARKS = Path(__file__).with_name("remarks.md")
 """What a person has to say about the figures, below the targets: what bounds them, and why."""
-
-Report = Mapping[str, Any]
-Table = Sequence[Sequence[str]]
 
 INTRODUCTION = """\
 # Benchmarks
@@ -62,7 +50,7 @@ def write_page(report: Report, page: Path) -> None:
     charts.mkdir(parents=True, exist_ok=True)
     for old in charts.glob("*.svg"):
         old.unlink()
-    parts = [INTRODUCTION, _setting(report), _targets(report)]
+    parts = [INTRODUCTION, _setting(report), targets(report)]
     engine = page.with_name("engine.json")
     if engine.exists():
         parts.append(_engine(json.loads(engine.read_text(encoding="utf-8"))))
@@ -125,113 +113,10 @@ def _engine(report: Report) -> str:
     ]
     if report["quick"]:
         lines += ["**A short run:** one trial of each, so these figures are no evidence.", ""]
-    return "\n".join([*lines, _table(["", "target", "Tocsin", "plain Python", ""], rows), ""])
+    return "\n".join([*lines, table(["", "target", "Tocsin", "plain Python", ""], rows), ""])
 
 
 _REACHED = {True: "reached", False: "missed", None: "no figure"}
-
-
-# -- targets ------------------------------------------------------------------------------
-
-
-def _targets(report: Report) -> str:
-    by_name = {series["workload"]["name"]: series for series in report["series"]}
-    rows = [_cost_target(by_name[name], most) for name, most in TARGETS.items() if name in by_name]
-    if "claim" in by_name:
-        rows.append(_claim(by_name["claim"]))
-    rows += cost_rows(by_name)
-    parts = ["## Targets", ""]
-    if rows:
-        parts.append(_table(["", "target", "measured", ""], rows))
-    if "claim" in by_name:
-        parts += ["", _claim_conditions(by_name["claim"])]
-    if limit := _breaking_point([by_name[name] for name in by_name if name.startswith("load-")]):
-        parts += ["", limit]
-    return "\n".join([*parts, ""]) if len(parts) > 2 else ""
-
-
-def _cost_target(series: Report, most: float) -> list[str]:
-    ratios = series["ratios"].get(TARGET_PEER, {}).get("cpu_us")
-    what = f"CPU per message ÷ that of {TARGET_PEER}: {series['workload']['title']}"
-    target = f"at most 1/{1 / most:.0f}"
-    if not ratios:
-        return [what, target, "–", "no figure"]
-    ratio = median(ratios)
-    reached = "reached" if ratio <= most else "missed"
-    return [what, target, f"{ratio:.2f} ({_rounds(len(ratios))})", reached]
-
-
-def _claim(series: Report) -> list[str]:
-    title = series["workload"]["title"]
-    target = f"none lost, {1 - CLAIM_LATE:.3%} received → read by the viewer within 250 ms"
-    runs = _usable(series, OURS)
-    if not runs:
-        return [title, target, "–", "no figure"]
-    late = sum(run["seen"]["viewer"]["received_late"] for run in runs)
-    count = sum(run["seen"]["viewer"]["readings"] for run in runs)
-    lost, sent = sum(run["lost"] for run in runs), sum(run["sent"] for run in runs)
-    expected = sent * series["workload"]["load"].get("metrics", len(METRICS))
-    measured = (
-        f"{lost:,} of {sent:,} messages lost, {expected - count:,} of {expected:,} readings not"
-        f" shown, {late:,} late"
-    )
-    if lost or count != expected or late > expected * CLAIM_LATE:
-        return [title, target, measured, "missed"]
-    enough = sent >= CLAIM_MESSAGES
-    return [title, target, measured, "reached" if enough else "too few for the claim"]
-
-
-def _claim_conditions(series: Report) -> str:
-    lines = [
-        "The claim is measured with one viewer that reads everything; a viewer and an MQTT"
-        " subscriber to everything that take 2 KiB a second and connect again when they are"
-        " cut off; a client that asks for charts of an hour one after the other; and one that"
-        " has what arrived in the last hour judged by a rule, one backtest after the other. A"
-        " reading is late when the frame it came in was read more than 250 ms after the server"
-        " had received the oldest of its readings."
-    ]
-    for run in _usable(series, OURS):
-        seen = run["seen"]
-        charts, tried = seen["queries"]["charts"], seen["queries"]["backtests"]
-        lines.append(
-            f"Meanwhile the slow viewer was cut off {seen['slow viewer']['cut']:,} times and the"
-            f" slow subscriber {seen['slow subscriber']['cut']:,} times;"
-            f" {charts['answers']:,} charts were drawn ({_percentiles([charts['took_ms']])} ms)"
-            f"{_failed(charts['failed'])}; {tried['answers']:,} backtests ran"
-            f" ({_percentiles([tried['took_ms']])} ms){_failed(tried['failed'])}."
-        )
-    return "\n\n".join(lines)
-
-
-def _failed(reasons: Mapping[str, int]) -> str:
-    return "".join(f", {count:,} were not ({why})" for why, count in reasons.items())
-
-
-def _breaking_point(ladder: Sequence[Report]) -> str | None:
-    """Up to which offered load nothing is lost and the viewer is not late, and what breaks then."""
-    best = None
-    unknown: list[str] = []
-    for series in ladder:
-        offered = series["workload"]["load"]["rate"]
-        runs = _usable(series, OURS)
-        if not runs:
-            unknown.append(f"{offered:,.0f}")
-        broken = [run for run in runs if not keeps_up(run, offered)]
-        if not broken:
-            best = offered if runs else best
-            continue
-        viewer = broken[0]["seen"]["viewer"]["latency_ms"].get("p99")
-        kept = f"keeps up with {best:,.0f} messages a second and" if best else ""
-        return (
-            f"Under the same conditions, Tocsin {kept} breaks at {offered:,.0f}:"
-            f" {broken[0]['rate']:,} a second come through, {broken[0]['lost'] or 0:,} are lost,"
-            f" publish → viewer is {'unknown' if viewer is None else number(viewer)} ms at p99."
-            f" To keep up is: none lost, {KEPT_UP:.0%} of the offered rate through, p99 ≤ 250 ms."
-        )
-    kept = f"Tocsin keeps up with all loads tried, up to {best:,.0f} a second." if best else ""
-    if unknown:
-        kept += f" Where it breaks is not known: no figure for {', '.join(unknown)} a second."
-    return kept.strip() or None
 
 
 # -- sections -----------------------------------------------------------------------------
@@ -240,16 +125,16 @@ def _breaking_point(ladder: Sequence[Report]) -> str | None:
 def _section(series: Report, charts: Path) -> str:
     workload = series["workload"]
     lines = [f"## {_heading(workload['title'])}", ""]
-    servers = {name: runs for name in series["servers"] if (runs := _usable(series, name))}
+    servers = {name: runs for name in series["servers"] if (runs := usable(series, name))}
     if servers:
         figure = workload["figure"]
         title, unit = _FIGURES[figure]
-        bars = [Bar(name, *_middle([r[figure] for r in runs])) for name, runs in servers.items()]
+        bars = [Bar(name, *middle([r[figure] for r in runs])) for name, runs in servers.items()]
         chart = charts / f"{workload['name']}.svg"
         chart.write_text(bar_chart(title, unit, bars), encoding="utf-8")
         lines += [f"![{title}]({charts.name}/{chart.name})", ""]
         rows = [[name, *cells] for name, cells in _rows(series, servers)]
-        lines.append(_table(["", *servers], rows))
+        lines.append(table(["", *servers], rows))
     lines += _problems(series)
     return "\n".join([*lines, ""])
 
@@ -261,7 +146,7 @@ def _group(group: str, members: Sequence[Report], charts: Path) -> str:
     points = [series["workload"]["title"] for series in members]
     costs = {
         name: [
-            median(run["cpu_us"] for run in runs) if (runs := _usable(series, name)) else None
+            median(run["cpu_us"] for run in runs) if (runs := usable(series, name)) else None
             for series in members
         ]
         for name in names
@@ -274,16 +159,16 @@ def _group(group: str, members: Sequence[Report], charts: Path) -> str:
     cells_of: list[dict[str, str]] = []
     for place, series in enumerate(members):
         for name in names:
-            runs = _usable(series, name)
+            runs = usable(series, name)
             heads.append(points[place] + (f", {name}" if len(names) > 1 else ""))
             given = _rows(series, {name: runs}) if runs else []
             cells_of.append({figure: cell for figure, (cell,) in given})
     shown = [figure for figure in FIGURES if any(figure in cells for cells in cells_of)]
-    table = [
+    body = [
         [head, *(cells.get(figure, "–") for figure in shown)]
         for head, cells in zip(heads, cells_of, strict=True)
     ]
-    lines.append(_table(["", *shown], table))
+    lines.append(table(["", *shown], body))
     for series in members:
         lines += _problems(series, f"{series['workload']['title']}, ")
     return "\n".join([*lines, ""])
@@ -298,14 +183,9 @@ _FIGURES = {
 def _rows(series: Report, servers: Mapping[str, Sequence[Report]]) -> list[tuple[str, list[str]]]:
     """Each figure with a cell for each server, without those that no server gives."""
     rows = [(name, [cell(runs) for runs in servers.values()]) for name, cell in FIGURES.items()]
-    ratios = [_ratio(series, name) for name in servers]
+    ratios = [ratio(series, name) for name in servers]
     rows.insert(3, ("Tocsin ÷ this", ratios))
     return [(name, cells) for name, cells in rows if any(cell != "–" for cell in cells)]
-
-
-def _usable(series: Report, server: str) -> list[Report]:
-    runs = series["servers"].get(server, {}).get("runs", [])
-    return [run for run in runs if run and not run["refused"]]
 
 
 def _problems(series: Report, where: str = "") -> list[str]:
@@ -314,120 +194,3 @@ def _problems(series: Report, where: str = "") -> list[str]:
 
 def _heading(title: str) -> str:
     return title[0].upper() + title[1:]
-
-
-def _table(header: Sequence[str], rows: Table) -> str:
-    cells = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in cells)
-
-
-def _rounds(count: int) -> str:
-    return f"{count} rounds" if count > 1 else "1 round"
-
-
-def _middle(values: Sequence[float]) -> tuple[float, float, float]:
-    return median(values), min(values), max(values)
-
-
-def _spread(runs: Sequence[Report], figure: str) -> str:
-    values = [run[figure] for run in runs if run.get(figure) is not None]
-    if not values:
-        return "–"
-    middle, low, high = _middle(values)
-    return number(middle) + (f" [{number(low)} – {number(high)}]" if len(values) > 1 else "")
-
-
-def _by_process(runs: Sequence[Report]) -> str:
-    names = runs[0]["cpu_us_by_process"]
-    if len(names) < 2:
-        return "–"
-    parts = (median(run["cpu_us_by_process"][name] for run in runs) for name in names)
-    return ", ".join(f"{name} {number(part)}" for name, part in zip(names, parts, strict=True))
-
-
-def _ratio(series: Report, name: str) -> str:
-    ratios = series["ratios"].get(name, {}).get("cpu_us")
-    return f"{median(ratios):.2f} ({_rounds(len(ratios))})" if ratios else "–"
-
-
-def _viewers(runs: Sequence[Report]) -> list[Report]:
-    return [run["seen"]["viewer"] for run in runs if "viewer" in run["seen"]]
-
-
-def _latency(runs: Sequence[Report]) -> str:
-    return _percentiles([run["latency_ms"] for run in runs])
-
-
-def _seen(runs: Sequence[Report], key: str) -> str:
-    return _percentiles([viewer[key] for viewer in _viewers(runs)])
-
-
-def _percentiles(every: Sequence[Report]) -> str:
-    """Medians over the runs of each percentile that all of them support."""
-    every = [figures for figures in every if figures["count"]]
-    if not every:
-        return "–"
-    names = [name for name in every[0] if name != "count" and all(name in f for f in every)]
-    parts = [f"{name} {number(median(f[name] for f in every))}" for name in names]
-    return f"{', '.join(parts)} (n {sum(f['count'] for f in every):,})"
-
-
-def _late(runs: Sequence[Report]) -> str:
-    viewers = _viewers(runs)
-    return f"{sum(viewer['over_250ms'] for viewer in viewers):,}" if viewers else "–"
-
-
-def _cut(runs: Sequence[Report]) -> str:
-    """How often a viewer that reads all it is given was cut off, where any was."""
-    times = sum(viewer.get("cut", 0) for viewer in _viewers(runs))
-    return f"{times:,}" if times else "–"
-
-
-def _alerts(runs: Sequence[Report]) -> str:
-    counts = [viewer["alerts"] for viewer in _viewers(runs)]
-    return f"{median(counts):,.0f}" if any(counts) else "–"
-
-
-def _deliveries(runs: Sequence[Report]) -> str:
-    seen = [run["seen"]["subscribers"] for run in runs if "subscribers" in run["seen"]]
-    return f"{median(one['deliveries'] for one in seen):,.0f}" if seen else "–"
-
-
-def _pings(runs: Sequence[Report]) -> str:
-    return _percentiles([run["seen"]["ping"]["took_ms"] for run in runs if "ping" in run["seen"]])
-
-
-def _sum(runs: Sequence[Report], figure: str) -> str:
-    counts = [run[figure] for run in runs if run.get(figure) is not None]
-    return f"{sum(counts):,}" if counts else "–"
-
-
-def _sent(runs: Sequence[Report]) -> str:
-    return f"{sum(run['sent'] for run in runs):,}"
-
-
-FIGURES: dict[str, Callable[[Sequence[Report]], str]] = {
-    "trials": lambda runs: f"{len(runs)}",
-    "CPU per message, µs": lambda runs: _spread(runs, "cpu_us"),
-    "of it by process": _by_process,
-    "messages a second": lambda runs: _spread(runs, "rate"),
-    "publish → ack, ms": _latency,
-    "publish → viewer, ms": lambda runs: _seen(runs, "latency_ms"),
-    "later than 250 ms": _late,
-    "viewers cut off": _cut,
-    "publish → alert, ms": lambda runs: _seen(runs, "alert_latency_ms"),
-    "alerts": _alerts,
-    "deliveries": _deliveries,
-    "PINGREQ → PINGRESP, ms": _pings,
-    "messages sent": _sent,
-    "lost": lambda runs: _sum(runs, "lost"),
-    "duplicates": lambda runs: _sum(runs, "duplicates"),
-    "memory, MiB": lambda runs: _spread(runs, "resident_mib"),
-    "at most, without workers, MiB": lambda runs: _spread(runs, "most_resident_mib"),
-    "per connection, KiB": lambda runs: _spread(runs, "connection_kib"),
-    "CPU per connect, µs": lambda runs: _spread(runs, "connect_cpu_us"),
-    "generator, part of a core": lambda runs: _spread(runs, "generator_cpu"),
-    "machine busy": lambda runs: _spread(runs, "machine_busy"),
-    "steal": lambda runs: _spread(runs, "steal"),
-}
-"""What a table says of a server's trials, in this order. A figure that is not given is a dash."""

@@ -75,6 +75,15 @@ def storm() -> Workload:
     )
 
 
+def browsers() -> Workload:
+    return Workload(
+        "browsers",
+        "fan-out to browsers: 16 viewers of 100 devices, 500 messages a second in all, QoS 1",
+        {"connections": 100, "qos": 1, "rate": 500.0, "seconds": SECONDS},
+        viewers=16,
+    )
+
+
 def plant() -> Workload:
     """What a plant of the size of the promise takes in memory, checkpoints included."""
     return Workload(

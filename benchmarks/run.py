@@ -11,88 +11,54 @@ import platform
 import signal
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from statistics import median
+from types import FrameType
 from typing import Any
 
-from benchmarks import broker, engine, isolation, peers, product
+from benchmarks import engine, peers
 from benchmarks.measure import machine
-from benchmarks.page import OURS, write_page
+from benchmarks.page import write_page
 from benchmarks.peers import Missing, Server
 from benchmarks.peers.installed import install
+from benchmarks.plan import ROUNDS, Step, plan
 from benchmarks.series import Series, keeps_up, measure
-from benchmarks.trial import Build, Workload
+from benchmarks.targets import OURS
 
+DESCRIPTION = """\
+Measures Tocsin beside Mosquitto, Mosquitto with a plain paho-mqtt consumer, Node-RED and amqtt, in
+turns on this machine, and loads 127.0.0.1 alone. Writes benchmarks.json into the folder docs after
+each workload, and benchmarks.md with its charts from it. The whole takes about a quarter of an
+hour, five minutes of which are one plant. A figure to quote comes from the whole, on a machine
+that does nothing else. Peers that are missing are installed beside the benchmarks, or reported.
+"""
 DOCS = Path(__file__).parents[1] / "docs"
-ROUNDS = 5
-"""Rounds of the comparisons that the targets are about."""
-FEWER_ROUNDS = 3
-"""Rounds of the other comparisons that a short run makes too. Everything else runs once."""
-COMPARED_OFTEN = ("tocsin", "mosquitto", "mosquitto+paho")
-"""Who takes part in all rounds; the others take part in the first."""
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A workload, against which servers, how often. `climbs`: a step of the ladder of loads."""
-
-    workload: Workload
-    builds: Mapping[str, Build]
-    rounds: int = 1
-    climbs: bool = False
-
-    @property
-    def rounds_by_server(self) -> dict[str, int]:
-        return {name: self.rounds if name in COMPARED_OFTEN else 1 for name in self.builds}
-
-
-def plan(quick: bool, rounds: int | None) -> list[Step]:
-    most, fewer = (rounds or 1,) * 2 if quick else (rounds or ROUNDS, rounds or FEWER_ROUNDS)
-    steps = [
-        Step(workload, product.products(qos), most)
-        for qos, workload in enumerate(product.headlines(quick))
-    ]
-    steps += [Step(workload, broker.BROKERS, fewer) for workload in broker.headlines(quick)]
-    steps.append(Step(product.claim(quick), product.OURS))
-    if quick:
-        return steps
-    steps += [Step(workload, product.OURS, climbs=True) for workload in product.ladder()]
-    steps += [
-        Step(workload, product.with_consumer(qos))
-        for qos, workload in enumerate(product.saturation())
-    ]
-    steps.append(Step(product.storm(), product.with_consumer(1)))
-    steps.append(Step(product.plant(), product.PLANTS))
-    steps.append(Step(product.full_windows(), product.OURS))
-    steps += [Step(workload, builds) for workload, builds in product.by_load()]
-    steps += [Step(workload, builds) for workload, builds in product.sizes()]
-    steps += [Step(workload, builds) for workload, builds in product.together()]
-    steps += [Step(workload, broker.RELAYS) for workload in broker.large()]
-    steps += [Step(workload, broker.BROKERS) for workload in broker.details()]
-    steps.append(Step(broker.fan_out(), broker.RELAYS, fewer))
-    steps.append(Step(isolation.lag(), isolation.OURS))
-    steps += [Step(workload, isolation.OURS) for workload in isolation.isolation()]
-    return steps
+KINDS: tuple[type[Server], ...] = (
+    peers.Tocsin,
+    peers.Mosquitto,
+    peers.MosquittoWithConsumer,
+    peers.NodeRed,
+    peers.Amqtt,
+)
 
 
 class Run:
     """State: what was measured so far, and the report made of it."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, steps: Sequence[Step]) -> None:
         self._args = args
         self._began = time.monotonic()
         self._series: list[Series] = []
-        missing = install()
-        self._servers, self._missing = _servers(missing)
-        self._steps = [
-            step
-            for step in plan(args.quick, args.rounds)
-            if not args.only or any(step.workload.name.startswith(name) for name in args.only)
-        ]
+        self._steps = steps
+        needed = {name for step in steps for name in step.builds}
+        self._servers, self._missing = _servers(needed, install(needed))
         self._trials = sum(
             count
             for step in self._steps
@@ -162,15 +128,20 @@ def main() -> int:
         if results.exists():
             write_page(json.loads(results.read_text()), page)
         return 0
+    try:
+        steps = plan(args.quick, args.rounds, args.only or ())
+    except ValueError as error:
+        _say(f"scripts/bench: {error}")
+        return 2
     # So that whatever was started is ended on the way out.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _end)
 
     def keep(report: dict[str, Any]) -> None:
         results.write_text(_json(report))
         write_page(report, page)
 
     try:
-        Run(args).carry_out(keep)
+        Run(args, steps).carry_out(keep)
     except KeyboardInterrupt:
         _say("stopped; the page holds what was measured until then")
         return 130
@@ -178,26 +149,22 @@ def main() -> int:
     return 0
 
 
-def _servers(problems: list[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(143)
+
+
+def _servers(
+    needed: Container[str], problems: Sequence[str]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Version and set-up of the servers that are here, and a line for each that is missing."""
     present: dict[str, dict[str, str]] = {}
     absent = list(problems)
-    for kind in _kinds():
+    for kind in (kind for kind in KINDS if kind.name in needed):
         try:
             present[kind.name] = {"version": kind.version(), "configuration": kind.configuration}
         except (Missing, OSError) as reason:
             absent.append(f"{kind.name}: {reason}")
     return present, absent
-
-
-def _kinds() -> list[type[Server]]:
-    return [
-        peers.Tocsin,
-        peers.Mosquitto,
-        peers.MosquittoWithConsumer,
-        peers.NodeRed,
-        peers.Amqtt,
-    ]
 
 
 def _engine(quick: bool) -> dict[str, Any]:
@@ -229,14 +196,37 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def _workloads() -> Iterator[str]:
+    """A line for each workload, and one for each group of them."""
+    workloads = [step.workload for step in plan(quick=False)]
+    for key, some in groupby(workloads, lambda workload: workload.group or workload.title):
+        names = [workload.name for workload in some]
+        name = names[0] if len(names) == 1 else f"{names[0]} … {names[-1].rpartition('-')[2]}"
+        yield textwrap.fill(f"{name:<32}{key}", 98, initial_indent="  ", subsequent_indent=" " * 34)
+
+
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the headlines once, a short claim")
-    parser.add_argument("--only", action="append", help="workloads whose name begins so")
-    parser.add_argument(
-        "--rounds", type=int, help=f"rounds of the comparisons ({ROUNDS} and {FEWER_ROUNDS})"
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description=DESCRIPTION,
+        epilog="workloads:\n" + "\n".join(_workloads()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--engine", action="store_true", help="the engine alone, and plain Python")
+    parser.add_argument(
+        "--quick", action="store_true", help="the headlines once, with a short claim: 2 minutes"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="workloads whose name begins so; may be given again",
+    )
+    parser.add_argument(
+        "--rounds", type=int, help=f"rounds of the comparisons that have a target ({ROUNDS})"
+    )
+    parser.add_argument(
+        "--engine", action="store_true", help="the engine alone, and plain Python: 8 minutes"
+    )
     parser.add_argument("--page", action="store_true", help="only write the page from the JSON")
     parser.add_argument(
         "--into", type=Path, default=DOCS, metavar="FOLDER", help="where to write (docs)"

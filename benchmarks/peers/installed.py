@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Container
 from pathlib import Path
 
 from benchmarks.peers.server import Missing
@@ -45,13 +46,16 @@ def node_red_program() -> Path:
     return FOLDER / "node-red" / "node_modules" / "node-red" / "red.js"
 
 
-def install() -> list[str]:
-    """Installs what is missing; one line for each that could not be."""
+PEERS = ("amqtt", "mosquitto+node-red")
+
+
+def install(needed: Container[str] = PEERS) -> list[str]:
+    """Installs what is missing of those; one line for each that could not be."""
     FOLDER.mkdir(exist_ok=True)
     problems: list[str] = []
-    if not _has_amqtt():
+    if "amqtt" in needed and not _has_amqtt():
         problems += _install_amqtt()
-    if not _has_node_red():
+    if "mosquitto+node-red" in needed and not _has_node_red():
         problems += _install_node_red()
     return problems
 

@@ -14,14 +14,16 @@ import pytest
 
 from benchmarks.charts import Bar, bar_chart, line_chart
 from benchmarks.costs import cost_rows
-from benchmarks.engine import Plant, Setup, pipeline_of, plain_rules
+from benchmarks.engine import pipeline_of
+from benchmarks.engine_plant import Plant, Setup, plain_rules
 from benchmarks.measure import cpu_seconds, tree
-from benchmarks.page import TARGET_PEER, TARGETS, write_page
+from benchmarks.page import write_page
 from benchmarks.peers import Server
 from benchmarks.peers.tocsin_server import rules_file
 from benchmarks.plain import Plain
-from benchmarks.run import plan
+from benchmarks.plan import plan
 from benchmarks.series import Series, measure
+from benchmarks.targets import TARGET_PEER, TARGETS
 from benchmarks.trial import Figures, Workload, accounts
 from tests.server import Server as TocsinServer
 from tests.server import wait_for
@@ -293,15 +295,25 @@ def test_a_server_leaves_no_process_and_no_folder() -> None:
 
 
 def test_the_plan_compares_the_targets_in_five_rounds_and_has_a_name_for_each_workload() -> None:
-    steps = plan(quick=False, rounds=None)
+    steps = plan(quick=False)
     names = [step.workload.name for step in steps]
     assert len(set(names)) == len(names)
     rounds = {step.workload.name: step.rounds_by_server for step in steps}
-    for name in TARGETS:
-        assert min(rounds[name]["tocsin"], rounds[name][TARGET_PEER]) >= 5
-    assert {step.workload.name for step in plan(quick=True, rounds=None)} <= set(names)
+    compared = {**dict.fromkeys(TARGETS, TARGET_PEER), "slow-qos0": "mosquitto"}
+    for name, peer in (compared | {"fan-out-1000": "mosquitto"}).items():
+        assert min(rounds[name]["tocsin"], rounds[name][peer]) >= 5
+    assert {step.workload.name for step in plan(quick=True)} <= set(names)
     claim = next(step.workload for step in steps if step.workload.name == "claim")
     assert float(str(claim.load["rate"])) * float(str(claim.load["seconds"])) >= 1_000_000
+
+
+def test_any_workload_can_be_asked_for_alone_and_once() -> None:
+    [step] = plan(quick=True, only=["together-4"])
+    assert set(step.rounds_by_server.values()) == {1}
+    fast = [step.workload.name for step in plan(quick=False, only=["fast", "lag"])]
+    assert fast == ["fast-qos0", "fast-qos1", "lag"]
+    with pytest.raises(ValueError, match="no workload begins with 'quick'; expected one of prod"):
+        plan(quick=False, only=["lag", "quick"])
 
 
 def test_a_chart_draws_bars_in_proportion() -> None:
