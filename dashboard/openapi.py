@@ -50,6 +50,7 @@ _described = _Described()
 _PROBLEMS = {
     404: ("There is no such thing", Problem),
     409: ("That cannot be done as things stand", Problem),
+    412: ("Somebody changed it meanwhile", Problem),
     422: ("Something in the request is wrong", FieldProblems),
     429: ("Too many tries; see Retry-After", Problem),
     503: ("Not now; try again", Problem),

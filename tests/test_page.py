@@ -222,6 +222,50 @@ def test_by_keyboard_alone_an_alert_is_opened_and_left(page: Page, server: Serve
     expect(page.locator("input[name=name]")).to_have_value("typed")
 
 
+def test_what_was_typed_stays_when_somebody_else_changes_the_rule(page: Page, server: Server):
+    rule = {"name": "hot", "when": "temp_c > 80", "severity": "critical"}
+    server.send("POST", "/api/rules", rule)
+    page.goto(server.http + "/rules/hot")
+    condition, notice = page.get_by_test_id("rule-when"), page.get_by_test_id("meanwhile")
+    server.send("PUT", "/api/rules/hot", rule | {"when": "temp_c > 81"})
+    expect(condition).to_have_value("temp_c > 81")  # nothing was typed: the form follows
+    expect(notice).to_have_count(0)
+
+    condition.fill("temp_c > 85")
+    server.send("PUT", "/api/rules/hot", rule | {"when": "temp_c > 90", "on_delay": "30s"})
+    expect(notice).to_contain_text("local changed this rule")
+    expect(notice.locator("[data-key=when] ins")).to_have_text("90")
+    expect(notice).to_contain_text("You changed rings when too")
+    expect(condition).to_have_value("temp_c > 85")
+    page.get_by_test_id("save-rule").click()
+    expect(page.get_by_test_id("rule-error")).to_contain_text("rule 'hot' is version 3 by local")
+
+    page.get_by_test_id("meanwhile-keep").press("Enter")
+    expect(notice).to_have_count(0)
+    expect(page.locator("input[name=on_delay]")).to_have_value("30s")
+    expect(condition).to_have_value("temp_c > 85")
+    page.get_by_test_id("save-rule").press("Enter")
+    expect(page.get_by_test_id("rule-table")).to_contain_text("temp_c > 85")
+    assert server.get("/api/rules/hot")["on_delay"] == "30s"
+
+    condition.fill("temp_c > 1")
+    server.send("PUT", "/api/rules/hot", rule)
+    page.get_by_test_id("meanwhile-drop").press("Enter")
+    expect(condition).to_have_value("temp_c > 80")
+    server.send("PUT", "/api/rules/hot", rule | {"when": "temp_c > 7"})
+    expect(condition).to_have_value("temp_c > 7")
+
+
+def test_the_search_finds_zones(page: Page, server: Server):
+    circle = {"type": "Point", "coordinates": [16.37, 48.21]}
+    zone = {"type": "Feature", "properties": {"radius_m": 80}, "geometry": circle}
+    server.send("PUT", "/api/zones/yard", zone)
+    page.keyboard.type("/yar")
+    expect(page.get_by_role("option", name="yard zone")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(server.http + "/zones/yard")
+
+
 def test_a_rule_is_changed_taken_back_deleted_and_brought_back(page: Page, server: Server):
     add_rule(page, server, "hot", "temp_c > 80")
     expect(page.get_by_test_id("rule-table")).to_contain_text("temp_c > 80")

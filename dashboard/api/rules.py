@@ -17,6 +17,13 @@ from tocsin.ingest.rules.validation import RuleError
 READ_ONLY = frozenset(RuleView.__struct_fields__) - frozenset(Rule.__struct_fields__)
 """Keys that we send and that may come back unread."""
 
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": 'the version that was changed, as `"3"`',
+    "schema": {"type": "string"},
+}
+
 PutRule = Callable[[Rule, str], Awaitable[None]]
 DeleteRule = Callable[[str, str], Awaitable[None]]
 
@@ -48,7 +55,8 @@ class Rules:
         return await self._put(rule, request, 201)
 
     async def put_rule(self, name: str, request: Request) -> Response:
-        """Creates or replaces a rule. `name` may be left out of the body."""
+        """Creates or replaces a rule. `name` may be left out of the body. With `If-Match`, the
+        version that was changed (`If-Match: "3"`), one that is not in force any more is 412."""
         table = await read_body(request, dict[str, Any])
         if table.setdefault("name", name) != name:
             raise unprocessable(
@@ -56,6 +64,7 @@ class Rules:
             )
         rule = rule_of(table)
         self._refuse_file_rule(name)
+        self._refuse_changed(name, request.headers.get("if-match"))
         return await self._put(rule, request, 200)
 
     async def delete_rule(self, name: str, request: Request) -> Response:
@@ -87,9 +96,21 @@ class Rules:
                 409, f"rule {name!r} comes from {entry.source}; it can be changed there only"
             )
 
+    def _refuse_changed(self, name: str, asked: str | None) -> None:
+        if asked is None:
+            return
+        entry = self._rules().get(name)
+        if entry is None:
+            raise HTTPException(412, f"rule {name!r} was deleted; expected version {asked[:32]}")
+        if asked.strip() not in (f'"{entry.version}"', "*"):
+            raise HTTPException(
+                412,
+                f"rule {name!r} is version {entry.version} by {entry.updated_by}; expected"
+                f" {asked[:32]}, the one that was changed here",
+            )
+
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/api/rules", tags=["rules"], default_response_class=Response)
-        one = answers(RuleView, 404, 409, 422)
         router.get("", responses=answers(list[RuleView]))(self.list_rules)
         router.post(
             "",
@@ -98,7 +119,11 @@ class Rules:
             openapi_extra=takes(Rule),
         )(self.create_rule)
         router.get("/{name}", responses=answers(RuleView, 404))(self.get_rule)
-        router.put("/{name}", responses=one, openapi_extra=takes(Rule))(self.put_rule)
+        router.put(
+            "/{name}",
+            responses=answers(RuleView, 404, 409, 412, 422, 503),
+            openapi_extra=takes(Rule) | {"parameters": [_IF_MATCH]},
+        )(self.put_rule)
         router.delete(
             "/{name}", status_code=204, responses=answers(None, 404, 409, 503, status=204)
         )(self.delete_rule)

@@ -1,7 +1,10 @@
 """The API over real HTTP: what it answers, and how it refuses."""
 
+import json
 from datetime import datetime
 from typing import Any
+
+import httpx2
 
 from tests.dashboard.site import HOT, Site
 from tocsin.devices.message import Message
@@ -93,6 +96,28 @@ async def test_rules_from_creation_to_deletion(site: Site):
     assert await site.get("/api/rules") == []
     for method in ("GET", "DELETE"):
         assert (await site.send(method, "/api/rules/hot")).status_code == 404
+
+
+async def test_a_version_that_is_not_in_force_any_more_changes_nothing(site: Site):
+    rule = {"name": "hot", "when": "temp_c > 80"}
+    await site.send("POST", "/api/rules", rule)
+
+    async def put(limit: int, version: str) -> httpx2.Response:
+        body = json.dumps(rule | {"when": f"temp_c > {limit}"}).encode()
+        headers = {"content-type": "application/json", "if-match": version}
+        return await site.client.put("/api/rules/hot", content=body, headers=headers)
+
+    assert (await put(81, '"1"')).json()["version"] == 2
+    late = await put(82, '"1"')
+    assert late.status_code == 412
+    assert late.json()["detail"] == (
+        "rule 'hot' is version 2 by local; expected \"1\", the one that was changed here"
+    )
+    assert (await site.get("/api/rules/hot"))["when"] == "temp_c > 81"
+    assert (await put(83, "*")).json()["version"] == 3
+    await site.send("DELETE", "/api/rules/hot")
+    assert (await put(84, '"3"')).status_code == 412
+    assert await site.get("/api/rules") == []
 
 
 WRONG_RULES: dict[str, tuple[bytes, list[str | int], str, int | None]] = {

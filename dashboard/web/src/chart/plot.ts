@@ -8,6 +8,7 @@ import { clockLabel, tickLabels } from "./axis";
 import type { Column } from "./buckets";
 import { drawAlerts, drawLimits, valueRange } from "./overlays";
 import type { Span } from "./range";
+import { drawSpreads, withoutSpreads } from "./spreads";
 
 const FONT = "11px Inter, system-ui, sans-serif";
 /** Shorter drags are clicks. */
@@ -88,7 +89,7 @@ export function makePlot(place: HTMLElement, spec: PlotSpec): uPlot {
       bands: lines.map((i) => ({ series: [i * 3 + 3, i * 3 + 2], fill: () => colour(`band-${i % 4}`) })),
       hooks: {
         drawClear: [(plot) => drawAlerts(plot, spec.alerts(), serverNow())],
-        draw: [(plot) => drawLimits(plot, spec.limits())],
+        draw: [(plot) => drawSpreads(plot, spec.lines), (plot) => drawLimits(plot, spec.limits())],
         setSelect: [(plot) => zoom(plot, spec)],
         setCursor: [(plot) => spec.onPoint(timeUnder(plot))],
       },
@@ -107,7 +108,12 @@ function fits(plot: uPlot, time: number, stepMs: number): boolean {
 function line(i: number, isSwitch: boolean): uPlot.Series {
   const stroke = () => colour(`line-${i % 4}`);
   const stepped = isSwitch ? uPlot.paths.stepped?.({ align: 1 }) : undefined;
-  return { stroke, width: 1.5, points: { size: 4, fill: stroke }, ...(stepped ? { paths: stepped } : {}) };
+  return {
+    stroke,
+    width: 1.5,
+    points: { size: 4, fill: stroke, filter: withoutSpreads },
+    ...(stepped ? { paths: stepped } : {}),
+  };
 }
 
 function timeUnder(plot: uPlot): number | null {

@@ -30,7 +30,12 @@ test.each([
 
 test("what wakes a rule", () => {
   expect(occasionsOf(HOT)).toEqual(["each reading of temp_c and pressure_bar"]);
-  const silent = { ...HOT, by_any_reading: true, at_hours: true, at_silences: [{ metric: "temp_c", age_s: 60, own: null }] };
+  const silent = {
+    ...HOT,
+    by_any_reading: true,
+    at_hours: true,
+    at_silences: [{ metric: "temp_c", age_s: 60, own: null }],
+  };
   expect(occasionsOf(silent)).toEqual([
     "each reading of the device",
     "when temp_c is 1 min old",

@@ -4,7 +4,6 @@ import { keyed } from "lit/directives/keyed.js";
 import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
 import { formatTime } from "../reading/age";
-import { writeMetric } from "../reading/expression";
 import { byName } from "../reading/groups";
 import { formatCount } from "../reading/number";
 import { readTags, selects, writeTags } from "../reading/tags";
@@ -14,36 +13,13 @@ import { complain, say } from "../shell/notices";
 import { go, paths } from "../shell/route";
 import { ApiError, api, type FieldError } from "../wire/api";
 import { millis, type Rule, type RuleText, type RuleVersion, SEVERITIES, type Tags } from "../wire/contract";
+import "./condition-words";
 import "./rule-explanation";
+import "./rule-meanwhile";
 import "./rule-preview";
 import "./rule-versions";
 import { columnOf, EMPTY, isEditable, pointer, readForm, sourceOf, textOf } from "./draft";
-
-const FUNCTIONS = [
-  "avg(metric, '5m')",
-  "min(metric, '5m')",
-  "max(metric, '5m')",
-  "delta(metric, '1m')",
-  "rate(metric, '1m')",
-  "p95(metric, '5m')",
-  "stddev(metric, '5m')",
-  "count(metric, '1m')",
-  "zscore(metric, '1h')",
-  "twa(metric, '5m')",
-  "time_in(metric, 'state', '1h')",
-  "age(metric)",
-  "absent(metric, '60s')",
-  "flatline(metric, '10m')",
-  "hour()",
-  "weekday()",
-  "inside('zone')",
-  "outside('zone')",
-  "speed_kmh()",
-  "tag('site')",
-  "tag_number('limit')",
-  "limit('temp_max_c')",
-  "count_devices(metric > 80) >= 3",
-];
+import { type Begun, merged } from "./meanwhile";
 
 /** The devices that a rule is for, as far as they are known. */
 function devicesOf(rule: { devices: string; tags?: Tags }): string[] {
@@ -65,8 +41,10 @@ export class RuleForm extends Live {
   readonly #devices = signal("*");
   readonly #tags = signal<Tags>({});
   readonly #saving = signal(false);
-  /** An earlier version that was put into the form. A form of its own each time: what was typed before is gone. */
-  readonly #taken = signal<{ text: RuleText; version: number; count: number } | null>(null);
+  /** What was put into the form, as an earlier version. A form of its own each time: what was typed before is gone. */
+  readonly #taken = signal<{ text: RuleText; version: number | null; count: number } | null>(null);
+  /** The rule as it was when somebody began to write. */
+  #begun: Begun = { text: EMPTY, version: undefined };
   /** What the form said when the server refused it: that stays in red until something else is written. */
   #refused: RuleText | null = null;
   /** What the form says, once somebody has written in it. */
@@ -83,6 +61,12 @@ export class RuleForm extends Live {
       this.#draft.value = null;
       this.#taken.value = null;
     }
+    // Who has written nothing sees what is in force; what was written stays, whoever changes the rule.
+    if (changed.has("rule") && this.#draft.peek() === null) this.#begin(this.rule);
+  }
+
+  #begin(rule: RuleText | Rule): void {
+    this.#begun = { text: textOf(rule), version: "source" in rule ? rule.version : undefined };
   }
 
   protected override updated(changed: PropertyValues<this>): void {
@@ -93,7 +77,7 @@ export class RuleForm extends Live {
 
   override render() {
     const taken = this.#taken.value;
-    const rule = taken?.text ?? this.rule;
+    const rule = taken && this.#draft.value ? taken.text : this.#begun.text;
     const stored = "source" in this.rule ? this.rule : null;
     const isLocked = stored !== null && !isEditable(stored);
     const { deleted } = this;
@@ -105,7 +89,8 @@ export class RuleForm extends Live {
       </header>
       ${isLocked ? html`<p class="dim">From <code>${sourceOf(stored)}</code>. It is changed there; the page only shows it.</p>` : nothing}
       ${deleted ? html`<p data-testid="was-deleted">Deleted by <b>${deleted.by}</b>, ${formatTime(millis(deleted.at) ?? 0, now.peek())}. This is what it was; add it to have it back.</p>` : nothing}
-      ${taken ? html`<p role="status" data-testid="taken">Version ${taken.version} is in the form and <b>not in force</b> until you save it. <button type="button" @click=${this.#giveBack}>Leave it as it is</button></p>` : nothing}
+      ${stored && this.#isOutrun(stored) ? html`<rule-meanwhile .rule=${stored} .begun=${this.#begun} .typed=${said} .keep=${this.#keep} .drop=${this.#giveBack}></rule-meanwhile>` : nothing}
+      ${taken?.version ? html`<p role="status" data-testid="taken">Version ${taken.version} is in the form and <b>not in force</b> until you save it. <button type="button" @click=${this.#giveBack}>Leave it as it is</button></p>` : nothing}
       ${keyed(
         taken?.count ?? 0,
         html`<form @submit=${this.#save} @keydown=${this.#saveByKey} @input=${this.#touch} novalidate>
@@ -127,7 +112,7 @@ export class RuleForm extends Live {
           <label class="field"><span>Rings when</span>
             <textarea name="when" class="code" rows="2" .value=${rule.when} spellcheck="false" placeholder="temp_c > 80 and avg(temp_c, '5m') > 70" aria-describedby="error-when" data-testid="rule-when"></textarea>
             ${this.#errorsOf("when")}</label>
-          ${isLocked ? nothing : this.#words()}
+          ${isLocked ? nothing : html`<condition-words .devices=${this.#matched.value} .field=${this.#whenField}></condition-words>`}
           <rule-preview .rule=${said} .said=${this.#slips.value}></rule-preview>
           <rule-explanation .rule=${said} .found=${this.#note}></rule-explanation>
           <label class="field"><span>Clears when <small>(else when the condition is no longer true)</small></span>
@@ -173,35 +158,6 @@ export class RuleForm extends Live {
     return html`<small class="dim" data-testid="matched">${formatCount(ids.length)} ${ids.length === 1 ? "device" : "devices"}: ${named}${ids.length > 4 ? " …" : ""}</small>`;
   }
 
-  /** Metrics and functions to write a condition with: a click puts one at the caret. */
-  #words() {
-    const metrics = new Set<string>();
-    for (const id of this.#matched.value.slice(0, 200))
-      for (const metric of plant.fleet.get(id)?.series.keys() ?? []) metrics.add(metric);
-    return html`<div class="words" aria-label="Put into the condition">
-      ${[...metrics]
-        .sort()
-        .slice(0, 24)
-        .map(
-          (metric) => html`<button type="button" @click=${() => this.#insert(writeMetric(metric))}>${metric}</button>`,
-        )}
-      <details><summary>Functions</summary><div class="words">${FUNCTIONS.map((call) => html`<button type="button" class="function" @click=${() => this.#insert(call, call.includes("zone") ? "zone" : "metric")}>${call.replace("metric, ", "…, ").replace("(metric)", "(…)")}</button>`)}</div></details>
-    </div>`;
-  }
-
-  /** Puts `text` at the caret and selects `toReplace` in it. */
-  #insert(text: string, toReplace?: string): void {
-    const field = this.querySelector<HTMLTextAreaElement>("[name=when]");
-    if (!field) return;
-    const { selectionStart, selectionEnd, value } = field;
-    const space = selectionStart > 0 && !/[\s(]$/.test(value.slice(0, selectionStart)) ? " " : "";
-    field.setRangeText(space + text, selectionStart, selectionEnd, "end");
-    const at = toReplace ? field.value.indexOf(toReplace, selectionStart) : -1;
-    if (toReplace && at >= 0) field.setSelectionRange(at, at + toReplace.length);
-    field.focus();
-    field.dispatchEvent(new InputEvent("input", { bubbles: true }));
-  }
-
   #errorsOf(field: string) {
     const refused = this.#errors.value.filter((error) => error.field === field);
     const shown = refused.length ? refused : this.#slips.value.filter((slip) => slip.field === field);
@@ -240,8 +196,13 @@ export class RuleForm extends Live {
     this.#errors.value = [];
     this.#other.value = "";
     try {
-      await (this.isNew ? api.addRule(text) : api.changeRule(this.rule.name, text));
-      this.#taken.value = null;
+      const { name } = this.rule;
+      const saved = await (this.isNew ? api.addRule(text) : api.changeRule(name, text, this.#begun.version));
+      if (!this.isNew && this.rule.name === name) {
+        this.#begin(saved);
+        this.#taken.value = null;
+        this.#draft.value = null;
+      }
       say(this.isNew ? `${text.name} watches from now on.` : `${text.name} is saved and applies from now on.`);
       if (this.isNew) go(paths.rules());
     } catch (error) {
@@ -269,20 +230,37 @@ export class RuleForm extends Live {
   }
 
   readonly #take = (text: Partial<RuleText>, version: number): void => {
-    const whole = textOf({ ...EMPTY, ...text });
-    this.#taken.value = { text: whole, version, count: (this.#taken.peek()?.count ?? 0) + 1 };
-    this.#fillIn(whole);
+    this.#put(textOf({ ...EMPTY, ...text }), version);
     this.querySelector("h2")?.scrollIntoView({ block: "nearest" });
   };
 
+  /** Shows what is in force; what was typed is gone. */
   readonly #giveBack = (): void => {
-    this.#taken.value = null;
-    this.#fillIn(textOf(this.rule));
+    this.#begin(this.rule);
+    this.#put(this.#begun.text, null);
     this.#draft.value = null;
   };
 
+  /** Whether somebody else made another version of what is being written in. */
+  #isOutrun({ version }: Rule): boolean {
+    return !this.#saving.value && this.#draft.value !== null && version !== this.#begun.version;
+  }
+
+  /** Goes on with what was typed, on top of what others made of the rule meanwhile. */
+  readonly #keep = (): void => {
+    const typed = this.#draft.peek();
+    if (!typed) return;
+    const text = merged(this.#begun.text, typed, textOf(this.rule));
+    this.#begin(this.rule);
+    this.#put(text, null);
+    void this.updateComplete.then(() => this.querySelector<HTMLElement>("[data-testid=save-rule]")?.focus());
+  };
+
+  readonly #whenField = (): HTMLTextAreaElement | null => this.querySelector<HTMLTextAreaElement>("[name=when]");
+
   /** The form says `text` now, as if it had been typed. */
-  #fillIn(text: RuleText): void {
+  #put(text: RuleText, version: number | null): void {
+    this.#taken.value = { text, version, count: (this.#taken.peek()?.count ?? 0) + 1 };
     this.#errors.value = [];
     this.#other.value = "";
     this.#devices.value = text.devices;

@@ -16,7 +16,12 @@ export function storyOf(version: RuleVersion): TemplateResult {
     const { when, clear } = version.rule ?? {};
     return html`${version.kind} <code>${when}</code>${clear ? html` clears when <code>${clear}</code>` : nothing}`;
   }
-  return html`<ul class="changes">${changes.map(
+  return changesIn(version.changed);
+}
+
+/** Keys that changed, a line each, from what to what. */
+export function changesIn(changed: RuleVersion["changed"]): TemplateResult {
+  return html`<ul class="changes">${changesOf(changed).map(
     ({ key, word, difference }) =>
       html`<li data-key=${key}><span class="dim">${word}</span> <code>${inPlace(difference)}</code></li>`,
   )}</ul>`;

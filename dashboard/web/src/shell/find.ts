@@ -1,7 +1,7 @@
 import { byName } from "../reading/groups";
 
 export interface Found {
-  kind: "device" | "alert" | "rule";
+  kind: "device" | "alert" | "rule" | "zone";
   label: string;
   path: string;
 }

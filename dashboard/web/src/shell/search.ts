@@ -2,12 +2,13 @@ import { computed, signal } from "@preact/signals-core";
 import { html, nothing } from "lit";
 import { whatOf } from "../alerts/words";
 import { plant } from "../plant/plant";
+import { readZones, zones } from "../zones/zone-book";
 import { type Found, find } from "./find";
 import { icon, severityIcon } from "./icons";
 import { Live } from "./live";
 import { go, paths } from "./route";
 
-/** Search over devices, open alerts and rules, from anywhere with `/`. */
+/** Search over devices, open alerts, rules and zones, from anywhere with `/`. */
 export class PageSearch extends Live {
   readonly #text = signal("");
   readonly #chosen = signal(0);
@@ -19,9 +20,9 @@ export class PageSearch extends Live {
     const isOpen = this.#text.value.trim() !== "";
     return html`<div class="search" role="search">
       ${icon("search")}
-      <input type="search" placeholder="Search" aria-label="Search devices, alerts and rules" role="combobox" aria-expanded=${isOpen}
+      <input type="search" placeholder="Search" aria-label="Search devices, alerts, rules and zones" role="combobox" aria-expanded=${isOpen}
         aria-controls="search-found" aria-activedescendant=${found.length ? `found-${chosen}` : nothing} autocomplete="off" spellcheck="false"
-        data-testid="search" .value=${this.#text.value} @input=${this.#type} @keydown=${this.#press} @blur=${this.#leave}>
+        data-testid="search" .value=${this.#text.value} @focus=${this.#begin} @input=${this.#type} @keydown=${this.#press} @blur=${this.#leave}>
       <kbd aria-hidden="true">/</kbd>
       ${
         isOpen
@@ -49,10 +50,14 @@ export class PageSearch extends Live {
   *#things(): Generator<Found> {
     for (const id of plant.fleet.ids.value) yield { kind: "device", label: id, path: paths.device(id) };
     for (const rule of plant.rules.all.value) yield { kind: "rule", label: rule.name, path: paths.rule(rule.name) };
+    for (const { name } of zones.value ?? []) yield { kind: "zone", label: name, path: paths.zone(name) };
     for (const alert of plant.alerts.open.value) {
       yield { kind: "alert", label: `${alert.subject} ${whatOf(alert)}`, path: paths.alert(alert.id) };
     }
   }
+
+  /** Zones are read when somebody begins to search: few pages need them. */
+  readonly #begin = (): void => void readZones();
 
   readonly #type = (event: InputEvent): void => {
     this.#text.value = (event.target as HTMLInputElement).value;

@@ -67,13 +67,22 @@ export function refusal(status: number, body: unknown): ApiError {
   return new ApiError(status, `The server answered ${status}.`);
 }
 
-async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+async function request<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  version?: number,
+): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, {
       method,
       credentials: "same-origin",
-      headers: method === "GET" ? { Accept: "application/json" } : { "Content-Type": "application/json" },
+      headers: {
+        ...(method === "GET" ? { Accept: "application/json" } : { "Content-Type": "application/json" }),
+        ...(version ? { "If-Match": `"${version}"` } : {}),
+      },
       body: method === "GET" ? null : JSON.stringify(body ?? {}),
       signal: signal ?? null,
     });
@@ -185,7 +194,9 @@ export const api = {
       signal,
     ),
   addRule: (rule: Partial<RuleText>) => request<Rule>("POST", "/api/rules", rule),
-  changeRule: (name: string, rule: Partial<RuleText>) => request<Rule>("PUT", `/api/rules/${part(name)}`, rule),
+  /** With `version`, refused (412) where that is not in force any more. */
+  changeRule: (name: string, rule: Partial<RuleText>, version?: number) =>
+    request<Rule>("PUT", `/api/rules/${part(name)}`, rule, undefined, version),
   deleteRule: (name: string) => request<null>("DELETE", `/api/rules/${part(name)}`),
   preview,
   explain,
