@@ -113,14 +113,20 @@ export class AlertDetail extends Live {
 
   /** What happened, from the server's own record of it; until that is here, what the alert itself says. */
   #story(alert: Alert) {
-    const steps: { at: number; words: string; by?: string; note?: string; saw?: string }[] = [];
+    const steps: {
+      at: number;
+      words: string;
+      by?: string;
+      note?: string;
+      saw?: string;
+      devices?: readonly string[];
+    }[] = [];
     const story = this.#stories.value;
     if (story.alert === alert.id && story.steps.length) {
       for (const { at, by, event, note, state, readings, windows, devices, shelved_until } of story.steps) {
         const saw = [
           ...Object.entries(readings).map(([metric, { value }]) => `${metric} ${formatValue(value)}`),
           ...Object.entries(windows).map(([call, value]) => `${call} ${formatValue(value)}`),
-          ...(devices.length ? [devices.join(", ")] : []),
         ];
         const who = by === "tocsin" ? "" : by;
         steps.push({
@@ -134,6 +140,7 @@ export class AlertDetail extends Live {
           by: who,
           note,
           saw: saw.join(" · "),
+          devices,
         });
       }
     } else {
@@ -150,8 +157,8 @@ export class AlertDetail extends Live {
     }
     steps.sort((a, b) => a.at - b.at);
     return html`<ol class="story" data-testid="story">${steps.map(
-      ({ at, words, by, note, saw }) =>
-        html`<li><time>${formatTime(at, now.value)}</time><span>${words}${by ? html` by <b>${by}</b>` : nothing}${note ? html`<q>${note}</q>` : nothing}${saw ? html`<br><small class="dim">${saw}</small>` : nothing}</span></li>`,
+      ({ at, words, by, note, saw, devices }) =>
+        html`<li><time>${formatTime(at, now.value)}</time><span>${words}${by ? html` by <b>${by}</b>` : nothing}${note ? html`<q>${note}</q>` : nothing}${saw ? html`<br><small class="dim">${saw}</small>` : nothing}${devices?.length ? html`<br><small>${devices.map((device, i) => html`${i ? ", " : ""}<a href=${paths.device(device)}>${device}</a>`)}</small>` : nothing}</span></li>`,
     )}</ol>`;
   }
 

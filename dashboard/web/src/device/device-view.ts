@@ -4,12 +4,12 @@ import { RANGES, Range } from "../chart/range";
 import "../chart/unit-chart";
 import { act, ask } from "../alerts/ask";
 import { shapeOf, whatBesideRule } from "../alerts/words";
+import { alertsOf } from "../overview/latest-alerts";
+import { clockMark, connectionMark, presenceWords } from "../overview/presence";
 import { rangAt } from "../plant/alerts";
 import { now } from "../plant/clock";
 import type { Device } from "../plant/device";
 import { plant } from "../plant/plant";
-import "../overview/latest-alerts";
-import { clockMark, connectionMark, presenceWords } from "../overview/presence";
 import { formatAge, formatDuration, formatSkew, formatTime } from "../reading/age";
 import { formatCount } from "../reading/number";
 import { selects } from "../reading/tags";
@@ -33,8 +33,14 @@ export class DeviceView extends Live {
     plant.fleet.ids.value;
     if (!device) return this.#missing();
     const alert = plant.alerts.worstByDevice.value.get(device.id);
+    const ofGroups = plant.alerts.open.value.filter(
+      ({ device, suppression }) => device === null && suppression === "none",
+    );
     return html`<device-head .device=${device.id}></device-head>
       ${alert ? this.#alert(alert) : nothing}
+      ${alertsOf(device.id, ofGroups)
+        .slice(0, 1)
+        .map((each) => this.#alert(each))}
       <div class="evidence">
         <div class="charts">
           <div class="toolbar">
@@ -72,7 +78,7 @@ export class DeviceView extends Live {
   #alert(alert: Alert) {
     return html`<section class="ringing" data-severity=${alert.severity} data-life=${shapeOf(alert)} data-unacknowledged=${alert.acknowledged ? nothing : ""} data-alert=${alert.id}>
       ${severityIcon(alert.severity)}
-      <a href=${paths.alert(alert.id)}><b>${alert.rule}</b> ${whatBesideRule(alert)} <span class="dim">${alert.active ? "for" : "cleared after"} ${formatDuration((millis(alert.cleared_at) ?? now.value) - rangAt(alert))}</span></a>
+      <a href=${paths.alert(alert.id)}><b>${alert.rule}</b> ${alert.device === null ? `${alert.subject} ` : ""}${whatBesideRule(alert)} <span class="dim">${alert.active ? "for" : "cleared after"} ${formatDuration((millis(alert.cleared_at) ?? now.value) - rangAt(alert))}</span></a>
       ${alert.acknowledged ? html`<span class="dim">acknowledged by ${alert.acknowledged_by}</span>` : html`<button class="ack" @click=${() => act(alert, "ack")}>Ack</button><button @click=${() => ask("ack", alert)}>Ack with note…</button>`}
       <button @click=${() => ask("shelve", alert)}>Shelve…</button>
     </section>`;

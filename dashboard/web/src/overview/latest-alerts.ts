@@ -5,6 +5,7 @@ import { needsAcknowledgement, rangAt } from "../plant/alerts";
 import { now } from "../plant/clock";
 import { plant } from "../plant/plant";
 import { formatTime } from "../reading/age";
+import { isAbout } from "../reading/tags";
 import { severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
 import { paths } from "../shell/route";
@@ -14,6 +15,12 @@ import type { Alert } from "../wire/contract";
 const SHOWN = 6;
 const SHOWN_OF_DEVICE = 14;
 
+/** Those about a device, or about a group that it is in. */
+export function alertsOf(id: string, alerts: readonly Alert[]): Alert[] {
+  const tags = plant.fleet.get(id)?.tags ?? {};
+  return alerts.filter((alert) => isAbout(alert, id, tags, plant.rules.get(alert.rule)));
+}
+
 /** The last alerts, newest first, cleared ones too. Of one device where `device` is given. */
 export class LatestAlerts extends Live {
   static override properties = { device: {} };
@@ -22,9 +29,7 @@ export class LatestAlerts extends Live {
   override render() {
     const all = plant.alerts.newestFirst.value;
     const alerts =
-      this.device === undefined
-        ? all.slice(0, SHOWN)
-        : all.filter((alert) => alert.device === this.device).slice(0, SHOWN_OF_DEVICE);
+      this.device === undefined ? all.slice(0, SHOWN) : alertsOf(this.device, all).slice(0, SHOWN_OF_DEVICE);
     return html`<section class="panel latest" aria-labelledby="latest-title" data-testid="latest-alerts">
       <h2 id="latest-title">${this.device === undefined ? "Last alerts" : "Its alerts"}</h2>
       ${alerts.length ? html`<ol>${alerts.map((alert) => this.#item(alert))}</ol>` : html`<p class="dim">${plant.fleet.known.value ? "None yet." : ""}</p>`}
@@ -37,7 +42,7 @@ export class LatestAlerts extends Live {
     return html`<li data-alert=${alert.id} data-severity=${alert.severity} data-state=${alert.state} data-life=${shapeOf(alert)}>
       <a href=${paths.alert(alert.id)}>
         ${severityIcon(alert.severity)}
-        <span class="what"><b>${this.device === undefined ? alert.subject : alert.rule}</b> ${this.device === undefined ? whatOf(alert) : whatBesideRule(alert)}</span>
+        <span class="what"><b>${this.device === undefined ? alert.subject : alert.rule}</b> ${this.device !== undefined && alert.device === null ? `${alert.subject} ` : ""}${this.device === undefined ? whatOf(alert) : whatBesideRule(alert)}</span>
         <span class="when"><time>${formatTime(rangAt(alert), now.value)}</time> ${lifeOf(alert)}${alert.acknowledged_by ? ` · ${alert.acknowledged_by}` : ""}</span>
       </a>
       ${waits ? html`<button class="ack" @click=${() => act(alert, "ack")} aria-label="Ack ${alert.subject}, ${alert.rule}">Ack</button>` : nothing}
