@@ -50,7 +50,7 @@ class Channel:
     backlog: int = 10_000
     group_by: Literal["", "rule", "severity"] = ""
     group_wait_s: float = 1.0
-    group_interval_s: float = 60.0
+    group_interval_s: float = 10.0
     device: str = "{device}"
     command: str = ""
     ring: str = '{"on": true}'

@@ -15,7 +15,7 @@ from tocsin.ingest.delivery.backlog import Backlog
 from tocsin.ingest.delivery.channel import MOST_TOGETHER, Channel
 from tocsin.ingest.delivery.receipt import Answer, Delivery, Parcel, Receipt
 
-OPS = Channel("ops", url="http://127.0.0.1/", group_by="rule")
+OPS = Channel("ops", url="http://127.0.0.1/", group_by="rule", group_interval_s=60.0)
 REFUSED = Answer("answered 422", again=False)
 
 

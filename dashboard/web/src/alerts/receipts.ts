@@ -25,7 +25,7 @@ export class AlertReceipts extends Live {
       <ol class="story" data-testid="receipts">${[...deliveries].reverse().map(
         ({ channel, command, alert_state, state, error, attempts, changed_at, next_at }) =>
           html`<li data-state=${state}><time>${formatTime(millis(changed_at) ?? 0, now.value)}</time>
-            <span><b>${channel}</b> ${command ?? LIFE_WORDS[alert_state]}: ${state}${attempts > 1 ? html` <small class="dim">${attempts} attempts</small>` : nothing}${error ? html` <small class="dim">${error}${next_at ? html`, again at ${formatTime(millis(next_at) ?? 0, now.value)}` : nothing}</small>` : nothing}</span></li>`,
+            <span><b>${channel}</b> ${command ?? LIFE_WORDS[alert_state]}: ${state}${state === "queued" && (millis(next_at) ?? 0) > now.value ? html` <small class="dim">goes at ${formatTime(millis(next_at) ?? 0, now.value)}</small>` : nothing}${attempts > 1 ? html` <small class="dim">${attempts} attempts</small>` : nothing}${error ? html` <small class="dim">${error}${next_at ? html`, again at ${formatTime(millis(next_at) ?? 0, now.value)}` : nothing}</small>` : nothing}</span></li>`,
       )}</ol>
       ${deliveries.some(({ state }) => state === "dead") ? html`<button data-testid="redrive" @click=${this.#redrive}>Send the dead ones again</button>` : nothing}`;
   }
