@@ -62,11 +62,15 @@ def most_resident_bytes(pids: Iterable[int]) -> int:
     return sum(_most_resident_bytes(pid) for pid in pids)
 
 
-def prefer(pid: int, nice: int) -> bool:
-    """Gives the process that priority; whether the operating system allows it."""
+def prefer(pid: int) -> bool:
+    """Has the process run as soon as it has something to do; whether the system allows it.
+
+    By a real-time priority: a nice value counts only within a session where Linux groups the
+    processes of each (sched_autogroup), and a trial has as many sessions as processes.
+    """
     try:
-        os.setpriority(os.PRIO_PROCESS, pid, nice)
-    except PermissionError:
+        os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(1))
+    except (AttributeError, PermissionError):
         return False
     return True
 

@@ -38,7 +38,7 @@ Servers take turns, in another order each round.
   as latency, and a promise of 250 ms bears no more of it. Refused and failed trials are listed
   below their table and count for nothing.
 - The generator of an open loop, the viewer that is measured and the client that pings stand for
-  other machines. They run at a higher priority than the servers (nice −10) where the operating
+  other machines. They run before the servers (SCHED_RR, which takes root) where the operating
   system allows it, and would else wait for the processors that the server uses. At saturation the
   generator has no such advantage.
 """

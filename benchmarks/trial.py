@@ -24,9 +24,8 @@ MOST_GENERATOR_CPU = 0.9
 MOST_LATENESS_MS = 20.0
 """Lateness counts as latency, so of a promised 250 ms no more may be the harness's."""
 INSTRUMENTS = ("viewer", "ping")
-"""Watchers that measure. They and the generator of an open loop stand for other machines."""
-INSTRUMENT_NICE = -10
-"""The priority of those where the operating system allows it, so that they wait for no server."""
+"""Watchers that measure. They and the generator of an open loop stand for other machines, so they
+wait for no server where the operating system allows it."""
 
 Figures = dict[str, Any]
 Build = Callable[[], Server]
@@ -72,7 +71,7 @@ def run(build: Build, workload: Workload) -> Figures:
         instruments = [watchers[name] for name in INSTRUMENTS if name in watchers]
         if "rate" in workload.load:
             instruments.append(load)
-        preferred = all(prefer(instrument.pid, INSTRUMENT_NICE) for instrument in instruments)
+        preferred = all(prefer(instrument.pid) for instrument in instruments)
         connect_s = load.receive("connected", ANSWER_S)["connect_s"]
         connected = Snapshot.take(pids)
         grown_bytes = resident_bytes(pids.values()) - idle_bytes
