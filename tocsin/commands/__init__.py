@@ -1,0 +1,1 @@
+"""Commands of `tocsin` that come in groups, a module for each noun."""
