@@ -12,7 +12,7 @@ from tocsin.backtesting import know_plant
 from tocsin.devices.formats import Decoder
 from tocsin.ingest.delivery.actions import find_unfit_actions
 from tocsin.ingest.delivery.channel import Channel
-from tocsin.ingest.doubts import doubts
+from tocsin.ingest.doubts import doubts, doubts_of_units, units_by_name
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import API
@@ -75,5 +75,5 @@ class RuleCheck:
     def doubts(self, rule: CheckedRule) -> list[str]:
         """What in a rule looks like a slip."""
         if self._plant is None:
-            return []
+            return [str(error) for error in doubts_of_units(rule, units_by_name)]
         return [str(error) for error in doubts(rule, self._plant.catalogue)]

@@ -35,8 +35,8 @@ class Checks(Protocol):
 
 class DraftExplanation(msgspec.Struct, frozen=True):
     """What judging a rule would take. `doubts`: what can be right, as a rule may come before its
-    devices, but looks like a slip: devices that are not known, and metrics and tags that none
-    of them has."""
+    devices, but looks like a slip: devices that are not known, metrics, tags and limits
+    that none of them has, and units that differ."""
 
     explanation: Explanation
     doubts: list[FieldProblem]
@@ -60,7 +60,7 @@ class Explanations:
         rules = self._rules()
         if rules.get(name) is None:
             raise HTTPException(404, f"rule {name[:200]!r} does not exist")
-        return Json(explain(rules.checked(name), rules.enabled()))
+        return Json(explain(rules.checked(name), rules.enabled(), self._catalogue.may_count))
 
     async def explain_draft(self, request: Request) -> Response:
         """The same of a rule that is not in force, beside those that are; or everything that is
@@ -74,7 +74,7 @@ class Explanations:
         except RuleError as error:
             raise unprocessable(problem_of(error)) from None
         checked = validate(rule)
-        explanation = explain(checked, self._rules().enabled())
+        explanation = explain(checked, self._rules().enabled(), self._catalogue.may_count)
         return Json(DraftExplanation(explanation, self._doubts(checked)))
 
     def _doubts(self, rule: CheckedRule) -> list[FieldProblem]:

@@ -4,7 +4,7 @@ It says what the judge will do with a rule, from the same tables and the same co
 knows no devices: so it can be asked of a rule before it is in force.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -17,6 +17,7 @@ from tocsin.ingest.rules.expression import (
     Comparison,
     Expression,
     Logical,
+    Metric,
     Unary,
 )
 from tocsin.ingest.rules.muster import ALL, counts_of, inside
@@ -87,17 +88,24 @@ class Explanation(msgspec.Struct, frozen=True):
     group_by: str | None
 
 
-def explain(rule: CheckedRule, others: Iterable[CheckedRule]) -> Explanation:
-    """What `rule` takes, beside the `others` that are in force; itself among them is left out."""
+def explain(
+    rule: CheckedRule,
+    others: Iterable[CheckedRule],
+    may_count: Callable[[str], bool] = lambda _: False,
+) -> Explanation:
+    """What `rule` takes, beside the `others` that are in force; itself among them is left out.
+    `may_count` says which metrics may be counters: of those delta and rate have no bounds."""
     others = [each for each in others if each.rule.name != rule.rule.name]
     calms = Calms(Scalar(_code_of_no_text))
     trees = _trees(rule)
     conditions = trees if rule.counting else [rule.when]
     nodes = sum(map(_count, trees)) * (2 if rule.counting else 1)
     if rule.counting:
-        spares = all(calms.kept(each, False) is not None for each in conditions)
+        spares = all(
+            calms.kept(_unbounded(each, may_count), False) is not None for each in conditions
+        )
     else:
-        spares = calms.untrue(rule.when) is not None
+        spares = calms.untrue(_unbounded(rule.when, may_count)) is not None
     return Explanation(
         rule=rule.rule.name,
         woken_by=list(rule.metrics),
@@ -114,7 +122,7 @@ def explain(rule: CheckedRule, others: Iterable[CheckedRule]) -> Explanation:
         windows=_windows(rule, others),
         spares_readings=not rule.clocked and spares,
         parts=[
-            Part(print_expression(each), calms.untrue(each) is not None)
+            Part(print_expression(each), calms.untrue(_unbounded(each, may_count)) is not None)
             for each in dict.fromkeys(found for tree in conditions for found in comparisons(tree))
         ],
         judged_with=[each.rule.name for each in others if _ask_alike(each, rule)],
@@ -179,6 +187,29 @@ def _windows(rule: CheckedRule, others: Sequence[CheckedRule]) -> list[WindowRea
         shared = [each.rule.name for each in others if (metric, size_s) in each.windows]
         found.append(WindowRead(metric, size_s, spec.slide_s, spec.panes, list(names), shared))
     return found
+
+
+def _unbounded(tree: Expression, may_count: Callable[[str], bool]) -> Expression:
+    """`tree` with functions that have no bounds in place of what counters have grown."""
+    match tree:
+        case Call("delta" | "rate", (Metric(name), window), column) if may_count(name):
+            return Call("zscore", (Metric(name, column), window), column)
+        case Call(function, arguments, column):
+            found = tuple(_unbounded(each, may_count) for each in arguments)
+            return Call(function, found, column)
+        case Unary(operator, operand, column):
+            return Unary(operator, _unbounded(operand, may_count), column)
+        case Arithmetic(operator, left, right, column):
+            one, other = _unbounded(left, may_count), _unbounded(right, may_count)
+            return Arithmetic(operator, one, other, column)
+        case Comparison(operands, operators, column):
+            found = tuple(_unbounded(each, may_count) for each in operands)
+            return Comparison(found, operators, column)
+        case Logical(operator, operands, column):
+            found = tuple(_unbounded(each, may_count) for each in operands)
+            return Logical(operator, found, column)
+        case _:
+            return tree
 
 
 def _count(tree: Expression) -> int:

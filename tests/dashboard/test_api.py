@@ -206,6 +206,10 @@ async def test_a_rule_that_is_being_written_is_explained_or_says_what_is_wrong(s
     ]
     assert (doubt["loc"], doubt["column"]) == (["body", "when"], 1)
     assert doubt["msg"] == "unknown metric 'temp_x' at column 1; did you mean temp_c?"
+    asked = {"when": "temp_c > age(temp_c)"}
+    (doubt,) = (await site.send("POST", "/api/rules/explain", asked)).json()["doubts"]
+    assert (doubt["loc"], doubt["column"]) == (["body", "when"], 10)
+    assert "'age(temp_c)' at column 10 is in s, and 'temp_c' in °C" in doubt["msg"]
     asked = {"when": "temp_c > 3 and tag('sit') == 'north'", "devices": "boiler-1"}
     assert (await site.send("POST", "/api/rules/explain", asked)).json()["doubts"] == [
         {

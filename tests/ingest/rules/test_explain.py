@@ -105,8 +105,24 @@ def test_it_says_of_bounds_what_the_judge_knows_of_them(tree: Expression, alone:
     found = explain(checked, [] if alone else [checked, HOT])
     form = RuleForm(checked, 0, Scalar(lambda _: 0))
     assert found.spares_readings is (form.unraised is not None)
-    assert [(each.metric, each.age_s) for each in found.at_silences] == list(
-        dict.fromkeys(form.silences)
-    )
+    assert [(each.metric, each.age_s) for each in found.at_silences] == [
+        (each.metric, each.seconds) for each in dict.fromkeys(form.silences)
+    ]
     assert {(each.metric, each.size_s) for each in found.windows} == checked.windows
     assert msgspec.json.decode(msgspec.json.encode(found), type=Explanation) == found
+
+
+def test_growth_of_counters_has_no_bounds() -> None:
+    heavy = rule("heavy", "rate(energy_kwh, '5m') > 3 and t > 5")
+    assert [part.bounded for part in explain(heavy, []).parts] == [True, True]
+    found = explain(heavy, [], lambda metric: metric == "energy_kwh")
+    assert found.parts == [Part("rate(energy_kwh, '5m') > 3", False), Part("t > 5", True)]
+    assert found.spares_readings is True  # one of an `and` is enough
+    alone = rule("alone", "delta(energy_kwh, '5m') + 1 > 3")
+    assert explain(alone, [], lambda metric: True).spares_readings is False
+
+
+def test_an_age_that_is_each_devices_own_is_named() -> None:
+    quiet = explain(rule("quiet", "age(t) / 2 > limit('quiet_s')"), [])
+    assert quiet.at_silences == [Silence("t", None, "limit('quiet_s') / 0.5")]
+    assert "and when t is limit('quiet_s') / 0.5 old" in "\n".join(lines(quiet))
