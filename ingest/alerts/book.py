@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-import msgspec
 from msgspec.structs import replace
 
 from tocsin.ingest.alerts.alert import (
@@ -17,9 +16,9 @@ from tocsin.ingest.alerts.alert import (
     Suppression,
     alert_id,
 )
+from tocsin.ingest.alerts.book_snapshot import BookSnapshot, decode_snapshot
 from tocsin.ingest.alerts.episode import (
     MAX_COMMENTS,
-    Ending,
     Episode,
     Onset,
     Terms,
@@ -37,20 +36,17 @@ from tocsin.ingest.alerts.lifecycle import (
     Muting,
     Phase,
 )
-from tocsin.ingest.alerts.maintenance import OWNER, Calendar, Maintenance, Window, covers
-from tocsin.ingest.alerts.mutes import Mute, Mutes
+from tocsin.ingest.alerts.maintenance import OWNER, Calendar, Maintenance, covers
+from tocsin.ingest.alerts.mutes import Mutes
 from tocsin.ingest.alerts.register import RECENT, Register
 from tocsin.ingest.alerts.suppressions import Suppressions
-from tocsin.ingest.alerts.timers import Timer, Timers
+from tocsin.ingest.alerts.timers import Timers
 from tocsin.ingest.facts import AlertCommand, AlertsCommand
 from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.rules.message import Value
 from tocsin.ingest.rules.rule import Rule
 
 __all__ = ["MAX_COMMENTS", "MAX_NOTE", "RECENT", "AlertBook"]
-
-FORMAT = 1
-"""Of the snapshot."""
 
 MAX_NOTE = 1000
 """Characters of a note."""
@@ -82,7 +78,7 @@ class AlertBook:
     ) -> None:
         self._flaps = flaps or FlapLimits()
         self._via = via
-        self._become(_Snapshot(FORMAT, 0, [], [], [], [], []))
+        self._become(BookSnapshot(0, [], [], [], [], []))
 
     def signal(
         self,
@@ -262,31 +258,25 @@ class AlertBook:
         return self._register.recent()[::-1]
 
     def snapshot(self) -> bytes:
-        return msgspec.msgpack.encode(
-            _Snapshot(
-                FORMAT,
-                self._timers.last,
-                self._timers.running(),
-                self._register.open(),
-                self._register.recent(),
-                self._mutes.all(),
-                self._register.endings(),
-                self._calendar.all(),
-                self._rings.all(),
-            )
-        )
+        return BookSnapshot(
+            last_timer=self._timers.last,
+            timers=self._timers.running(),
+            open=self._register.open(),
+            recent=self._register.recent(),
+            mutes=self._mutes.all(),
+            endings=self._register.endings(),
+            maintenance=self._calendar.all(),
+            rings=self._rings.all(),
+        ).encoded()
 
     def restore(self, data: bytes) -> None:
         """Takes the place of everything in the book.
 
         Raises ValueError for what is not a snapshot of this format.
         """
-        form = msgspec.msgpack.decode(data, type=_Form).format
-        if form != FORMAT:
-            raise ValueError(f"alert snapshot has format {form}; expected {FORMAT}")
-        self._become(msgspec.msgpack.decode(data, type=_Snapshot))
+        self._become(decode_snapshot(data))
 
-    def _become(self, snapshot: "_Snapshot") -> None:
+    def _become(self, snapshot: BookSnapshot) -> None:
         self._timers = Timers(snapshot.timers, snapshot.last_timer)
         self._mutes = Mutes(self._timers, snapshot.mutes)
         self._calendar = Calendar(self._timers, snapshot.maintenance)
@@ -460,19 +450,3 @@ _TURNS = frozenset({Event.HOLDS, Event.FALLS})
 """Events of the rule: what it saw then is what later transitions without a reading go by."""
 
 _MAY_BE_BACK = frozenset({Phase.CLEARED_UNACKNOWLEDGED, Phase.LATCHED, Phase.LATCHED_ACKNOWLEDGED})
-
-
-class _Form(msgspec.Struct, frozen=True):
-    format: int
-
-
-class _Snapshot(msgspec.Struct, frozen=True):
-    format: int
-    last_timer: int
-    timers: list[Timer]
-    open: list[Episode]
-    recent: list[Alert]
-    mutes: list[Mute]
-    endings: list[Ending]
-    maintenance: list[Window] = []
-    rings: list[tuple[str, str, list[float]]] = []

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.delivery.backlog import Backlog
 from tocsin.ingest.delivery.channel import Channel
-from tocsin.ingest.delivery.plan import OpenAlerts, UnknownChannels, plan
+from tocsin.ingest.delivery.plan import Heard, OpenAlerts, UnknownChannels, plan
 from tocsin.ingest.delivery.receipt import Answer, Delivery, Parcel, Receipt
 from tocsin.ingest.storage.outbox import OutboxStore
 
@@ -59,8 +59,9 @@ class Outbox:
 
     def take(self, alerts: Sequence[Alert], position: int | None, now: float) -> None:
         """Transitions happened, committed at `position`; None: they never will be."""
+        heard = Heard(self._open_alerts, self.channels)
         for alert in alerts:
-            for delivery in plan(alert, self.channels, self._open_alerts, now, self.unknown):
+            for delivery in plan(alert, self.channels, heard, now, self.unknown):
                 backlog = self.backlogs[delivery.channel]
                 if backlog.find(delivery) is None:
                     self._note([delivery])

@@ -35,10 +35,41 @@ class UnknownChannels:
             self.names[channel] = rule
 
 
+class Heard:
+    """Which open alerts ring a device, by channel and topic. They are looked through once, when
+    somebody asks first: a storm that is over asks a thousand times.
+    """
+
+    def __init__(self, open_alerts: OpenAlerts, channels: Mapping[str, Channel]) -> None:
+        self._open_alerts = open_alerts
+        self._channels = channels
+        self._by_topic: dict[tuple[str, str], set[str]] | None = None
+
+    def besides(self, alert: Alert, channel: Channel, topic: str) -> bool:
+        """Whether another alert rings there."""
+        if self._by_topic is None:
+            self._by_topic = self._look()
+        ringing = self._by_topic.get((channel.name, topic), set())
+        return len(ringing) > (alert.id in ringing)
+
+    def _look(self) -> dict[tuple[str, str], set[str]]:
+        found: dict[tuple[str, str], set[str]] = {}
+        for alert in self._open_alerts():
+            if not is_heard(alert):
+                continue
+            for name in alert.actions:
+                channel = self._channels.get(name)
+                if channel is not None and channel.kind == "mqtt":
+                    topic = channel.topic_for(alert.device)
+                    if topic is not None:
+                        found.setdefault((name, topic), set()).add(alert.id)
+        return found
+
+
 def plan(
     alert: Alert,
     channels: Mapping[str, Channel],
-    open_alerts: OpenAlerts,
+    heard: Heard,
     now: float,
     unknown: UnknownChannels,
 ) -> list[Delivery]:
@@ -60,12 +91,12 @@ def plan(
             # Whoever never heard it ring need not hear that it is over.
             if alert.sounded:
                 planned.append(Delivery(name, alert, now, now, now))
-        elif command := command_of(alert, channel, open_alerts):
+        elif command := command_of(alert, channel, heard):
             planned.append(Delivery(name, alert, now, now, now, command=command))
     return planned
 
 
-def command_of(alert: Alert, channel: Channel, open_alerts: OpenAlerts) -> str:
+def command_of(alert: Alert, channel: Channel, heard: Heard) -> str:
     """`ring`, `clear`, or nothing, for the device that a channel commands."""
     topic = channel.topic_for(alert.device)
     if topic is None or alert.cause is None:
@@ -78,15 +109,7 @@ def command_of(alert: Alert, channel: Channel, open_alerts: OpenAlerts) -> str:
     muted = alert.active and event not in _RINGS
     if not alert.sounded or not (ends or muted):
         return ""
-    others = (
-        other
-        for other in open_alerts()
-        if other.id != alert.id
-        and is_heard(other)
-        and channel.name in other.actions
-        and channel.topic_for(other.device) == topic
-    )
-    return "" if any(others) else "clear"
+    return "" if heard.besides(alert, channel, topic) else "clear"
 
 
 def is_heard(alert: Alert) -> bool:

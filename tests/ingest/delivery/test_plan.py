@@ -6,7 +6,7 @@ from tests.ingest.alerts.test_lifecycle import command
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.delivery.channel import Channel
-from tocsin.ingest.delivery.plan import UnknownChannels, plan
+from tocsin.ingest.delivery.plan import Heard, UnknownChannels, plan
 from tocsin.ingest.delivery.self_alarm import CHANNEL_FAILS, subject_of
 from tocsin.ingest.rules.rule import Rule
 
@@ -43,10 +43,11 @@ class Story:
         return self.told(alerts)
 
     def told(self, alerts: list[Alert]) -> list[str]:
+        heard = Heard(self.book.open, CHANNELS)
         return [
             f"{each.channel} {each.command or each.alert.state}"
             for alert in alerts
-            for each in plan(alert, CHANNELS, self.book.open, self.now, self.unknown)
+            for each in plan(alert, CHANNELS, heard, self.now, self.unknown)
         ]
 
 
@@ -92,6 +93,27 @@ def test_a_siren_that_two_alerts_share_is_silent_when_both_are_over() -> None:
     assert story.turn(False, device="b") == ["ops cleared_unacknowledged", "siren clear"]
 
 
+def test_many_that_are_over_look_through_the_open_alerts_once() -> None:
+    story = Story()
+    for number in range(20):
+        story.turn(True, device=f"d{number}")
+    over = [
+        alert
+        for number in range(20)
+        for alert in story.book.signal(HOT, f"d{number}", f"d{number}", False, 99.0, 99.0, {})
+    ]
+    looks: list[int] = []
+
+    def look() -> list[Alert]:
+        looks.append(1)
+        return story.book.open()
+
+    heard = Heard(look, CHANNELS)
+    told = [d for a in over for d in plan(a, CHANNELS, heard, 99.0, story.unknown) if d.command]
+    assert {each.command for each in told} == {"clear"}
+    assert looks == [1]
+
+
 def test_a_group_has_no_siren_of_its_own_but_may_ring_one() -> None:
     story = Story()
     rule = Rule(name="many", when="count_devices(t > 80) >= 2", actions=("siren", "own"))
@@ -124,4 +146,5 @@ def test_that_an_alert_is_on_disk_after_all_is_told_to_nobody() -> None:
     (alert,) = story.book.open()
     for durable in (False, True):
         (marked,) = story.book.mark([alert.id], durable, story.now)
-        assert plan(marked, CHANNELS, story.book.open, story.now, story.unknown) == []
+        heard = Heard(story.book.open, CHANNELS)
+        assert plan(marked, CHANNELS, heard, story.now, story.unknown) == []
