@@ -262,6 +262,7 @@ class Engine:
         covered, entries = self.history.covered(), 0
         self.outbox.begin(self._journal.last_position)
         stored = position <= covered
+        self.pipeline.replay(True)
         for entry in self._journal.replay(position):
             companion.replay(entry.records, entry.at, entry.position)
             if stored and entry.position > covered:
@@ -281,6 +282,7 @@ class Engine:
         if facts:
             self._feed(facts, last_at or time.time())
         rest = self.pipeline.settle(last_at or 0.0)
+        self.pipeline.replay(False)
         if rest.readings and not stored:
             self.unsaved.add(rest.readings)
         took_s = time.monotonic() - began

@@ -8,9 +8,9 @@ device, a large one all at once.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,8 @@ from tocsin.ingest.geo.whereabouts import Whereabouts
 from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules import compiled
-from tocsin.ingest.rules.group import RuleGroup
+from tocsin.ingest.rules.calm import Bounds
+from tocsin.ingest.rules.group import RuleForm, RuleGroup
 from tocsin.ingest.rules.message import TAG_PLACE
 from tocsin.ingest.rules.muster import rule_of
 from tocsin.ingest.rules.validation import CheckedRule, Part
@@ -42,9 +43,13 @@ Floats = NDArray[np.float64]
 # Where the two forms cost the same (benchmarks/pipeline.py).
 _SMALL_ROUND = 8  # rows up to which the scalar form is faster
 _CALMED_AT_ONCE = 500  # rules on devices that a large round finds bounds for: about a millisecond
+_CALMED_IN_REPLAY = 20_000  # the same where nobody waits
 _FEW_PAIRS = 12  # rules of one group on the devices of a round, together, up to which it is
 _FEW_RULES = 24  # rules of one group on one device up to which it is
 
+
+Found: TypeAlias = dict[RuleForm, Sequence[Bounds]]
+"""Of one device, within which bounds rules stay as they are."""
 
 SilenceOf = Callable[[int, float], tuple[float, float | None]]
 """Of a device at engine time: for how long nothing came, and, if nothing ever did, for how long it
@@ -74,6 +79,8 @@ class Judge:
         self._rules = RulesInForce(catalogue, self._faults)
         self._mark = Growing[np.bool_](np.bool_, False)  # by device, all false between batches
         self._series = 0  # that the arrays have room for
+        self.replays = False
+        """Whether nobody waits for what is judged."""
         self.ended: list[int] = []
         """Devices for which a rule, or what one counts, ceased to hold by what was taken last."""
 
@@ -118,6 +125,9 @@ class Judge:
     def mistrust(self) -> None:
         """After a fault: every reading matters until it was looked at."""
         self._watch.forget()
+        for group in self._rules.groups:
+            if group.bounds:
+                group.bounds.forget(slice(None))
         self._mark = Growing[np.bool_](np.bool_, False)
 
     # -- readings
@@ -231,9 +241,14 @@ class Judge:
         row, series, current = of.row, judged.series, judged.current
         matters = ~(self._watch.within(series, judged.time, judged.value) & current)
         self._pass(judged)
-        concerned = {place: [row[current]] for place in self._rules.clocked}
         metric = catalogue.metric.values[series]
-        watched = np.flatnonzero(self._rules.watched.values[metric])
+        watched = self._rules.watched.values[metric]
+        self._watch.release(series[~watched])
+        sight = RoundSight(catalogue, self._windows, self._whereabouts, judged.device)
+        alone = self._judge_first(of, np.flatnonzero(matters & watched), sight, turns)
+        others = ~alone[row]
+        concerned = {place: [row[current & others]] for place in self._rules.clocked}
+        watched = np.flatnonzero(watched & others)
         present: list[int] = np.unique(metric[watched]).tolist()
         for each in present:
             here = watched[metric[watched] == each]
@@ -245,10 +260,11 @@ class Judge:
                     for name in group.metrics:
                         owned = catalogue.by_device(name).values[judged.device[row[here]]]
                         self._watch.alert(owned)
+                    for device in judged.device[row[here[~current[here]]]].tolist():
+                        group.forget_bounds(device)
                 now = restless if group.restless else row[here[current[here]]]
                 if len(now):
                     concerned.setdefault(place, []).append(now)
-        sight = RoundSight(catalogue, self._windows, self._whereabouts, judged.device)
         for place, parts in concerned.items():
             some = parts[0] if len(parts) == 1 else np.concatenate(parts)
             if len(parts) > 1 or place in self._rules.clocked:
@@ -257,15 +273,35 @@ class Judge:
             for at, pair in self._judge_some(group, some, sight):
                 time, row_of = judged.row_time.item(at), of.rows.item(at)
                 turns.append(self._turn(group, pair, judged.device.item(at), time, row_of))
-        self._watch.release(series[~self._rules.watched.values[metric]])
-        looked_at = np.flatnonzero(matters & current & self._rules.watched.values[metric])
-        room = _CALMED_AT_ONCE
-        for reading in looked_at.tolist():
+
+    def _judge_first(
+        self, of: "_Round", matters: Places, sight: RoundSight, turns: list[Placed]
+    ) -> NDArray[np.bool_]:
+        """Judge the first rows of a round with readings that matter one by one, and find bounds for
+        what they read, as long as there is time for that: which rows.
+
+        Without bounds a series is looked at again and again; so the others have their turn with
+        the next batches.
+        """
+        judged, metrics = of.judged, self._catalogue.metric.values
+        alone = np.zeros(len(judged.device), np.bool_)
+        room = _CALMED_IN_REPLAY if self.replays else _CALMED_AT_ONCE
+        for at in np.unique(of.row[matters]).tolist():
             if room <= 0:
                 break
-            at = row.item(reading)
-            device, alone = judged.device.item(at), sight.alone(at)
-            room -= 1 + self._calm(series.item(reading), metric.item(reading), alone, device)
+            alone[at] = True
+            one = _Row(of.rows.item(at), judged.device.item(at), judged.row_time.item(at))
+            first, last = np.searchsorted(of.row, (at, at + 1)).tolist()
+            for series, time, value, current in zip(
+                judged.series[first:last].tolist(),
+                judged.time[first:last].tolist(),
+                judged.value[first:last].tolist(),
+                judged.current[first:last].tolist(),
+                strict=True,
+            ):
+                self._concern(one, series, metrics.item(series), time, value, current)
+            room -= 1 + self._judge_row(one, sight.alone(at), turns)
+        return alone
 
     def _judge_some(
         self, group: RuleGroup, row: Places, sight: RoundSight
@@ -300,6 +336,8 @@ class Judge:
         if not len(row):
             return ()
         try:
+            if group.bounds:
+                group.bounds.forget(pair)
             pairs = PairSight(sight, row, group.constants, group.rule.values[pair])
             true, false = group.when(pairs)
             holds = group.holds.values[pair]
@@ -340,8 +378,7 @@ class Judge:
         ):
             if row_time > watermark.item(device):
                 watermark[device] = row_time
-            concerned: set[int] = set()
-            looked_at: list[tuple[int, int]] = []
+            of = _Row(row, device, row_time)
             placed: dict[int, float] = {}
             while reading and reading[0] == row:
                 _, series, time, value, current = reading
@@ -351,27 +388,46 @@ class Judge:
                     newest_value[series] = value
                     if metric in placing:
                         placed[metric] = value
-                    concerned |= self._rules.clocked
-                    if not self._watch.within_one(series, time, value):
-                        concerned.update(self._rules.of_metric.get(metric, ()))
-                        looked_at.append((series, metric))
-                    elif metric in self._rules.restless_of:
-                        concerned |= self._rules.restless_of[metric]
-                else:
-                    self._alert_all(metric, device)
+                self._concern(of, series, metric, time, value, current)
                 self._windows.update_one(series, metric, time, value)
                 reading = next(of_readings, None)
             if placed:
                 self.fixes.take_row(device, row_time, placed)
-            if concerned:
-                sight = self._sight(device)
-                for group, pair in self._judge_one(concerned, device, sight):
-                    turns.append(self._turn(group, pair, device, row_time, row))
-                for series, metric in looked_at:
-                    self._calm(series, metric, sight, device)
+            if of.concerned:
+                self._judge_row(of, self._sight(device), turns)
             else:
-                for series, _ in looked_at:
+                for series, _ in of.looked_at:
                     self._watch.release(series)
+
+    def _concern(
+        self, of: "_Row", series: int, metric: int, time: float, value: float, current: bool
+    ) -> None:
+        """Note which rules a reading of a row is a matter of."""
+        if not current:
+            self._alert_all(metric, of.device)
+            return
+        of.concerned.update(self._rules.clocked)
+        if not self._watch.within_one(series, time, value):
+            of.concerned.update(self._rules.of_metric.get(metric, ()))
+            of.looked_at.append((series, metric))
+        elif metric in self._rules.restless_of:
+            of.concerned.update(self._rules.restless_of[metric])
+
+    def _judge_row(self, of: "_Row", sight: DeviceSight, turns: list[Placed]) -> int:
+        """Judge one row by the rules it concerns, and bound the series that were looked at: by how
+        many rules.
+
+        Where there are bounds for a rule as it is, it does not turn, and need not be asked.
+        """
+        found: Found | None = None
+        if not all(self._watch.waiting(series) for series, _ in of.looked_at):
+            found = {}
+        for group, pair in self._judge_one(of.concerned, of.device, sight, found):
+            turns.append(self._turn(group, pair, of.device, of.time, of.row))
+        return sum(
+            self._calm(series, metric, sight, of.device, found or {})
+            for series, metric in of.looked_at
+        )
 
     def _sight_of(self, device: Ids) -> RoundSight:
         return RoundSight(self._catalogue, self._windows, self._whereabouts, device)
@@ -382,14 +438,16 @@ class Judge:
     def _alert_all(self, metric: int, device: int) -> None:
         """The next reading of a metric must be looked at, and of those that rules read with it."""
         for place in self._rules.of_metric.get(metric, ()):
-            for name in self._rules.groups[place].metrics:
+            group = self._rules.groups[place]
+            group.forget_bounds(device)
+            for name in group.metrics:
                 self._watch.alert(self._catalogue.by_device(name).values.item(device))
 
-    def _calm(self, series: int, metric: int, sight: DeviceSight, device: int) -> int:
+    def _calm(self, series: int, metric: int, sight: DeviceSight, device: int, found: Found) -> int:
         """Bound a series that was just looked at, by every rule that reads it: how many do.
 
         Where one of them has no bounds every reading matters, and they are not looked for every
-        time.
+        time. `found` are bounds that were found when it was judged.
         """
         watch = self._watch
         if watch.waits(series):
@@ -405,12 +463,9 @@ class Judge:
             count += number
             for pair in range(start, start + number):
                 form = group.forms[group.rule.values.item(pair)]
-                calm = form.held if group.holds.values.item(pair) else form.unraised
-                try:
-                    bounds = calm(sight) if calm else None
-                except Exception as error:
-                    self._faults.note("nothing: every reading is looked at", error)
-                    bounds = None
+                bounds = found.get(form)
+                if bounds is None:
+                    bounds = self._bounds(group, form, pair, sight)
                 if bounds is None:
                     self._alert_all(metric, device)
                     watch.found_none(series)
@@ -421,29 +476,68 @@ class Judge:
         watch.found_some(series)
         return count
 
+    def _bounds(
+        self, group: RuleGroup, form: RuleForm, pair: int, sight: DeviceSight
+    ) -> Sequence[Bounds] | None:
+        """Within which a rule stays as it is; None where nobody knows any."""
+        known = group.bounds
+        newest = sight.newest(known.metric) if known else None
+        if known and newest and (found := known.find(pair, *newest)):
+            return found
+        calm = form.held if group.holds.values.item(pair) else form.unraised
+        try:
+            bounds = calm(sight) if calm else None
+        except Exception as error:
+            self._faults.note("nothing: every reading is looked at", error)
+            bounds = None
+        if known and newest:
+            known.keep(pair, newest[0], bounds or ())
+        return bounds
+
     def _judge_one(
-        self, concerned: Iterable[int], device: int, here: DeviceSight
+        self,
+        concerned: Iterable[int],
+        device: int,
+        here: DeviceSight,
+        found: Found | None = None,
     ) -> list[tuple[RuleGroup, int]]:
-        """The rules, among groups given, that turn for a device."""
+        """The rules, among groups given, that turn for a device; see `_turning`."""
         turned: list[tuple[RuleGroup, int]] = []
         for place in concerned:
             group = self._rules.groups[place]
             number = group.number.values.item(device)
             if number > _FEW_RULES:
                 sight = self._sight_of(np.array([device], np.int32))
-                found = self._judge_at_once(group, np.zeros(1, np.intp), sight)
-                turned += [(group, pair) for _, pair in found]
+                at_once = self._judge_at_once(group, np.zeros(1, np.intp), sight)
+                turned += [(group, pair) for _, pair in at_once]
                 continue
             start = group.start.values.item(device)
-            found = self._turning(group, range(start, start + number), here)
-            turned += [(group, pair) for pair in found]
+            pairs = range(start, start + number)
+            bounded = None if group.restless else found
+            turned += [(group, pair) for pair in self._turning(group, pairs, here, bounded)]
         return turned
 
-    def _turning(self, group: RuleGroup, pairs: Iterable[int], here: DeviceSight) -> list[int]:
-        """Those of the pairs that turn; a fault costs its rule this reading."""
+    def _turning(
+        self,
+        group: RuleGroup,
+        pairs: Iterable[int],
+        here: DeviceSight,
+        found: Found | None = None,
+    ) -> list[int]:
+        """Those of the pairs that turn; a fault costs its rule this reading. Those that have bounds
+        do not; where `found` is given it is looked for them, and they are kept there.
+        """
         turning: list[int] = []
         for pair in pairs:
             form = group.forms[group.rule.values.item(pair)]
+            if found is None:
+                if group.bounds:
+                    group.bounds.forget(pair)
+            else:
+                bounds = self._bounds(group, form, pair, here)
+                if bounds is not None:
+                    found[form] = bounds
+                    continue
             try:
                 true = form.when(here)
                 if not group.holds.values.item(pair):
@@ -626,6 +720,8 @@ class Judge:
         form = group.forms[group.rule.values.item(pair)]
         truth = not group.holds.values.item(pair)
         group.holds.values[pair] = truth
+        if group.bounds:
+            group.bounds.forget(pair)
         if group.part:
             return form.order, Turn(row, form.checked.rule, device, truth, time, {}, NO_EVIDENCE)
         catalogue = self._catalogue
@@ -658,6 +754,18 @@ class Judge:
         self._windows.load(state["windows"])
         self.fixes.load(state["fixes"])
         self._use(rules, state["held"], state["mustered"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row that is judged by itself: its place in the batch, device and event time, the groups of
+    rules it concerns, and series and metric of the readings that turn something or may."""
+
+    row: int
+    device: int
+    time: float
+    concerned: set[int] = field(default_factory=set[int])
+    looked_at: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
 
 @dataclass(frozen=True, slots=True)

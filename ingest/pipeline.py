@@ -147,6 +147,10 @@ class Pipeline:
         self._tell_readings(outcome)
         return outcome
 
+    def replay(self, on: bool) -> None:
+        """Whether what is fed was judged before, and nobody waits for it."""
+        self._judge.replays = on
+
     def next_due(self) -> float | None:
         """When `feed` should be called at the latest, also if nothing arrives."""
         dues = (

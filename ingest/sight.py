@@ -190,6 +190,12 @@ class DeviceSight:
     def tag(self, tag: Tag) -> float:
         return self._catalogue.tags.column(*tag).values.item(self._device)
 
+    def newest(self, metric: str) -> tuple[int, float, float]:
+        """Series, event time and value of the newest reading, as it lies in its column."""
+        series, catalogue = self._series(metric), self._catalogue
+        time = catalogue.newest_time.values.item(series)
+        return series, time, catalogue.newest_value.values.item(series)
+
     def is_text(self, metric: str) -> bool:
         return self._of_texts(metric, self._series(metric))
 

@@ -84,12 +84,15 @@ class Watch:
 
     # -- patience
 
+    def waiting(self, series: int) -> bool:
+        """What `waits` will say."""
+        return self._waited.values.item(series) < self._patience.values.item(series)
+
     def waits(self, series: int) -> bool:
         """Whether it is too early to look for bounds again; counts the readings."""
-        waited = self._waited.values.item(series)
-        if waited >= self._patience.values.item(series):
+        if not self.waiting(series):
             return False
-        self._waited.values[series] = waited + 1
+        self._waited.values[series] += 1
         return True
 
     def found_none(self, series: int) -> None:

@@ -21,7 +21,7 @@ from tests import warm
 T = TypeVar("T")
 
 
-def wait_for(what: str, look: Callable[[], T | None], within_s: float = 30.0) -> T:
+def wait_for(what: str, look: Callable[[], T | None], within_s: float = 10.0) -> T:
     """What `look` gives as soon as it gives something; AssertionError naming `what` if never."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -42,20 +42,18 @@ class Server:
         env: Mapping[str, str] | None = None,
         program: Path | None = None,
         python: Path | None = None,
-        cold: bool = False,
     ) -> None:
         """`program`: run this file instead of the package, for servers with a planted fault.
-        `python`: another interpreter, with another installation. `cold`: start from nothing, for
-        faults of the standard library that have to be there before Tocsin is imported."""
+        `python`: another interpreter, with another installation."""
         self.data = data
         self.python = str(python or sys.executable)
-        self.program = program
+        self.program = [str(program)] if program else ["-m", "tocsin"]
         self.flags = flags
         self.env = {**os.environ, "PYTHONFAULTHANDLER": "1", **(env or {})}
         self.mqtt = ("", 0)
         self.http = ""
         self.http_port = "0"
-        self._warm = warm.AVAILABLE and not cold and python is None
+        self._warm = warm.AVAILABLE and program is None and python is None
         self._process: subprocess.Popen[bytes] | warm.Process | None = None
         self._log = data.parent / f"{data.name}.log"
 
@@ -65,13 +63,10 @@ class Server:
         with self._log.open("ab") as log, Path(os.devnull).open("rb") as nothing:
             if self._warm:
                 files = (nothing, log, log)
-                self._process = warm.forking.start(
-                    command, Path.cwd(), self.env, files, self.program
-                )
+                self._process = warm.forking.start(command, Path.cwd(), self.env, files)
             else:
-                program = [str(self.program)] if self.program else ["-m", "tocsin"]
                 self._process = subprocess.Popen(
-                    [self.python, *program, *command],
+                    [self.python, *self.program, *command],
                     stdin=nothing,
                     stdout=log,
                     stderr=log,

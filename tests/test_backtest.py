@@ -143,7 +143,7 @@ def quiet() -> None:
 
 def test_a_preview_is_what_a_server_stored_that_was_killed_and_away_and_changed(tmp_path: Path):
     ahead = {"TEST_CLOCK_AHEAD_S": "0", "TOCSIN_ENGINE__CHECKPOINT_S": "1"}
-    server = Server(tmp_path / "data", program=CLOCK_AHEAD, env=ahead, cold=True)
+    server = Server(tmp_path / "data", program=CLOCK_AHEAD, env=ahead)
     plant = Plant(server)
     try:
         server.start()

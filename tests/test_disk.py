@@ -57,8 +57,8 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 @contextlib.contextmanager
-def running(data: Path) -> Generator[Server]:
-    server = Server(data, env={"TOCSIN_ENGINE__CHECKPOINT_S": "1"}).start()
+def running(data: Path, **options: Path) -> Generator[Server]:
+    server = Server(data, env={"TOCSIN_ENGINE__CHECKPOINT_S": "1"}, **options).start()
     try:
         yield server
     finally:
@@ -194,7 +194,6 @@ def test_a_disk_that_turns_read_only_stops_acks_but_no_alarm_and_recovers(tmp_pa
     server = Server(
         tmp_path / "data",
         program=FAULTS / "read_only.py",
-        cold=True,
         env={"TEST_READ_ONLY": str(flag), "TOCSIN_ENGINE__CHECKPOINT_S": "1"},
     ).start()
     try:

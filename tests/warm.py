@@ -11,7 +11,6 @@ import contextlib
 import faulthandler
 import json
 import os
-import runpy
 import select
 import signal
 import socket
@@ -77,18 +76,10 @@ class Forking:
         folder: Path,
         env: Mapping[str, str],
         files: tuple[IO[bytes], IO[bytes], IO[bytes]],
-        program: Path | None = None,
     ) -> Process:
-        """`python -m tocsin …`, or a `program` that becomes it, with `files` as its stdin, stdout
-        and stderr.
-        """
+        """`python -m tocsin …` with `files` as its stdin, stdout and stderr."""
         control = self._control = self._control or _begin()
-        asked = {
-            "program": str(program or ""),
-            "arguments": list(arguments),
-            "folder": str(folder),
-            "env": dict(env),
-        }
+        asked = {"arguments": list(arguments), "folder": str(folder), "env": dict(env)}
         line = json.dumps(asked).encode()
         gives, takes = os.pipe()
         try:
@@ -153,8 +144,8 @@ def _text(file: IO[bytes]) -> str:
 # -- the process that forks ----------------------------------------------------------------------
 
 
-def _serve(control: socket.socket) -> str | None:
-    """Forks for whoever asks, until nobody can: None. In a fork: the program to run, or ""."""
+def _serve(control: socket.socket) -> bool:
+    """Forks for whoever asks, until nobody can; whether this is a fork, which is to run."""
     wakes, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken)
@@ -174,7 +165,7 @@ def _serve(control: socket.socket) -> str | None:
             continue
         size, given, _, _ = socket.recv_fds(control, 4, 4)
         if not size:
-            return None
+            return False
         asked = json.loads(control.recv(int.from_bytes(size), socket.MSG_WAITALL))
         tell = given.pop()
         pid = os.fork()
@@ -194,7 +185,7 @@ def _serve(control: socket.socket) -> str | None:
                 faulthandler.enable()
             sys.path[0] = asked["folder"]
             sys.argv = ["tocsin", *asked["arguments"]]
-            return asked["program"]
+            return True
         for each in given:
             os.close(each)
         running[pid] = tell
@@ -218,10 +209,5 @@ if __name__ == "__main__":
 
     # What is here is nobody's garbage: a collection in a fork would copy all of it.
     gc.freeze()
-    match _serve(socket.socket(fileno=int(sys.argv[1]))):
-        case None:
-            pass
-        case "":
-            tocsin.cli.main()
-        case program:
-            runpy.run_path(program, run_name="__main__")
+    if _serve(socket.socket(fileno=int(sys.argv[1]))):
+        tocsin.cli.main()

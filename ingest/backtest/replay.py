@@ -96,6 +96,7 @@ class Replay:
         self._judge = Judge(self._catalogue, self.faults, self._zones)
         self._unmet = np.ones(len(table.devices), np.bool_)
         self._judge.unmet = self._unmet
+        self._judge.replays = True
         self._rules = sorted(rules, key=lambda checked: checked.rule.name)
         self._judge.use(self._rules)
         self._on_change = on_change

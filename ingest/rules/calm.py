@@ -1,14 +1,15 @@
 """Why a condition cannot come true for now, as bounds of single series.
 
 Most rules are far from turning, and one reading says so: `temp_c > 80 and avg(p, '5m') > 2` does
-not come true while temp_c is at most 80. A *calm* looks at a device where a condition is not true
-and names such bounds. As long as every reading of the series named is within them, the condition
-stays untrue, whatever else arrives, so nothing needs to be evaluated. The newest readings are
-within them from the start: of `a and b` one may be true while the other keeps the whole untrue.
+not come true while temp_c is at most 80. A *calm* looks at a device and names such bounds, unless
+the condition is true there: a rule that has bounds need not be evaluated. As long as every reading
+of the series named is within them, the condition stays untrue, whatever else arrives. The newest
+readings are within them from the start: of `a and b` one may be true while the other keeps the
+whole untrue.
 
     temp_c > 80            readings up to 80
     max(temp_c, '5m') > 80 readings up to 80: what is in the window now is not above either
-    avg(temp_c, '5m') > 80 readings up to 80, if the window has none above; as first, twa, p95
+    avg(temp_c, '5m') > 80 readings up to 80, if the window has none above; as first, min, twa, p95
     stddev(temp_c, '5m') > 1 readings that are within the root of 2 of all others in the window: two
                            that are so far apart deviate by 1, and more of them by less
     rate(temp_c, '5m') > 1 from the first to the newest reading is at least the span it is now, as
@@ -405,7 +406,7 @@ def _extreme(use: Use, operator: str, limit: float) -> Calm:
     return extreme
 
 
-_AMONG = frozenset({"first", "p50", "p90", "p95", "p99"})
+_AMONG = frozenset({"first", "min", "max", "p50", "p90", "p95", "p99"})
 """Functions that yield one of the readings in the window."""
 
 

@@ -10,6 +10,7 @@ from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules.calm import Calm, Calms, always
 from tocsin.ingest.rules.compiled import CodeOf, calls_of, constants
 from tocsin.ingest.rules.deadline import silences
+from tocsin.ingest.rules.pair_bounds import PairBounds
 from tocsin.ingest.rules.printer import print_expression
 from tocsin.ingest.rules.scalar import Scalar, ScalarCondition, Spot
 from tocsin.ingest.rules.selector import Selector
@@ -74,7 +75,7 @@ class RuleGroup:
 
     State: a table of pairs (rule, device), those of one device beside each other, and whether
     the rule holds there: `start`, `number` and `room` (a device whose tags change may have had more
-    pairs) by device, `owner`, `rule` and `holds` by pair.
+    pairs) by device, `owner`, `rule` and `holds` by pair, and `bounds`.
     """
 
     def __init__(self, forms: Sequence[RuleForm], code_of: CodeOf) -> None:
@@ -101,6 +102,10 @@ class RuleGroup:
         self.owner = Growing[np.int32](np.int32, 0)
         self.rule = Growing[np.int32](np.int32, 0)
         self.holds = Growing[np.bool_](np.bool_, False)
+        self.bounds: PairBounds | None = None
+        """Where its rules depend on the readings of one metric and on nothing else."""
+        if len(first.metrics) == 1 and not (first.clocked or first.hourly or first.tagged):
+            self.bounds = PairBounds(*first.metrics)
 
     def reach(self, devices: int, matching: Callable[[Selector], NDArray[np.bool_]]) -> None:
         """Make pairs for devices up to this number of them."""
@@ -122,6 +127,8 @@ class RuleGroup:
             self.rule.values[self.pairs : self.pairs + len(rule)] = rule
             self.pairs += len(rule)
             self.devices = end
+            if self.bounds:
+                self.bounds.reach(self.pairs)
 
     def rematch(self, device: int, matches: NDArray[np.bool_]) -> list[RuleForm]:
         """Of these rules, `matches` says which, is a device the pairs from now on; those that held
@@ -141,11 +148,19 @@ class RuleGroup:
             self.holds.reach(self.pairs)
             self.start.values[device], self.room.values[device] = start, len(wanted)
             self.owner.values[start : self.pairs] = device
+            if self.bounds:
+                self.bounds.reach(self.pairs)
         self.number.values[device] = len(wanted)
         for at, each in enumerate(wanted):
             self.rule.values[start + at] = each
             self.holds.values[start + at] = each in held
+        self.forget_bounds(device)
         return [self.forms[each] for each in sorted(held.difference(wanted))]
+
+    def forget_bounds(self, device: int) -> None:
+        if self.bounds:
+            start = self.start.values.item(device)
+            self.bounds.forget(slice(start, start + self.number.values.item(device)))
 
     def holding(self) -> Iterable[tuple[int, int]]:
         """Device and pair wherever a rule of the group holds."""
@@ -179,7 +194,12 @@ def _part_of_one(inner: ScalarCondition, checked: CheckedRule) -> ScalarConditio
         case Part.FALSE:
             return lambda spot: inner(spot) is False
         case _:
-            return lambda spot: not any(isnan(spot.age(name)) for name in checked.metrics)
+            return lambda spot: _came(spot, checked.metrics)
+
+
+def _came(spot: Spot, metrics: Iterable[str]) -> bool:
+    """Whether a device has said something of each of them."""
+    return not any(isnan(spot.age(name)) for name in metrics)
 
 
 def _part_of_many(inner: VectorCondition, checked: CheckedRule) -> VectorCondition:
@@ -197,7 +217,7 @@ def _part_of_many(inner: VectorCondition, checked: CheckedRule) -> VectorConditi
 def _calms_of_part(calms: Calms, checked: CheckedRule) -> tuple[Calm | None, Calm | None]:
     """What keeps a part from coming to hold, and from ceasing to."""
     if checked.part is Part.CAME:  # the first reading of a series is always looked at
-        return always, always
+        return lambda spot: None if _came(spot, checked.metrics) else (), always
     if checked.clocked:
         return None, None
     if checked.part is Part.TRUE:

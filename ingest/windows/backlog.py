@@ -46,6 +46,16 @@ class Backlog:
         self._has.values[series] = True
         self._used = end
 
+    def add_one(self, series: int, metric: int, time: float, value: float) -> None:
+        """As `add`, for one reading."""
+        at = self._used
+        self._series[at] = series
+        self._metric[at] = metric
+        self._time[at] = time
+        self._value[at] = value
+        self._has.values[series] = True
+        self._used = at + 1
+
     def take_all(self) -> tuple[Ids, Ids, Floats, Floats]:
         """All of them: series, metric, time and value, valid until the next are added."""
         here = slice(0, self._used)

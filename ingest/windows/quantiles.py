@@ -38,8 +38,15 @@ _LOG_WIDTH = log(1 + ERROR)
 _LOWEST_BIN = floor(log(SMALLEST) / _LOG_WIDTH)
 _MOST = LONGEST * 3 // 4  # bins
 _AT_ONCE = 512  # rows that are copied at the same time
+_SHORT_RUN = 16  # readings of one series up to which it is faster to take them one by one
 _NONE = -(2**62)  # no pane: older than any
 _WRAP = 2**32 - 1
+_MIDDLE = 2**17  # more than the number of any bin
+_COLUMNS: dict[str, type[np.generic]] = {
+    "pane": np.uint32,
+    "count": np.uint32,
+    "top": np.float64,
+}
 PERCENTS = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
 
 
@@ -57,7 +64,7 @@ class Quantiles:
         self._slots = Slots(self._reach)
         self._newest = Growing[np.int64](np.int64, _NONE)
         self._coarse = Growing[np.int8](np.int8, 0)
-        self._bins = Shelves({"pane": np.uint32, "count": np.uint32, "top": np.float64})
+        self._bins = Shelves(_COLUMNS)
 
     def update(self, series: Ids, time: Floats, value: Floats) -> None:
         """Takes in readings, each of another series, in any order of time."""
@@ -97,6 +104,10 @@ class Quantiles:
 
     def update_run(self, series: int, time: Floats, value: Floats) -> None:
         """As `update_one`, for readings of one series, in order of arrival."""
+        if len(time) < _SHORT_RUN:
+            for each in zip(time.tolist(), value.tolist(), strict=True):
+                self.update_one(series, *each)
+            return
         slot = self._slots.admit_one(series)
         pane = np.floor(time / self.spec.slide_s).astype(np.int64)
         newest = np.maximum.accumulate(np.concatenate((self._newest.values[[slot]], pane)))
@@ -184,9 +195,9 @@ class Quantiles:
         """Nothing is in these windows any more. No pane is taken for one that is 2^32 later."""
         self._bins.used.values[slots] = 0
         self._coarse.values[slots] = 0
-        nothing = {name: np.empty(0) for name in ("pane", "count", "top")}
-        for slot in slots[self._bins.shelf.values[slots] > 0].tolist():
-            self._bins.replace(slot, nothing)
+        nothing = {name: np.empty(0, dtype) for name, dtype in _COLUMNS.items()}
+        high = slots[self._bins.shelf.values[slots] > 0]
+        self._bins.replace_many(high, np.zeros(len(high), np.int64), nothing)
 
     def _make_room(self, slots: Places) -> None:
         """Let bins go that have left the window; where that is not enough, or more than enough,
@@ -196,7 +207,7 @@ class Quantiles:
             for begin in range(0, len(slots), _AT_ONCE):
                 self._make_room(slots[begin : begin + _AT_ONCE])
             return
-        crowded: list[int] = []
+        crowded: list[Places] = []
         for arrays, here, row in self._bins.by_shelf(slots):
             live = self._live(slots[here], arrays["pane"][row])
             left = live.sum(axis=1)
@@ -209,9 +220,43 @@ class Quantiles:
             for column in arrays.values():
                 column[row[some]] = np.take_along_axis(column[row[some]], order, axis=1)
             self._bins.used.values[slots[here[some]]] = left[some]
-            crowded += slots[here[~some]].tolist()
-        for slot in crowded:
+            crowded.append(slots[here[~some]])
+        if crowded:
+            self._join(np.concatenate(crowded))
+
+    def _join(self, slots: Places) -> None:
+        """Join what is equal; where a series has so much that even that is not enough, bins become
+        wider, one series after the other."""
+        coarse = self._coarse.values[slots]
+        easy = slots[coarse == 0]
+        bins, owner = self._joined_of(easy)
+        counts = np.bincount(owner, minlength=len(easy))
+        fits = counts <= _MOST
+        kept = fits[owner]
+        self._bins.replace_many(
+            easy[fits], counts[fits], {name: column[kept] for name, column in bins.items()}
+        )
+        for slot in (*slots[coarse > 0].tolist(), *easy[~fits].tolist()):
             self._replace(slot, self._bins.entries(slot))
+
+    def _joined_of(self, slots: Places) -> tuple[dict[str, NDArray[Any]], Places]:
+        """The bins of slots, at most _AT_ONCE, that are in the window, and whose they are: a place
+        in `slots`, ascending."""
+        owners: list[Places] = []
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in _COLUMNS}
+        for arrays, here, row in self._bins.by_shelf(slots):
+            used = self._bins.used.values[slots[here]]
+            most = int(used.max(initial=0))
+            live = np.arange(most) < used[:, None]
+            live &= self._live(slots[here], arrays["pane"][row, :most])
+            owners.append(here[np.nonzero(live)[0]])
+            for name, part in parts.items():
+                part.append(arrays[name][row, :most][live])
+        if not owners:
+            return {name: np.empty(0, dtype) for name, dtype in _COLUMNS.items()}, slots
+        owner = np.concatenate(owners)
+        bins = {name: np.concatenate(part) for name, part in parts.items()}
+        return _joined(bins, self._coarse.values[slots[owner]], owner)
 
     def _replace(self, slot: int, bins: dict[str, NDArray[Any]]) -> None:
         """Keep these bins: those in the window, equal ones joined."""
@@ -219,10 +264,10 @@ class Quantiles:
         coarse = self._coarse.values.item(slot)
         if coarse and np.count_nonzero(live) < _MOST // 4:
             coarse -= 1
-        joined = _joined({name: column[live] for name, column in bins.items()}, coarse)
+        joined, _ = _joined({name: column[live] for name, column in bins.items()}, coarse)
         while len(joined["top"]) > _MOST:
             coarse += 1
-            joined = _joined(joined, coarse)
+            joined, _ = _joined(joined, coarse)
         self._coarse.values[slot] = coarse
         self._bins.replace(slot, joined)
 
@@ -241,33 +286,28 @@ class Quantiles:
     def state(self) -> dict[str, Any]:
         """Bins that are equal are joined, so that it does not matter when that was done."""
         used, slots = self._slots.used()
-        rows: list[dict[str, NDArray[Any]]] = []
-        for slot in slots.tolist():
-            bins = self._bins.entries(slot)
-            live = self._live(np.array([slot]), bins["pane"][None, :])[0]
-            kept = {name: column[live] for name, column in bins.items()}
-            rows.append(_joined(kept, self._coarse.values.item(slot)))
+        counts = [np.empty(0, np.int64)]
+        parts = {name: [np.empty(0, dtype)] for name, dtype in _COLUMNS.items()}
+        for begin in range(0, len(slots), _AT_ONCE):
+            some = slots[begin : begin + _AT_ONCE]
+            bins, owner = self._joined_of(some)
+            counts.append(np.bincount(owner, minlength=len(some)))
+            for name, part in parts.items():
+                part.append(bins[name])
         return {
             "series": used,
             "newest": self._newest.values[slots],
             "coarse": self._coarse.values[slots],
-            "bins": np.array([len(row["top"]) for row in rows], np.int64),
-        } | {
-            name: np.concatenate([row[name] for row in rows] or [np.empty(0, dtype)])
-            for name, dtype in (("pane", np.uint32), ("count", np.uint32), ("top", np.float64))
-        }
+            "bins": np.concatenate(counts),
+        } | {name: np.concatenate(part) for name, part in parts.items()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Become what `state` was taken from: the same spec."""
         self._slots.load(state["series"])
         self._newest.load(state["newest"])
         self._coarse.load(state["coarse"])
-        end = np.cumsum(state["bins"])
-        for slot, (first, last) in enumerate(
-            zip((end - state["bins"]).tolist(), end.tolist(), strict=True)
-        ):
-            row = {name: state[name][first:last] for name in ("pane", "count", "top")}
-            self._bins.replace(slot, row)
+        bins = {name: state[name] for name in _COLUMNS}
+        self._bins.replace_many(np.arange(len(state["bins"])), state["bins"], bins)
 
 
 def _bin_of(value: Floats, coarse: int | NDArray[np.int8]) -> Integers:
@@ -300,18 +340,21 @@ def _largest_of_bin(top: Floats, found: Floats, coarse: NDArray[np.int8]) -> Flo
     return largest
 
 
-def _joined(bins: dict[str, NDArray[Any]], coarse: int) -> dict[str, NDArray[Any]]:
-    """Bins of the same pane and number as one, in order of pane and value."""
-    if not len(bins["top"]):
-        return bins
-    number = _bin_of(bins["top"], coarse)
-    order = np.lexsort((bins["top"], number, bins["pane"]))
-    pane, number = bins["pane"][order], number[order]
-    begins = np.concatenate(([True], (pane[1:] != pane[:-1]) | (number[1:] != number[:-1])))
-    start = np.flatnonzero(begins)
-    last = np.append(start[1:], len(pane)) - 1
-    return {
-        "pane": pane[start],
+def _joined(
+    bins: dict[str, NDArray[Any]], coarse: int | NDArray[np.int8], owner: Places | int = 0
+) -> tuple[dict[str, NDArray[Any]], Places]:
+    """Bins of the same owner (below _AT_ONCE), pane and number as one, in this order, and their
+    owners. `coarse` and `owner` are by bin, or of all."""
+    number = _bin_of(bins["top"], coarse) + _MIDDLE
+    key = (np.asarray(owner, np.int64) << 50) | (bins["pane"].astype(np.int64) << 18) | number
+    order = np.argsort(key)
+    key = key[order]
+    start = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1]))[: len(key)])
+    if not len(start):
+        return bins, start
+    joined = {
+        "pane": bins["pane"][order][start],
         "count": np.add.reduceat(bins["count"][order], start),
-        "top": bins["top"][order][last],
+        "top": np.maximum.reduceat(bins["top"][order], start),
     }
+    return joined, key[start] >> 50

@@ -176,12 +176,12 @@ class SharedWindows:
         self._backlog.add(series, metric, time, value)
 
     def update_one(self, series: int, metric: int, time: float, value: float) -> None:
-        """As `update`, for one reading, and at once."""
-        every = self._of_metric.get(metric)
-        if every:
-            self._settle(series, every)
-            for panes in every:
-                panes.update_one(series, time, value)
+        """As `update`, for one reading."""
+        if metric not in self._of_metric:
+            return
+        if not self._backlog.has_room(1):
+            self._take_in_all()
+        self._backlog.add_one(series, metric, time, value)
 
     def _settle(self, series: int, every: Iterable[Kept]) -> None:
         for time, value in self._backlog.take_of(series):

@@ -110,17 +110,24 @@ class Shelves:
         quarter of the row free, if there is one.
         """
         count = len(next(iter(entries.values())))
-        number = int(np.searchsorted(_LENGTHS * 3 // 4, count))
-        number = min(number, len(LENGTHS) - 1)
-        before = self.shelf.values.item(slot)
-        if number != before:
-            self._leave(before, self.row.values.item(slot))
-            self.shelf.values[slot] = number
-            self.row.values[slot] = self._take_row(number)
-        row = self.row.values.item(slot)
-        for name, column in self._shelf(number).items():
-            column[row, :count] = entries[name]
-        self.used.values[slot] = count
+        self.replace_many(np.array([slot]), np.array([count]), entries)
+
+    def replace_many(self, slots: Places, counts: NDArray[np.int64], entries: Columns) -> None:
+        """As `replace`, for many slots: `entries` has first the `counts[0]` of the first one."""
+        number = np.minimum(np.searchsorted(_ROOMY, counts), len(LENGTHS) - 1)
+        moves = np.flatnonzero(number != self.shelf.values[slots])
+        for slot, to in zip(slots[moves].tolist(), number[moves].tolist(), strict=True):
+            self._leave(self.shelf.values.item(slot), self.row.values.item(slot))
+            self.shelf.values[slot] = to
+            self.row.values[slot] = self._take_row(to)
+        self.used.values[slots] = counts
+        of = np.repeat(np.arange(len(slots)), counts)
+        place = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+        row, shelf = self.row.values[slots[of]], number[of]
+        for each in np.unique(number).tolist():
+            here = slice(None) if len(slots) == 1 else shelf == each
+            for name, column in self._shelf(each).items():
+                column[row[here], place[here]] = entries[name][here]
 
     def _leave(self, number: int, row: int) -> None:
         """Free a row; a shelf without any other is given up."""
@@ -146,3 +153,4 @@ class Shelves:
 
 
 _LENGTHS = np.array(LENGTHS, np.int64)
+_ROOMY = _LENGTHS * 3 // 4

@@ -32,7 +32,7 @@ from tocsin.devices.message import Message
 
 P = TypeVar("P")
 
-WITHIN_S = 30.0
+WITHIN_S = 5.0
 
 
 class Sink:

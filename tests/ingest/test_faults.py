@@ -140,9 +140,9 @@ def test_a_fault_while_messages_are_gathered_costs_no_other(
     ("sight", "count", "rules", "faulty"),
     [
         (DeviceSight, 3, {"hot"}, True),
-        (DeviceSight, 40, {"hot", "bad"}, True),  # only what spares readings a closer look
-        (RoundSight, 3, {"hot", "bad"}, False),
-        (RoundSight, 40, {"hot", "bad"}, True),  # judged in the scalar form instead
+        (DeviceSight, 40, {"hot"}, True),
+        (RoundSight, 40, {"hot", "bad"}, False),  # all are looked at one by one
+        (RoundSight, 400, {"hot", "bad"}, True),  # those judged at once are so in the scalar form
     ],
 )
 def test_a_fault_of_a_rule_costs_that_rule(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tests.ingest.rules.interpreter import Value
 from tests.ingest.rules.trees import conditions
 from tests.ingest.scripts import START, Events, feed, message, new_pipeline
+from tocsin.ingest import judge
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.facts import RulePut
 from tocsin.ingest.pipeline import Pipeline
@@ -134,15 +136,25 @@ def put(index: int, when: str, clear: str | None) -> RulePut:
 def alerts_of(
     pipeline: Pipeline, batch: Sequence[Sample], *, looks_at_all: bool = False
 ) -> list[Alert]:
-    """Feed samples one by one; where it `looks_at_all`, no reading is spared for its bounds."""
+    """Feed samples one by one; where it `looks_at_all`, every rule is asked."""
     events, now = Events(), START
+    if looks_at_all:
+        look_at_all(pipeline)
     for device, after_s, ahead, values in batch:
         now += after_s
         sent = [message(device, {"ts": now + ahead} | values)] if values else []
-        if looks_at_all:
-            pipeline._judge.mistrust()  # pyright: ignore[reportPrivateUsage] - no bounds are known
         feed(pipeline, sent, now, events)
     return events.alerts
+
+
+def look_at_all(pipeline: Pipeline) -> None:
+    """Know of no bounds from here on."""
+    judging: Any = pipeline._judge  # pyright: ignore[reportPrivateUsage]
+
+    def none(*_: object) -> None:
+        pass
+
+    judging._bounds = none
 
 
 def compare(asked: Sequence[tuple[str, str | None]], given: Sequence[Sample]) -> None:
@@ -173,9 +185,15 @@ def test_a_rule_clears_as_if_every_reading_were_judged(clear: str) -> None:
 
 
 @pytest.mark.parametrize("when", TYPICAL)
-def test_a_large_batch_turns_rules_as_its_messages_do_one_by_one(when: str) -> None:
+@pytest.mark.parametrize("calmed_at_once", [0, 20])
+def test_a_large_batch_turns_rules_as_its_messages_do_one_by_one(
+    when: str, calmed_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are bounded at once, and those that are judged together because they are not."""
+    monkeypatch.setattr(judge, "_CALMED_AT_ONCE", calmed_at_once)
     random, now = Random(when), START
     together, apart, events, others = new_pipeline(), new_pipeline(), Events(), Events()
+    look_at_all(apart)
     for pipeline in (together, apart):
         pipeline.feed([put(0, when, None), put(1, "a > 4 and b > 0", "a < 0")], START)
         # What kind a series is holds for a whole batch.

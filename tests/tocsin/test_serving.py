@@ -27,13 +27,13 @@ SERVE = ("serve", "--data", "data", "--mqtt", "127.0.0.1:0", "--http", "127.0.0.
 
 def test_strangers_are_not_let_in_by_accident(tmp_path: Path):
     everywhere = "0.0.0.0:0"
-    open_mqtt = run(tmp_path, *SERVE, "--mqtt", everywhere, "--data", "a")
-    open_http = run(tmp_path, *SERVE, "--http", everywhere, "--data", "b")
-    assert open_mqtt.refusal() == (
+    open_mqtt = start(tmp_path, *SERVE, "--mqtt", everywhere, "--data", "a")
+    open_http = start(tmp_path, *SERVE, "--http", everywhere, "--data", "b")
+    assert finish(open_mqtt).refusal() == (
         "--mqtt 0.0.0.0:0 can be reached from other machines and no device has a credential;"
         " make one with `tocsin devices add NAME`"
     )
-    assert open_http.refusal() == (
+    assert finish(open_http).refusal() == (
         "--http 0.0.0.0:0 can be reached from other machines and nobody can log in;"
         " make a user with `tocsin users add NAME`"
     )

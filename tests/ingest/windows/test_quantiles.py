@@ -45,8 +45,12 @@ def assert_close(found: float, exact: float) -> None:
     assert exact <= found <= exact + abs(exact) * (ERROR + 1e-9) + 2 * SMALLEST
 
 
-@given(st.sampled_from(SPECS), readings)
-def test_it_agrees_with_sorting_and_bucketing(spec: WindowSpec, given: list[Reading]) -> None:
+@given(st.sampled_from(SPECS), readings, st.sampled_from((0.0, 2.0**32 - 500.0, 1.7e9)))
+def test_it_agrees_with_sorting_and_bucketing(
+    spec: WindowSpec, given: list[Reading], begins: float
+) -> None:
+    """Also where the numbers of panes are more than 2^32."""
+    given = [(series, begins + time, value) for series, time, value in given]
     quantiles = Quantiles(spec)
     so_far: list[Reading] = []
     for batch in unique_batches(given):
@@ -133,6 +137,23 @@ def test_bins_are_bounded_and_become_wider() -> None:
         quantiles.update_one(0, 200 + tick / 300, 80.0 + tick % 7)
     assert quantiles.state()["coarse"].item() == 0
     assert_close(quantiles.query_one("p50", 0), 83.0)
+
+
+def test_many_series_whose_rows_are_full_at_once() -> None:
+    """1,100 series in step, a few readings in each pane: rows are joined together, and moved."""
+    random, spec = np.random.default_rng(4), WindowSpec.hopping(60.0)
+    quantiles, series = Quantiles(spec), np.arange(1100, dtype=np.int32)
+    so_far: list[Reading] = []
+    watched = (0, 511, 512, 1099)
+    for tick in range(400):
+        time, value = 1.7e9 + tick / 4, np.round(random.normal(0, 3, len(series)), 1)
+        quantiles.update(series, np.full(len(series), time), value)
+        so_far += [(each, time, value.item(each)) for each in watched]
+    for each, values in inside_of(spec, so_far).items():
+        for function in FUNCTIONS:
+            found = quantiles.query(function, np.array([each], np.int32)).item()
+            assert_close(found, exact(function, values))
+            assert quantiles.query_one(function, each) == found
 
 
 def test_memory_follows_what_is_in_the_window() -> None:
