@@ -54,14 +54,20 @@ def pipeline_of(setup: Setup) -> Pipeline:
     return pipeline
 
 
-def feed_cost(setup: Setup, messages: int, count: int, plain_messages: int) -> Cost:
-    """Of `count` batches of `messages`, once windows are full and rules have their bounds."""
+def warm(setup: Setup) -> tuple[Pipeline, Plant]:
+    """With full windows, and bounds for all rules."""
     pipeline, plant = pipeline_of(setup), Plant(setup.devices)
     # Each batch finds bounds for as many rules, so the small ones are for that.
     for plant.every_s, rounds, size in ((10.0, 32, 625), (1.0, 10, 25)):
         for now, batch in plant.batches(size, rounds * setup.devices // size):
             pipeline.feed(batch, now)
             pipeline.settle(now)
+    return pipeline, plant
+
+
+def feed_cost(setup: Setup, messages: int, count: int, plain_messages: int) -> Cost:
+    """Of `count` batches of `messages`."""
+    pipeline, plant = warm(setup)
     measured = list(plant.batches(messages, count))
     decoder = Decoder()
     gc.collect()
@@ -123,15 +129,28 @@ def feed_row(runs: int) -> Row:
 
 
 def single_row(runs: int) -> Row:
-    costs = [feed_cost(Setup(), 1, 2_000, 200) for _ in range(runs)]
-    ours = statistics.median(cost.ours_s / 2_000 * 1e6 for cost in costs)
-    plain = statistics.median(cost.plain_s / 200 * 1e6 for cost in costs)
+    """One reading in each batch; readings are told every hundredth time: for 1,000 a second that is
+    how often the server does it."""
+    ours: list[float] = []
+    plain: list[float] = []
+    for _ in range(runs):
+        pipeline, plant = warm(Setup())
+        some = [(plant.now, plant.message(metrics=METRICS[:1])) for _ in range(2_000)]
+        gc.collect()
+        began = time.process_time()
+        for number, (now, message) in enumerate(some):
+            pipeline.feed([message], now)
+            if number % 100 == 99:
+                pipeline.settle(now)
+        ours.append((time.process_time() - began) / len(some) * 1e6)
+        plain.append(plain_cost(Setup(), 200) / 200 * 1e6 / len(METRICS))
+    found = statistics.median(ours)
     return Row(
-        "a batch of one message, that is four readings",
+        "a batch of one reading, from the bytes of its message",
         "≤ 200 µs",
-        f"{ours:.0f} µs",
-        f"{plain:.0f} µs",
-        ours <= 200,
+        f"{found:.0f} µs",
+        f"{statistics.median(plain):.0f} µs",
+        found <= 200,
     )
 
 

@@ -36,13 +36,16 @@ class PairBounds:
 
     def keep(self, pair: int, series: int, bounds: Sequence[Bounds]) -> None:
         """What was found when the newest reading of `series` was looked at."""
-        if not bounds or any(each.metric != self.metric for each in bounds):
+        if not bounds:
             self.forget(pair)
             return
+        _, low, high, until = bounds[0]
+        for each in bounds[1:]:
+            low, high, until = max(low, each.low), min(high, each.high), min(until, each.until)
         self._series.values[pair] = series
-        self._low.values[pair] = max(each.low for each in bounds)
-        self._high.values[pair] = min(each.high for each in bounds)
-        self._until.values[pair] = min(each.until for each in bounds)
+        self._low.values[pair] = low
+        self._high.values[pair] = high
+        self._until.values[pair] = until
 
     def find(self, pair: int, series: int, time: float, value: float) -> tuple[Bounds] | None:
         """The bounds, if the newest reading of `series` is within them."""
