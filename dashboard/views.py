@@ -83,6 +83,7 @@ class Device(msgspec.Struct, frozen=True):
     future_total: int
     metrics: dict[str, Metric]
     tags: dict[str, str]
+    limits: dict[str, float]
     last_rejected: Rejected | None
     position: tuple[float, float] | None
     accuracy_m: float | None
@@ -308,6 +309,7 @@ def view_device(device: DeviceView) -> Device:
         future_total=device.future_total,
         metrics=metrics,
         tags=dict(device.tags),
+        limits=dict(device.limits),
         last_rejected=rejected
         and Rejected(
             time_of(rejected.at), rejected.topic, rejected.reason, rejected.payload_preview

@@ -59,6 +59,12 @@ class TagBook:
         """The limits that the profile of a device states. Not to be changed."""
         return self._limits.get(device, _UNLIMITED)
 
+    def limits_in_force(self, device: int) -> dict[str, float]:
+        """What `limit` is on a device, by name: of its profile, or of its own tag."""
+        names = {*self.limits_of(device), *(self.known_limits() & self.of(device).keys())}
+        found = {name: self._read("limit", name, device) for name in sorted(names)}
+        return {name: limit for name, limit in found.items() if limit == limit}
+
     @property
     def limit_tables(self) -> Sequence[LimitTable]:
         return self._limit_tables

@@ -49,6 +49,7 @@ class DeviceView(msgspec.Struct, frozen=True):
     future_total: int
     metrics: dict[str, MetricView]
     tags: Mapping[str, str]
+    limits: Mapping[str, float]
     last_rejected: Rejection | None
     position: tuple[float, float] | None
     accuracy_m: float | None
@@ -118,6 +119,7 @@ def view_device(
         future_total=catalogue.future.values.item(device),
         metrics=metrics,
         tags=catalogue.tags.of(device),
+        limits=catalogue.tags.limits_in_force(device),
         last_rejected=refusals.last_of(device),
         position=None if latitude != latitude else (latitude, longitude),
         accuracy_m=accuracy_m,

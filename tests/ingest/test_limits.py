@@ -56,6 +56,17 @@ def test_a_device_can_have_a_limit_of_its_own_by_a_tag_of_the_same_name() -> Non
     assert ringing(pipeline) == ["boiler-1", "boiler-2"]  # a slip mutes nothing
 
 
+def test_a_device_says_its_limits() -> None:
+    pipeline = plant(message("boiler-1", {"t": 1}), message("pump-1", {"t": 1}))
+    given = {"temp_max_c": "90", "quiet_s": "long", "other": "3"}
+    pipeline.feed([TagsPut("boiler-1", given, "ann")], START + 1)
+    views = {view.id: view.limits for view in pipeline.devices()}
+    assert views == {
+        "boiler-1": {"quiet_s": 60.0, "temp_max_c": 90.0},
+        "pump-1": {"temp_max_c": 40.0},
+    }
+
+
 def test_an_alert_says_what_the_limit_was() -> None:
     pipeline = plant(rule(), message("pump-1", {"t": 41}))
     (alert,) = pipeline.alerts.open()

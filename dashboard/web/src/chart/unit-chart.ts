@@ -194,9 +194,8 @@ export class UnitChart extends Live {
   }
 
   #limits() {
-    return plant.rules
-      .limitsOf(this.device, plant.fleet.get(this.device)?.tags)
-      .filter((limit) => this.metrics.includes(limit.metric));
+    const device = plant.fleet.get(this.device);
+    return device ? plant.rules.limitsOf(device).filter((limit) => this.metrics.includes(limit.metric)) : [];
   }
 
   #alerts() {

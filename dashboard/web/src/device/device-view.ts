@@ -149,7 +149,7 @@ export class DeviceCharts extends Live {
     const device = plant.fleet.get(this.device);
     if (!device) return nothing;
     device.revision.value;
-    const watched = plant.rules.limitsOf(device.id, device.tags).map(({ metric }) => metric);
+    const watched = plant.rules.limitsOf(device).map(({ metric }) => metric);
     const charts = chartsOf(device.series.values(), watched);
     // The same list object while the metrics are the same: the charts below are made once.
     if (JSON.stringify(charts) !== JSON.stringify(this.#charts)) this.#charts = charts;

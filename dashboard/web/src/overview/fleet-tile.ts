@@ -40,7 +40,7 @@ export class FleetTile extends Live {
     if (!device) return nothing;
     device.revision.value;
     palette.value;
-    const limits = plant.rules.limitsOf(device.id, device.tags);
+    const limits = plant.rules.limitsOf(device);
     const alert = plant.alerts.worstByDevice.value.get(device.id);
     const main = primarySeries(device, limits, alert, alert && plant.rules.get(alert.rule));
     const rest = [...device.series.values()].filter((series) => series !== main).slice(0, 3);
@@ -73,12 +73,7 @@ export class FleetTile extends Live {
   #draw(device: Device): void {
     const canvas = this.querySelector("canvas");
     const alert = plant.alerts.worstByDevice.peek().get(device.id);
-    const main = primarySeries(
-      device,
-      plant.rules.limitsOf(device.id, device.tags),
-      alert,
-      alert && plant.rules.get(alert.rule),
-    );
+    const main = primarySeries(device, plant.rules.limitsOf(device), alert, alert && plant.rules.get(alert.rule));
     if (!canvas || !main) return;
     fillTrail(device, main, () => this.visible.peek() && this.isConnected);
     const slot = Math.floor(now.peek() / SLOT_MS);

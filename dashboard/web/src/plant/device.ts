@@ -6,6 +6,7 @@ import {
   type Connection,
   type DeviceState,
   type Freshness,
+  type Limits,
   type MetricState,
   millis,
   type Presence,
@@ -91,6 +92,7 @@ export class Device {
   counters: Counters = { messages: 0, readings: 0, late: 0, duplicates: 0, rejected: 0, future: 0, jumps: 0 };
   lastRejected: RejectedPayload | null = null;
   tags: Tags = {};
+  limits: Limits = {};
   /** By how many seconds its clock is ahead of the server's, negative behind; null where it states no times. */
   clockSkew: number | null = null;
   clockWrong = false;
@@ -115,6 +117,7 @@ export class Device {
     };
     this.lastRejected = state.last_rejected ?? null;
     this.tags = state.tags ?? {};
+    this.limits = state.limits ?? {};
     this.clockSkew = state.clock_skew_s ?? null;
     this.clockWrong = state.clock_wrong ?? false;
     for (const [metric, newest] of Object.entries(state.metrics)) this.seriesOf(metric).describe(newest);

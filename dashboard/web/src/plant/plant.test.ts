@@ -238,7 +238,7 @@ test("limits of a device follow the rules", () => {
     source: "api",
   } as const;
   plant.apply("rules", { rules: [rule] });
-  expect(plant.rules.limitsOf("a").map(({ value }) => value)).toEqual([80]);
+  expect(plant.rules.limitsOf({ id: "a", tags: {}, limits: {} }).map(({ value }) => value)).toEqual([80]);
   plant.apply("rules", { rules: [{ ...rule, when: "temp_c > 90" }] });
-  expect(plant.rules.limitsOf("a").map(({ value }) => value)).toEqual([90]);
+  expect(plant.rules.limitsOf({ id: "a", tags: {}, limits: {} }).map(({ value }) => value)).toEqual([90]);
 });

@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals-core";
 import { byName } from "../reading/groups";
 import { type Limit, limitsFor } from "../reading/limits";
-import type { Rule, Tags } from "../wire/contract";
+import type { Limits, Rule, Tags } from "../wire/contract";
 
 /** The rule set. State: the rules as the server last told them, and the limits they set for each device asked about. */
 export class RuleBook {
@@ -21,12 +21,12 @@ export class RuleBook {
     return this.#rules.value.find((rule) => rule.name === name);
   }
 
-  limitsOf(device: string, tags: Tags = {}): readonly Limit[] {
+  limitsOf({ id, tags, limits: stated }: { id: string; tags: Tags; limits: Limits }): readonly Limit[] {
     const known = this.#limits.value;
-    const key = `${device}\n${JSON.stringify(tags)}`;
+    const key = JSON.stringify([id, tags, stated]);
     let limits = known.get(key);
     if (!limits) {
-      limits = limitsFor(device, this.#rules.value, tags);
+      limits = limitsFor(id, this.#rules.value, tags, stated);
       known.set(key, limits);
     }
     return limits;

@@ -94,3 +94,11 @@ describe("the stretch of a limits bar", () => {
   test("is not there without a limit", () => expect(bar("door_open")).toBeNull());
   test("keeps a value beyond it at its end", () => expect(placeOn({ low: 0, high: 100 }, 130)).toBe(1));
 });
+
+test("a limit of the device's profile, or a number that its tag says, is a threshold", () => {
+  const own = { tags: { limit_c: "85", site: "north" }, limits: { temp_max_c: 80 } };
+  const value = (when: string) => limitsIn(when, own).map(({ operator, value }) => [operator, value]);
+  expect(value("t > limit('temp_max_c') + 5")).toEqual([[">", 85]]);
+  expect(value("tag_number('limit_c') <= avg(t, '5m')")).toEqual([[">=", 85]]);
+  expect(value("t > limit('other') or t > tag_number('site') or t > tag_number('none')")).toEqual([]);
+});

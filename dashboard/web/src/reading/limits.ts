@@ -1,4 +1,4 @@
-import { type Rule, SEVERITIES, type Severity, type Tags } from "../wire/contract";
+import { type Limits, type Rule, SEVERITIES, type Severity, type Tags } from "../wire/contract";
 import { type Node, parseExpression } from "./expression";
 import { selects } from "./tags";
 
@@ -18,8 +18,15 @@ const ON_SCALE = new Set(["avg", "min", "max", "last", "median", "p50", "p90", "
 const FLIPPED = { "<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!=" } as const;
 const NEGATED = { "<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "==" } as const;
 
-/** The thresholds in a condition: comparisons of a metric, or of a window over one, with a constant. */
-export function limitsIn(when: string): Omit<Limit, "rule" | "severity">[] {
+/** What of a device does not change with its readings: limits of its profile, and its tags. */
+interface Own {
+  tags: Tags;
+  limits: Limits;
+}
+const NOTHING: Own = { tags: {}, limits: {} };
+
+/** The thresholds in a condition: comparisons of a metric, or of a window over one, with what is constant on a device. */
+export function limitsIn(when: string, own = NOTHING): Omit<Limit, "rule" | "severity">[] {
   const tree = parseExpression(when);
   const found: Omit<Limit, "rule" | "severity">[] = [];
   if (tree) visit(tree, false);
@@ -37,7 +44,7 @@ export function limitsIn(when: string): Omit<Limit, "rule" | "severity">[] {
   }
 
   function compare(left: Node, operator: Limit["operator"], right: Node, negated: boolean): void {
-    const [a, b] = [constant(left), constant(right)];
+    const [a, b] = [constant(left, own), constant(right, own)];
     const [side, value, straight] = b === null ? [right, a, FLIPPED[operator]] : [left, b, operator];
     const measured = measure(side);
     if (value === null || !measured || (a !== null && b !== null)) return;
@@ -53,15 +60,24 @@ function measure(node: Node): Pick<Limit, "metric" | "over"> | null {
   return { metric: metric.name, over: window?.kind === "text" ? `${node.name} ${window.value}` : node.name };
 }
 
-function constant(node: Node): number | null {
+function constant(node: Node, own: Own): number | null {
   if (node.kind === "number") return node.value;
+  if (node.kind === "call") return stated(node, own);
   if (node.kind !== "arithmetic") return null;
-  const [left, right] = [constant(node.left), constant(node.right)];
+  const [left, right] = [constant(node.left, own), constant(node.right, own)];
   if (left === null || right === null) return null;
   if (node.operator === "+") return left + right;
   if (node.operator === "-") return left - right;
   if (node.operator === "*") return left * right;
   return node.operator === "/" && right !== 0 ? left / right : null;
+}
+
+/** `limit('temp_max_c')` or `tag_number('limit_c')`, where the device has it. */
+function stated({ name, arguments: [of] }: Node & { kind: "call" }, { tags, limits }: Own): number | null {
+  if (of?.kind !== "text") return null;
+  if (name === "limit") return limits[of.value] ?? null;
+  const said = name === "tag_number" ? tags[of.value] : undefined;
+  return said?.trim() && Number.isFinite(Number(said)) ? Number(said) : null;
 }
 
 /** The metrics a condition reads. */
@@ -82,11 +98,12 @@ export function metricsIn(when: string): Set<string> {
 }
 
 /** The thresholds that enabled rules set for a device, the worst severity first. */
-export function limitsFor(device: string, rules: Iterable<Rule>, tags: Tags = {}): Limit[] {
+export function limitsFor(device: string, rules: Iterable<Rule>, tags: Tags = {}, stated: Limits = {}): Limit[] {
   const limits: Limit[] = [];
   for (const rule of rules) {
     if (!rule.enabled || !selects(rule, device, tags)) continue;
-    for (const limit of limitsIn(rule.when)) limits.push({ ...limit, rule: rule.name, severity: rule.severity });
+    for (const limit of limitsIn(rule.when, { tags, limits: stated }))
+      limits.push({ ...limit, rule: rule.name, severity: rule.severity });
   }
   const rank = (limit: Limit) => SEVERITIES.indexOf(limit.severity);
   return limits.sort((a, b) => rank(a) - rank(b));

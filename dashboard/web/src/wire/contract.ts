@@ -22,6 +22,7 @@ export interface RejectedPayload {
 
 /** What people say about a device: `site` = `north`. */
 export type Tags = Readonly<Record<string, string>>;
+export type Limits = Readonly<Record<string, number>>;
 
 export interface DeviceState {
   id: string;
@@ -42,6 +43,8 @@ export interface DeviceState {
   refused_total?: number;
   metrics: Record<string, MetricState>;
   tags?: Tags;
+  /** What `limit('…')` is on it: of its profile, or of its own tag. */
+  limits?: Limits;
   last_rejected?: RejectedPayload | null;
 }
 
