@@ -72,8 +72,8 @@ class Alert(msgspec.Struct, frozen=True):
     `latched`: the hazard is over, and the alert stays until somebody resets it. `rings` counts
     how often it rang, `flapping` says that it came and went so often that its end is held back.
     `suppressed_by` is what mutes it, if that is no person. `sounded`: it rang at some time while
-    nothing muted it, so people who are told of alerts know of it. `actions` are the rule's when the
-    episode began.
+    nothing muted it, so people who are told of alerts know of it. `actions` are the rule's, and
+    those that heard it ring.
     """
 
     id: str

@@ -119,12 +119,18 @@ class AlertBook:
         return self._step(episode, phase, cause, parse_duration(rule.on_delay))
 
     def amend(self, rule: Rule, now: float) -> list[Alert]:
-        """The rule asks what it asked before, and says something else about its open alerts."""
+        """The rule asks what it asked before, and says something else about its open alerts.
+
+        Who was told that one rings is told that it is over, also if the rule names them no more: a
+        siren that nobody silences would ring on.
+        """
         episodes = self._register.of_rule(rule.name)
         for episode in episodes:
             episode.terms = terms_of(rule)
             self._suppressions.agree(episode)
-            episode.alert = replace(episode.alert, actions=rule.actions)
+            told = episode.alert.actions if episode.alert.sounded else ()
+            actions = tuple(dict.fromkeys((*rule.actions, *told)))
+            episode.alert = replace(episode.alert, actions=actions)
         return self._review(episodes, now)
 
     def lapse(self, rule_name: str, subject: str, now: float, reason: str) -> list[Alert]:

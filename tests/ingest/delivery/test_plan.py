@@ -1,6 +1,7 @@
 """Who is told of which transition: a life of an alert, transition by transition."""
 
 import pytest
+from msgspec import structs
 
 from tests.ingest.alerts.test_lifecycle import command
 from tocsin.ingest.alerts.alert import Alert
@@ -91,6 +92,20 @@ def test_a_siren_that_two_alerts_share_is_silent_when_both_are_over() -> None:
     story.turn(True, device="b")
     assert story.turn(False, device="a") == ["ops cleared_unacknowledged"]
     assert story.turn(False, device="b") == ["ops cleared_unacknowledged", "siren clear"]
+
+
+def test_a_channel_that_a_rule_drops_is_told_that_what_rang_is_over() -> None:
+    story = Story()
+    assert story.turn(True) == ["ops active", "siren ring"]
+    boss = structs.replace(HOT, actions=("boss",))
+    assert story.told(story.book.amend(boss, story.now)) == []
+    assert story.turn(False, boss) == [
+        "boss cleared_unacknowledged",
+        "ops cleared_unacknowledged",
+        "siren clear",
+    ]
+    story.does("ack")
+    assert story.turn(True, boss) == ["boss active"], "the next alert is the rule's as it is now"
 
 
 def test_many_that_are_over_look_through_the_open_alerts_once() -> None:
