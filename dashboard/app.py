@@ -28,6 +28,7 @@ from tocsin.dashboard.api.stream import Stream
 from tocsin.dashboard.api.topics import Topics
 from tocsin.dashboard.api.zones import Zones
 from tocsin.dashboard.changes import ChangeBoard
+from tocsin.dashboard.delivery_views import view_channel
 from tocsin.dashboard.guards import Guards
 from tocsin.dashboard.metrics import Figures, Metrics
 from tocsin.dashboard.openapi import Problem, describe
@@ -38,7 +39,6 @@ from tocsin.dashboard.storage.users import UserStore
 from tocsin.dashboard.stream.hub import Hub
 from tocsin.dashboard.users.holds import LoginHolds
 from tocsin.dashboard.users.logins import Logins
-from tocsin.dashboard.views import view_channel
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.engine import Engine
 from tocsin.ingest.functions.ledger import NO_FUNCTIONS, FunctionsView

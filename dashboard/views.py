@@ -1,4 +1,4 @@
-"""What the API and the stream say about devices, rules and alerts: the JSON others rely on.
+"""What the API and the stream say about devices and alerts: the JSON others rely on.
 
 Inside, times are seconds since the epoch; here they are datetimes, written as RFC 3339 UTC.
 The docstrings of these classes and their fields become the schemas at /docs.
@@ -6,20 +6,16 @@ The docstrings of these classes and their fields become the schemas at /docs.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, overload
+from typing import Annotated, overload
 
 import msgspec
 
 from tocsin.ingest.alerts.alert import Alert, Cause, State, Suppression
 from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.catalogue import Kind
-from tocsin.ingest.delivery.backlog import Backlog
-from tocsin.ingest.delivery.receipt import Delivery, Receipt
 from tocsin.ingest.outcome import Presence
 from tocsin.ingest.presence import Connection, Freshness
-from tocsin.ingest.rules.rule import Rule, Severity
-from tocsin.ingest.rules.rule_set import RuleEntry
-from tocsin.ingest.rules.rule_step import RuleStep, StepKind
+from tocsin.ingest.rules.rule import Severity
 from tocsin.ingest.views import DeviceView
 
 
@@ -185,74 +181,6 @@ class MaintenanceView(msgspec.Struct, frozen=True):
     note: str
 
 
-class DeliveryView(msgspec.Struct, frozen=True):
-    """The receipt of one transition of an alert on its way through one channel.
-
-    `key` is the idempotency key. `next_at` is when it is tried (again), `error` why the last
-    attempt failed. A command over MQTT ends as `sent`: nobody answers it.
-    """
-
-    channel: str
-    key: str
-    alert: str
-    revision: int
-    rule: str
-    subject: str
-    alert_state: State
-    state: Receipt
-    attempts: int
-    queued_at: datetime
-    changed_at: datetime
-    next_at: datetime | None
-    error: str | None
-    command: str | None
-
-
-class ChannelView(msgspec.Struct, frozen=True):
-    """A channel and how it does. Totals count since the start. `group_by` is by what its alerts are
-    told together, null where each is told alone."""
-
-    name: str
-    kind: str
-    target: str
-    failing: bool
-    waiting: int
-    in_flight: int
-    confirmed_total: int
-    failed_total: int
-    dead_total: int
-    dropped_total: int
-    last_success_at: datetime | None
-    last_error: str | None
-    last_error_at: datetime | None
-    group_by: str | None = None
-
-
-class RuleView(Rule, frozen=True, kw_only=True, omit_defaults=False):
-    """A rule: its TOML keys, and where it comes from (`api` or `file:<name>`)."""
-
-    source: str
-    version: int
-    updated_by: str
-    updated_at: datetime
-
-
-class RuleVersionView(msgspec.Struct, frozen=True):
-    """What a rule became, when, and by whom. `rule` is its TOML keys; null: it was deleted, and
-    `before` has what it was. `changed` has the keys that differ from the version before, each with
-    its value before and after."""
-
-    name: str
-    version: int
-    at: datetime
-    by: str
-    source: str
-    kind: StepKind
-    changed: dict[str, tuple[Any, Any]]
-    rule: Rule | None
-    before: Rule | None
-
-
 class Mqtt(msgspec.Struct, frozen=True):
     """Where devices connect."""
 
@@ -277,12 +205,6 @@ class DevicesEvent(msgspec.Struct, frozen=True):
 
     devices: list[Device]
     complete: bool
-
-
-class RulesEvent(msgspec.Struct, frozen=True):
-    """The whole set of rules."""
-
-    rules: list[RuleView]
 
 
 def view_device(device: DeviceView) -> Device:
@@ -387,47 +309,6 @@ def view_transition(alert: Alert, at: float) -> TransitionView:
     )
 
 
-def view_delivery(delivery: Delivery) -> DeliveryView:
-    alert = delivery.alert
-    waits = delivery.state in (Receipt.QUEUED, Receipt.FAILED)
-    return DeliveryView(
-        channel=delivery.channel,
-        key=delivery.key,
-        alert=alert.id,
-        revision=alert.revision,
-        rule=alert.rule,
-        subject=alert.subject,
-        alert_state=alert.state,
-        state=delivery.state,
-        attempts=delivery.attempts,
-        queued_at=time_of(delivery.queued_at),
-        changed_at=time_of(delivery.changed_at),
-        next_at=time_of(delivery.due) if waits else None,
-        error=delivery.error,
-        command=delivery.command or None,
-    )
-
-
-def view_channel(backlog: Backlog) -> ChannelView:
-    channel = backlog.channel
-    return ChannelView(
-        name=channel.name,
-        kind=channel.kind,
-        target=channel.target,
-        failing=backlog.is_failing,
-        waiting=len(backlog),
-        in_flight=backlog.in_flight,
-        confirmed_total=backlog.confirmed_total,
-        failed_total=backlog.failed_total,
-        dead_total=backlog.dead_total,
-        dropped_total=backlog.dropped_total,
-        last_success_at=time_of(backlog.last_success_at),
-        last_error=backlog.last_error,
-        last_error_at=time_of(backlog.last_error_at),
-        group_by=channel.group_by or None,
-    )
-
-
 def view_maintenance(plan: Maintenance) -> MaintenanceView:
     return MaintenanceView(
         id=plan.id,
@@ -437,30 +318,4 @@ def view_maintenance(plan: Maintenance) -> MaintenanceView:
         end=time_of(plan.end),
         by=plan.by,
         note=plan.note,
-    )
-
-
-def view_step(step: RuleStep) -> RuleVersionView:
-    version = step.version
-    return RuleVersionView(
-        name=version.name,
-        version=version.version,
-        at=time_of(version.at),
-        by=version.by,
-        source=version.source,
-        kind=step.kind,
-        changed=step.changed(),
-        rule=version.rule,
-        before=step.before if version.rule is None else None,
-    )
-
-
-def view_rule(entry: RuleEntry) -> RuleView:
-    rule = entry.rule
-    return RuleView(
-        **{name: getattr(rule, name) for name in Rule.__struct_fields__},
-        source=entry.source,
-        version=entry.version,
-        updated_by=entry.updated_by,
-        updated_at=time_of(entry.updated_at),
     )

@@ -8,8 +8,8 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from tocsin.dashboard.api.exchange import Json, read_body
+from tocsin.dashboard.delivery_views import ChannelView, DeliveryView, view_channel, view_delivery
 from tocsin.dashboard.openapi import answers, takes
-from tocsin.dashboard.views import ChannelView, DeliveryView, view_channel, view_delivery
 from tocsin.ingest.delivery.outbox import Outbox
 from tocsin.ingest.delivery.receipt import Receipt
 

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from tocsin.dashboard.api.exchange import Json
 from tocsin.dashboard.openapi import answers
-from tocsin.dashboard.views import RuleVersionView, view_step
+from tocsin.dashboard.rule_views import RuleVersionView, view_step
 from tocsin.ingest.rules.rule_step import RuleStep
 
 LISTED = 50

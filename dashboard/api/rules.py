@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from tocsin.dashboard.api.exchange import Json, problem, read_body, unprocessable, user_of
 from tocsin.dashboard.openapi import answers, takes
-from tocsin.dashboard.views import RuleView, view_rule
+from tocsin.dashboard.rule_views import RuleView, view_rule
 from tocsin.ingest.rules.loading import rule_from_table
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import API, RuleSet

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from tocsin.dashboard.about import About
+from tocsin.dashboard.rule_views import RulesEvent, view_rule
 from tocsin.dashboard.settings import Settings
 from tocsin.dashboard.stream.events import EventLog, write_event
 from tocsin.dashboard.stream.frames import FrameBuffer
@@ -30,12 +31,10 @@ from tocsin.dashboard.views import (
     DevicesEvent,
     Hello,
     Mqtt,
-    RulesEvent,
     time_of,
     view_alert,
     view_device,
     view_presence,
-    view_rule,
 )
 from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.pipeline import Pipeline

@@ -8,8 +8,9 @@ import msgspec
 from tests.dashboard.site import HOT, Site
 from tocsin.dashboard.api.devices import SeriesView
 from tocsin.dashboard.api.session import Me
+from tocsin.dashboard.rule_views import RuleView
 from tocsin.dashboard.status import Status
-from tocsin.dashboard.views import AlertView, Device, RuleView
+from tocsin.dashboard.views import AlertView, Device
 
 CONTRACT = """
     GET    /healthz
