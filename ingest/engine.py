@@ -499,6 +499,9 @@ class Engine:
         They fire when they are due unless this process did not run: then what devices sent
         meanwhile waits in their sockets, and nobody was silent.
         """
+        # The alarm clock is set to the first timer that is due, or to one before it.
+        if self._wake and at - self._wake_due < self._settings.stall_s:
+            return records
         due = self.pipeline.next_due()
         if due is None or at - due < self._settings.stall_s:
             return records

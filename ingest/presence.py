@@ -214,6 +214,10 @@ class PresenceBook:
         """Which devices are: a report of them turns nothing."""
         return self._freshness.values.take(devices) == _FRESH
 
+    def is_fresh(self, device: int) -> bool:
+        """As `fresh`, of one."""
+        return self._freshness.values.item(device) == _FRESH
+
     def reported(self, devices: NDArray[np.int32], now: float) -> list[Presence]:
         """Readings of `devices` (each once) arrived."""
         if not len(devices):

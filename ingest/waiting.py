@@ -32,6 +32,9 @@ MOST = 4096
 """Readings that wait. Beyond it, more at once are hardly cheaper."""
 
 
+_FEW = 8  # rows that are looked at faster one by one
+
+
 class WaitingRows:
     """State: the calm rows that wait, and by device the newest event time, of waiting rows too."""
 
@@ -61,6 +64,13 @@ class WaitingRows:
             return batch if len(batch.device) else None
         device, row = batch.device, batch.row
         self._reach()
+        if len(device) <= _FEW and (time := self._few_in_order(batch, now)) is not None:
+            within = self._judge.turns_nothing(
+                batch.series, np.minimum(time, now)[row], batch.value
+            )
+            if np.count_nonzero(within) == len(within):
+                self._put_off(batch, time, now, again=False)
+                return None
         again = repeats(device, self._place.values)
         calm = self._presence.fresh(device)
         stated = batch.ts == batch.ts
@@ -82,14 +92,40 @@ class WaitingRows:
                 restless = np.unique(device[~calm])
                 calm &= ~np.isin(device, restless)
             rest = batch.only(~calm)
-            batch, time, stated = batch.only(calm), time[calm], stated[calm]
+            batch, time = batch.only(calm), time[calm]
             device = batch.device
             if not len(device):
                 return rest
+        self._put_off(batch, time, now, again=again)
+        return rest
+
+    def _few_in_order(self, batch: Batch, now: float) -> Floats | None:
+        """The times of few rows, each of another device, if all are fresh and in order."""
+        times: list[float] = []
+        seen: set[int] = set()
+        newest, latest = self._newest.values, now + self._tolerance_s
+        for device, ts in zip(batch.device.tolist(), batch.ts.tolist(), strict=True):
+            before = newest.item(device)
+            if device in seen or not self._presence.is_fresh(device):
+                return None
+            if ts == ts:
+                if not before < ts <= latest:
+                    return None
+                times.append(ts)
+            elif before <= now:
+                times.append(now)
+            else:
+                return None
+            seen.add(device)
+        return np.array(times, np.float64)
+
+    def _put_off(self, batch: Batch, time: Floats, now: float, *, again: bool) -> None:
+        """Keep calm rows; `again`: some are of the same device."""
+        device = batch.device
         self._presence.reported(np.unique(device) if again else device, now)
         self._newest.values[device] = time  # of the same device, the last one stays
         self._waits.values[device] = True
-        arrival = np.full(len(device), now)
+        arrival, stated = np.full(len(device), now), batch.ts == batch.ts
         self._parts.append(
             CalmRows(
                 device,
@@ -104,7 +140,6 @@ class WaitingRows:
             )
         )
         self._readings += len(batch.series)
-        return rest
 
     def concern(self, device: Ids) -> bool:
         """Whether rows of one of these devices wait."""

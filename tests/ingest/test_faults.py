@@ -105,10 +105,13 @@ def test_a_fault_while_rows_are_admitted_costs_its_message(monkeypatch: pytest.M
     assert (device.messages_total, device.rejected_total, device.position) == (1, 1, None)
 
 
-def test_a_fault_in_making_columns_costs_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("few", [8, 0], ids=["by way of lists", "as arrays"])
+def test_a_fault_in_making_columns_costs_its_row(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "_FEW", few)
     pipeline = ruled()
     played(pipeline, [message(name, {"ts": START - 9, "t": 1}) for name in "axb"])
     breaking(monkeypatch, intake, "_in_seconds", lambda _: START - 7 in _[0])
+    breaking(monkeypatch, intake, "_one_in_seconds", lambda _: _[0] == START - 7)
     rows = [{"ts": START - 1, "t": 92}, {"ts": START - 2, "t": 93, "lat": 1, "lon": 2}]
     batch = [
         message("a", {"ts": START - 3, "t": 90}),
