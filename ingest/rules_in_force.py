@@ -186,7 +186,7 @@ class RulesInForce:
                         shortest[each.metric] = min(shortest.get(each.metric, age_s), age_s)
             covers = group.number.values > 0
             for metric, age_s in shortest.items():
-                yield covers, metric, np.full(len(covers), age_s)
+                yield covers, metric, np.broadcast_to(np.float64(age_s), len(covers))
             for each in owned:
                 yield covers, each.metric, self._ages(each)
 
@@ -208,9 +208,8 @@ class RulesInForce:
     def _ages(self, deadline: Deadline) -> Floats:
         """By device, in seconds; NaN or infinite for never."""
         tags, count = self._catalogue.tags, len(self._catalogue.devices)
-        return np.broadcast_to(
-            deadline.of(lambda tag: tags.column(*tag).values[:count]), count
-        ).astype(np.float64)
+        own = deadline.of(lambda tag: tags.column(*tag).values[:count])
+        return np.broadcast_to(np.asarray(own, np.float64), count)
 
     # -- what holds
 
