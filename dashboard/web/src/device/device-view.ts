@@ -11,7 +11,7 @@ import { now } from "../plant/clock";
 import type { Device } from "../plant/device";
 import { plant } from "../plant/plant";
 import { formatAge, formatDuration, formatSkew, formatTime } from "../reading/age";
-import { formatCount } from "../reading/number";
+import { formatCount, formatNumber } from "../reading/number";
 import { selects } from "../reading/tags";
 import { metricLabel } from "../reading/unit";
 import { severityIcon } from "../shell/icons";
@@ -120,6 +120,13 @@ export class DeviceHead extends Live {
         Object.keys(device.tags).length
           ? html`<ul class="words" aria-label="Tags" data-testid="tags">${Object.entries(device.tags).map(
               ([name, value]) => html`<li><span class="dim">${name}</span> <b>${value}</b></li>`,
+            )}</ul>`
+          : nothing
+      }
+      ${
+        Object.keys(device.limits).length
+          ? html`<ul class="words" aria-label="Limits" data-testid="limits">${Object.entries(device.limits).map(
+              ([name, limit]) => html`<li><span class="dim">limit ${name}</span> <b>${formatNumber(limit)}</b></li>`,
             )}</ul>`
           : nothing
       }
