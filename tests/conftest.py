@@ -15,7 +15,7 @@ settings.register_profile(
     "tocsin",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=200 if os.environ.get("TOCSIN_TESTS") == "long" else 50,
+    max_examples=200 if os.environ.get("LONG_TESTS") == "long" else 50,
 )
 settings.load_profile("tocsin")
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-AVAILABLE = sys.platform == "linux" and os.environ.get("TOCSIN_TESTS") != "long"
+AVAILABLE = sys.platform == "linux" and os.environ.get("LONG_TESTS") != "long"
 """Not on macOS: its libraries do not survive a fork."""
 START_S = 60.0
 

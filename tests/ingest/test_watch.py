@@ -101,7 +101,7 @@ AFTER_S = (0.0, 0.0, 0.1, 0.5, 2.0, 9.0)
 AHEAD_S = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.25, -0.5, -3.0, -59.0, -200.0)
 
 
-LONG = os.environ.get("TOCSIN_TESTS") == "long"
+LONG = os.environ.get("LONG_TESTS") == "long"
 
 
 def samples(when: str) -> int:
