@@ -372,6 +372,25 @@ def test_a_storm_is_one_line_and_is_acknowledged_with_one_note(page: Page, serve
     assert len(alerts) == 120
 
 
+def test_an_alert_of_a_group_is_on_the_pages_of_its_devices(page: Page, server: Server):
+    rule = {"name": "many", "when": "count_devices(heat > 80) >= 2", "devices": "grp-*"}
+    assert server.send("POST", "/api/rules", rule).status_code == 201
+    publish(server, "grp-1", heat=95)
+    publish(server, "grp-2", heat=95)
+    publish(server, "lone-1", heat=95)
+    [alert] = wait_for("it rings", lambda: server.get("/api/alerts", rule="many") or None)
+    assert (alert["subject"], alert["device"]) == ("group:all", None)
+    page.goto(server.http + "/devices/grp-1")
+    its_alerts = page.get_by_test_id("latest-alerts")
+    expect(its_alerts).to_contain_text("group:all")
+    page.goto(server.http + "/devices/lone-1")
+    expect(its_alerts).to_contain_text("None yet.")
+    page.goto(server.http + f"/alerts/{alert['id']}")
+    page.get_by_test_id("story").get_by_role("link", name="grp-2").click()
+    expect(page.get_by_test_id("device-name")).to_have_text("grp-2")
+    server.send("DELETE", "/api/rules/many")
+
+
 def test_maintenance_is_planned_by_keyboard_and_ended(page: Page, server: Server):
     server.send("POST", "/api/rules", {"name": "hot", "when": "temp_c > 80"})
     publish(server, "boiler-1", temp_c=95)
