@@ -28,7 +28,7 @@ Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-MOST = 4096
+MOST = 16_384
 """Readings that wait. Beyond it, more at once are hardly cheaper."""
 
 
