@@ -17,7 +17,7 @@ from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
 from tocsin.ingest.windows.quantiles import Quantiles
 from tocsin.ingest.windows.spec import WindowSpec
 from tocsin.ingest.windows.steady import Steady
-from tocsin.ingest.windows.trace import GROWTH, Counts, Trace
+from tocsin.ingest.windows.trace import GROWTH, LASTING, Counts, Trace
 from tocsin.ingest.windows.zscore import Zscore
 
 Ids = NDArray[np.int32]
@@ -249,9 +249,10 @@ class SharedWindows:
 
     def beside(self, use: Use) -> Kept:
         """Of the panes of the same window that saw all that those of `use` saw, the cheapest to
-        ask."""
+        ask. What held when the window began counts too, but not to any others than those it is for.
+        """
         panes = self._panes_of(use)
-        if isinstance(panes, Panes):
+        if isinstance(panes, Panes) or use.function in LASTING:
             return panes
         for size_s, older in self._panes[use.metric]:
             if older is panes:

@@ -230,6 +230,12 @@ def ringing(when: str, *rows: tuple[float, float]) -> list[bool]:
     return holds
 
 
+def test_what_held_when_the_window_began_counts_beside_its_readings() -> None:
+    """Of the two windows of 10 s one has readings only: 5 was read before and held until now."""
+    when = "twa(a, '10s') > 3 and max(a, '10s') < 99"
+    assert ringing(when, (0, 1.0), (1, 5.0), (30, 0.0)) == [False, False, True]
+
+
 def test_a_reading_out_of_order_is_not_overlooked() -> None:
     calm = [(time, 1.0) for time in range(6)]
     holds = ringing("delta(a, '10s') > 2", *calm, (-2.0, -3.0), (6.0, 1.5))
