@@ -7,7 +7,7 @@ after it: a spike of one sample rings, however large the batch. A small round is
 device, a large one all at once.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, TypeAlias
@@ -24,6 +24,7 @@ from tocsin.ingest.geo.fixes import Fixes
 from tocsin.ingest.geo.whereabouts import Whereabouts
 from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.growing import Growing
+from tocsin.ingest.musters import Held
 from tocsin.ingest.rules import compiled
 from tocsin.ingest.rules.calm import Bounds
 from tocsin.ingest.rules.group import RuleForm, RuleGroup
@@ -32,7 +33,7 @@ from tocsin.ingest.rules.muster import rule_of
 from tocsin.ingest.rules.validation import CheckedRule, Part
 from tocsin.ingest.rules_in_force import RulesInForce, Silence
 from tocsin.ingest.sight import DeviceSight, PairSight, RoundSight, SilentSight
-from tocsin.ingest.turn import Placed, Turn
+from tocsin.ingest.turn import VALUE, Placed, Turn
 from tocsin.ingest.watch import Watch
 from tocsin.ingest.windows.shared import SharedWindows
 
@@ -89,14 +90,9 @@ class Judge:
     def use(self, rules: Sequence[CheckedRule], anew: Iterable[str] = ()) -> None:
         """Judge by these rules. Where a rule held it goes on to hold, except for those `anew`."""
         anew = set(anew)
-        self._use(rules, self._rules.held(anew), self._rules.mustered(anew))
+        self._use(rules, self._rules.held(anew))
 
-    def _use(
-        self,
-        rules: Sequence[CheckedRule],
-        held: Mapping[str, Places],
-        mustered: Mapping[str, Collection[str]],
-    ) -> None:
+    def _use(self, rules: Sequence[CheckedRule], held: Held) -> None:
         uses = [
             use
             for checked in rules
@@ -108,7 +104,7 @@ class Judge:
         for use in uses:
             if isinstance(use.state, str):
                 self._catalogue.code_of(use.state)
-        self._rules.use(rules, held, mustered)
+        self._rules.use(rules, held)
         self._watch.forget()
         self._series = 0
 
@@ -339,6 +335,9 @@ class Judge:
             if group.bounds:
                 group.bounds.forget(pair)
             pairs = PairSight(sight, row, group.constants, group.rule.values[pair])
+            if group.part is Part.VALUE:
+                turned = group.others(pairs, pair.astype(np.intp))
+                return zip(row[turned].tolist(), pair[turned].tolist(), strict=True)
             true, false = group.when(pairs)
             holds = group.holds.values[pair]
             clears = group.clear(pairs)[0] & ~true if group.clear and holds.any() else false
@@ -539,6 +538,10 @@ class Judge:
                     found[form] = bounds
                     continue
             try:
+                if form.number is not None:
+                    if group.differs(pair, form, here):
+                        turning.append(pair)
+                    continue
                 true = form.when(here)
                 if not group.holds.values.item(pair):
                     turns = true is True
@@ -722,28 +725,33 @@ class Judge:
         group.holds.values[pair] = truth
         if group.bounds:
             group.bounds.forget(pair)
+        if group.part is Part.VALUE:
+            told: dict[str, Value] = {VALUE: group.tell(pair)}
+            return form.order, Turn(row, form.checked.rule, device, True, time, told, NO_EVIDENCE)
         if group.part:
             return form.order, Turn(row, form.checked.rule, device, truth, time, {}, NO_EVIDENCE)
         catalogue = self._catalogue
         known, tags = catalogue.series_of(device), catalogue.tags.of(device)
-        told: dict[str, Value] = {}
+        shown: dict[str, Value] = {}
         readings: dict[str, tuple[Value, float]] = {}
         for name in form.checked.shown:
             if name in known and isfinite(catalogue.newest_time.values.item(known[name])):
                 at, value = catalogue.newest(known[name])
                 readings[name] = (value, at)
-                told[name] = value
+                shown[name] = value
             elif name.startswith(TAG_PLACE) and (tag := tags.get(name.removeprefix(TAG_PLACE))):
-                told[name] = tag
+                shown[name] = tag
         evidence = Evidence(readings, form.evidence(sight or self._sight(device)))
-        return form.order, Turn(row, form.checked.rule, device, truth, time, told, evidence)
+        return form.order, Turn(row, form.checked.rule, device, truth, time, shown, evidence)
 
     # -- snapshots
 
     def state(self) -> dict[str, Any]:
+        held = self._rules.held()
         return {
-            "held": self._rules.held(),
-            "mustered": self._rules.mustered(),
+            "held": held.devices,
+            "values": held.values,
+            "mustered": held.groups,
             "windows": self._windows.state(),
             "fixes": self.fixes.state(),
         }
@@ -753,7 +761,7 @@ class Judge:
         self.__init__(self._catalogue, self._faults, self._zones)
         self._windows.load(state["windows"])
         self.fixes.load(state["fixes"])
-        self._use(rules, state["held"], state["mustered"])
+        self._use(rules, Held(state["held"], state["values"], state["mustered"]))
 
 
 @dataclass(frozen=True, slots=True)

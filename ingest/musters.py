@@ -1,15 +1,28 @@
 """The rules across groups that are in force, and what turns of their parts make of them."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.rules.muster import Member, Muster
 from tocsin.ingest.rules.validation import CheckedRule
-from tocsin.ingest.turn import Placed, Turn, in_order
+from tocsin.ingest.turn import VALUE, Placed, Turn, in_order
 
-Held = Mapping[str, Sequence[int]]
-"""Devices by the names of the parts that hold for them."""
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What holds: by names of rules, and of parts of rules, for which `devices`; by names of parts
+    that are numbers their `values`, of the same devices; by names of rules across groups, for which
+    `groups`."""
+
+    devices: Mapping[str, NDArray[np.intp]]
+    values: Mapping[str, NDArray[np.float64]]
+    groups: Mapping[str, Collection[str]]
 
 
 class Musters:
@@ -43,13 +56,16 @@ class Musters:
         for muster in self._musters:
             muster.reach(devices, self._catalogue.tags.of)
 
-    def hold(self, groups: Mapping[str, Collection[str]], devices: Held) -> None:
+    def hold(self, held: Held) -> None:
         """Begin where `state` and the parts that hold for devices were left."""
         for muster in self._musters:
-            muster.holds.update(groups.get(muster.checked.rule.name, ()))
+            muster.holds.update(held.groups.get(muster.checked.rule.name, ()))
         for name, member in self._members.items():
-            for device in devices.get(name, ()):
-                member.muster.turn(member, device, True)
+            devices = held.devices.get(name)
+            if devices is not None:
+                values = held.values.get(name, np.full(len(devices), np.nan))
+                for device, value in zip(devices.tolist(), values.tolist(), strict=True):
+                    member.muster.turn(member, device, True, value)
 
     def state(self) -> dict[str, list[str]]:
         """For each rule, the groups for which it holds."""
@@ -97,7 +113,9 @@ class Musters:
             if member is None:
                 found.append((order, turn))
                 continue
-            group = member.muster.turn(member, turn.device, turn.truth)
+            value = turn.values.get(VALUE, nan)
+            assert isinstance(value, float)
+            group = member.muster.turn(member, turn.device, turn.truth, value)
             if group is not None:
                 changed[member.muster.order, group] = member.muster
         found += self._judge(changed, row, at)

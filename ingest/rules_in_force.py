@@ -1,6 +1,6 @@
 """The rules in force: compiled, matched with the devices they are for, found by what wakes them."""
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from math import isfinite
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.growing import Growing
-from tocsin.ingest.musters import Musters
+from tocsin.ingest.musters import Held, Musters
 from tocsin.ingest.rules import compiled
 from tocsin.ingest.rules.deadline import Deadline
 from tocsin.ingest.rules.group import RuleForm, RuleGroup
@@ -56,11 +56,9 @@ class RulesInForce:
     def use(
         self,
         rules: Sequence[CheckedRule],
-        held: Mapping[str, Places],
-        mustered: Mapping[str, Collection[str]],
+        held: Held,
     ) -> None:
-        """Compile these rules. `held` says for which devices each holds, `mustered` for which
-        groups."""
+        """Compile these rules; `held` says for which devices, and groups, each holds."""
         catalogue = self._catalogue
         scalar = Scalar(catalogue.code_of)
         alike: dict[Hashable, list[RuleForm]] = {}
@@ -82,10 +80,10 @@ class RulesInForce:
         self.reach(len(catalogue.devices))
         for group in self.groups:
             for index, form in enumerate(group.forms):
-                devices = held.get(form.name)
+                devices = held.devices.get(form.name)
                 if devices is not None:
-                    group.hold(index, devices)
-        self.musters.hold(mustered, {name: each.tolist() for name, each in held.items()})
+                    group.hold(index, devices, held.values.get(form.name))
+        self.musters.hold(held)
 
     def _find_what_wakes(self, rules: Sequence[CheckedRule]) -> None:
         catalogue, groups = self._catalogue, self.groups
@@ -213,15 +211,15 @@ class RulesInForce:
 
     # -- what holds
 
-    def held(self, without: Collection[str] = ()) -> dict[str, Places]:
-        """For each rule, or part of one, the devices for which it holds; but for these rules."""
-        return {
-            name: devices
-            for group in self.groups
-            for name, devices in group.held()
-            if rule_of(name) not in without
-        }
-
-    def mustered(self, without: Collection[str] = ()) -> dict[str, list[str]]:
-        """For each rule that counts devices, the groups for which it holds; but for these rules."""
-        return {name: on for name, on in self.musters.state().items() if name not in without}
+    def held(self, without: Collection[str] = ()) -> Held:
+        """What holds, but for these rules."""
+        devices: dict[str, Places] = {}
+        values: dict[str, NDArray[np.float64]] = {}
+        for group in self.groups:
+            for name, places, told in group.held():
+                if rule_of(name) not in without:
+                    devices[name] = places
+                    if told is not None:
+                        values[name] = told
+        groups = {name: on for name, on in self.musters.state().items() if name not in without}
+        return Held(devices, values, groups)

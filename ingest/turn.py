@@ -8,6 +8,9 @@ from tocsin.devices.formats.row import Value
 from tocsin.ingest.alerts.alert import Evidence
 from tocsin.ingest.rules.rule import Rule
 
+VALUE = "value"
+"""What among the values of a turn is the number that a device has, where a part asks for one."""
+
 GROUP = "group:"
 """What the subject of an alert about a group begins with."""
 

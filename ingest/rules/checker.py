@@ -43,7 +43,7 @@ class Checked:
     `metrics` in order of appearance, each once. `windows` are (metric, size in seconds).
     `clocked` are the metrics whose age it reads, so that it may turn without a reading. `zones` are
     those it names; `positioned`: it reads the position, `lat` and `lon` of `metrics`. `tagged`: it
-    reads tags of the device. `counting`: it counts devices.
+    reads tags of the device. `counting`: it is of all devices of a group.
     """
 
     kind: Kind
@@ -226,8 +226,8 @@ class _Checker:
                     self._number(argument, function.name)
                 case Argument.ZONE:
                     self.zones.add(self._zone_argument(argument, function))
-                case Argument.CONDITION:
-                    self._counted(call, argument, function)
+                case Argument.CONDITION | Argument.EACH:
+                    self._of_each(call, argument, function)
                 case Argument.TAG:
                     _check_tag_argument(argument, function)
                 case Argument.LIMIT:
@@ -240,24 +240,37 @@ class _Checker:
         self.tagged |= function.tagged
         return function.result
 
-    def _counted(self, call: Call, argument: Expression, function: Function) -> None:
+    def _of_each(self, call: Call, argument: Expression, function: Function) -> None:
+        counts = Argument.CONDITION in function.arguments
+        wanted = "condition" if counts else "number"
         if self.counting_inside:
             raise ExpressionError(
-                f"{function.name} in another one at column {call.column}; expected a condition"
+                f"{function.name} in another one at column {call.column}; expected a {wanted}"
                 f" of a single device, as in {function.example}",
                 call.column,
             )
         self.counting_inside = True
         metrics, self.metrics = self.metrics, {}
-        require_condition(argument, self.kind(argument), function.name)
-        found, self.metrics = self.metrics, metrics
-        self.metrics.update(found)
+        clocked, self.clocked = self.clocked, set()
+        if counts:
+            require_condition(argument, self.kind(argument), function.name)
+        else:
+            self._number(argument, function.name)
+        found, self.metrics = self.metrics, metrics | self.metrics
+        aged, self.clocked = self.clocked, clocked | self.clocked
         self.counting_inside = False
         self.counting = True
+        if aged and not counts:
+            raise ExpressionError(
+                f"{_quoted(argument)} at column {argument.column} reads an age, which grows without"
+                " a reading; expected devices that are silent to be counted, as in"
+                f" count_devices(absent({min(aged)}, '60s'))",
+                argument.column,
+            )
         if not found:
             raise ExpressionError(
                 f"{_quoted(argument)} at column {argument.column} reads no metric; expected a"
-                f" condition of one, as in {function.example}",
+                f" {wanted} of one, as in {function.example}",
                 argument.column,
             )
 
@@ -322,18 +335,20 @@ class _Checker:
 
 
 def check_counts(tree: Expression) -> None:
-    """Nothing, if beside `count_devices` a condition has numbers, comparisons and logic only.
+    """Nothing, if beside what groups come to a condition has numbers, comparisons and logic only.
 
     Raises ExpressionError, which names the column and the reason.
     """
     match tree:
-        case Number() | Truth() | Call("count_devices"):
+        case Number() | Truth():
+            pass
+        case Call(name) if FUNCTIONS[name].counting:
             pass
         case Unary(_, operand):
             check_counts(operand)
         case Arithmetic("%", _, _, column):
             raise ExpressionError(
-                f"'%' at column {column} is not for counts; expected + - * /", column
+                f"'%' at column {column} is not for groups; expected + - * /", column
             )
         case Arithmetic(_, left, right):
             check_counts(left)
@@ -343,8 +358,8 @@ def check_counts(tree: Expression) -> None:
                 check_counts(operand)
         case _:
             raise ExpressionError(
-                f"{_quoted(tree)} at column {tree.column} is of a single device, beside a count of"
-                " devices; expected it in the brackets, as in count_devices(temp_c > 80)",
+                f"{_quoted(tree)} at column {tree.column} is of a single device, beside what a"
+                " group comes to; expected it in the brackets, as in count_devices(temp_c > 80)",
                 tree.column,
             )
 

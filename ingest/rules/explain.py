@@ -20,7 +20,7 @@ from tocsin.ingest.rules.expression import (
     Metric,
     Unary,
 )
-from tocsin.ingest.rules.muster import ALL, counts_of, inside
+from tocsin.ingest.rules.muster import ALL, calls_of, inside
 from tocsin.ingest.rules.printer import print_expression
 from tocsin.ingest.rules.scalar import Scalar
 from tocsin.ingest.rules.validation import CheckedRule
@@ -70,7 +70,8 @@ class Explanation(msgspec.Struct, frozen=True):
     when it is judged (`judged_us`). `judged_with`: the rules that ask the same with other
     numbers, and are judged in one step with it. `counts`: the conditions of devices that a rule
     across groups counts; then all else is about these, each of which is judged twice, once for
-    being true and once for being false. `group_by` is the tag by which it groups them, or `all`.
+    being true and once for being false. `numbers` are those that it asks of each device, on every
+    reading. `group_by` is the tag by which it groups them, or `all`.
     """
 
     rule: str
@@ -85,6 +86,7 @@ class Explanation(msgspec.Struct, frozen=True):
     nodes: int
     judged_us: float
     counts: list[str]
+    numbers: list[str]
     group_by: str | None
 
 
@@ -97,14 +99,15 @@ def explain(
     `may_count` says which metrics may be counters: of those delta and rate have no bounds."""
     others = [each for each in others if each.rule.name != rule.rule.name]
     calms = Calms(Scalar(_code_of_no_text))
-    trees = _trees(rule)
-    conditions = trees if rule.counting else [rule.when]
-    nodes = sum(map(_count, trees)) * (2 if rule.counting else 1)
+    counted, numbers = _asked(rule)
+    conditions = counted if rule.counting else [rule.when]
     if rule.counting:
-        spares = all(
+        nodes = 2 * sum(map(_count, counted)) + sum(map(_count, numbers))
+        spares = not numbers and all(
             calms.kept(_unbounded(each, may_count), False) is not None for each in conditions
         )
     else:
+        nodes = sum(map(_count, _trees(rule)))
         spares = calms.untrue(_unbounded(rule.when, may_count)) is not None
     return Explanation(
         rule=rule.rule.name,
@@ -128,7 +131,8 @@ def explain(
         judged_with=[each.rule.name for each in others if _ask_alike(each, rule)],
         nodes=nodes,
         judged_us=round(nodes * _PART_US, 1),
-        counts=list(map(print_expression, trees)) if rule.counting else [],
+        counts=list(map(print_expression, counted)),
+        numbers=list(map(print_expression, numbers)),
         group_by=(rule.rule.group_by or ALL) if rule.counting else None,
     )
 
@@ -138,6 +142,8 @@ def lines(of: Explanation) -> Iterator[str]:
     yield f"{of.rule}:"
     for condition in of.counts:
         yield f"  counts        devices with {condition}, by {of.group_by}"
+    for number in of.numbers:
+        yield f"  asks for      {number} of each device, by {of.group_by}"
     woken = "every reading of the device" if of.by_any_reading else ", ".join(of.woken_by)
     yield f"  woken by      {woken}"
     for silence in of.at_silences:
@@ -164,9 +170,21 @@ def lines(of: Explanation) -> Iterator[str]:
 def _trees(rule: CheckedRule) -> list[Expression]:
     """What is judged on each device."""
     if rule.counting:
-        conditions = (inside(rule, call).when for call in counts_of(rule))
-        return list({print_expression(each): each for each in conditions}.values())
+        counted, numbers = _asked(rule)
+        return counted + numbers
     return [rule.when, rule.clear] if rule.clear else [rule.when]
+
+
+def _asked(rule: CheckedRule) -> tuple[list[Expression], list[Expression]]:
+    """The conditions of devices that a rule across groups counts, and the numbers it asks for."""
+    counted: dict[str, Expression] = {}
+    numbers: dict[str, Expression] = {}
+    if rule.counting:
+        for call in calls_of(rule):
+            tree = inside(rule, call).when
+            into = counted if call.function == "count_devices" else numbers
+            into[print_expression(tree)] = tree
+    return list(counted.values()), list(numbers.values())
 
 
 def _ask_alike(one: CheckedRule, other: CheckedRule) -> bool:

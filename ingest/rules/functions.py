@@ -35,13 +35,15 @@ class Argument(StrEnum):
     TAG = "tag"  # the name of a tag, in quotes
     LIMIT = "limit"  # the name of a limit, in quotes
     CONDITION = "condition"
+    EACH = "number of a device"  # of every device of a group
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
     """`example` is shown in errors and help. `clocked`: the value moves without any reading.
     `hourly`: it changes when the hour turns, and then only. `positioned`: it reads the device's
-    position. `tagged`: it reads a tag of the device, or a limit. `counting`: it counts devices."""
+    position. `tagged`: it reads a tag of the device, or a limit. `counting`: it is of all devices
+    of a group."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -57,6 +59,10 @@ class Function:
     @property
     def windowed(self) -> bool:
         return Argument.WINDOW in self.arguments
+
+
+def _of_group(name: str, doc: str, example: str) -> Function:
+    return Function(name, (Argument.EACH,), Kind.NUMBER, doc, example, counting=True)
 
 
 def _windowed(name: str, doc: str) -> Function:
@@ -212,6 +218,22 @@ _TABLE = (
         "count_devices(temp_c > 80)",
         counting=True,
     ),
+    _of_group(
+        "avg_devices",
+        "Mean over the devices of the group of a number that each has; see groups.",
+        "avg_devices(avg(temp_c, '5m'))",
+    ),
+    _of_group("sum_devices", "Their sum.", "sum_devices(power_kw)"),
+    _of_group("min_devices", "The smallest of them.", "min_devices(pressure_bar)"),
+    _of_group("max_devices", "The largest of them.", "max_devices(temp_c - setpoint_c)"),
+    _of_group(
+        "p50_devices",
+        "Their median: the smallest of them that half of the devices are at or below; exact.",
+        "p50_devices(temp_c)",
+    ),
+    _of_group("p90_devices", "As p50_devices, with 90 %.", "p90_devices(temp_c)"),
+    _of_group("p95_devices", "As p50_devices, with 95 %.", "p95_devices(temp_c)"),
+    _of_group("p99_devices", "As p50_devices, with 99 %.", "p99_devices(temp_c)"),
     Function("abs", (Argument.NUMBER,), Kind.NUMBER, "The number without its sign.", "abs(temp_c)"),
     Function(
         "round",

@@ -12,10 +12,10 @@ from tocsin.ingest.rules.compiled import CodeOf, calls_of, constants
 from tocsin.ingest.rules.deadline import silences
 from tocsin.ingest.rules.pair_bounds import PairBounds
 from tocsin.ingest.rules.printer import print_expression
-from tocsin.ingest.rules.scalar import Scalar, ScalarCondition, Spot
+from tocsin.ingest.rules.scalar import Scalar, ScalarCondition, ScalarNumber, Spot
 from tocsin.ingest.rules.selector import Selector
 from tocsin.ingest.rules.validation import CheckedRule, Part
-from tocsin.ingest.rules.vector import Masks, Pairs, Vector, VectorCondition
+from tocsin.ingest.rules.vector import Floats, Masks, Pairs, Vector, VectorCondition
 
 Ids = NDArray[np.int32]
 Places = NDArray[np.intp]
@@ -24,8 +24,9 @@ Places = NDArray[np.intp]
 class RuleForm:
     """A rule in its scalar form. `order` is its place among all rules.
 
-    `unraised` says why it does not come to hold, `held` why it goes on to. `silences` are the
-    metrics, and their ages, at which time alone may make it hold.
+    `number` is set where it asks for one, and then it is no condition. `unraised` says why it does
+    not come to hold, `held` why it goes on to. `silences` are the metrics, and their ages, at which
+    time alone may make it hold.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class RuleForm:
         "clear",
         "held",
         "name",
+        "number",
         "order",
         "silences",
         "unraised",
@@ -44,10 +46,19 @@ class RuleForm:
         self.checked = checked
         self.order = order
         self.name = checked.rule.name
-        self.when = scalar.condition(checked.when)
-        if checked.part:
-            self.when = _part_of_one(self.when, checked)
+        self.number: ScalarNumber | None = None
+        if checked.part is Part.VALUE:
+            self.number = scalar.number(checked.when)
+            self.when: ScalarCondition = lambda _: None
+        else:
+            self.when = scalar.condition(checked.when)
+            if checked.part:
+                self.when = _part_of_one(self.when, checked)
         self.clear = scalar.condition(checked.clear) if checked.clear else None
+        if checked.part is Part.VALUE:
+            self.unraised, self.held, self.silences = None, None, ()
+            self._reads = {}
+            return
         calms = Calms(scalar)
         # An age grows without any reading of its metric.
         self.unraised = None if checked.clocked else calms.untrue(checked.when)
@@ -75,7 +86,9 @@ class RuleGroup:
 
     State: a table of pairs (rule, device), those of one device beside each other, and whether
     the rule holds there: `start`, `number` and `room` (a device whose tags change may have had more
-    pairs) by device, `owner`, `rule` and `holds` by pair, and `bounds`.
+    pairs) by device, `owner`, `rule` and `holds` by pair, and `bounds`. Where rules ask for a
+    number, a pair holds once there is one, `value` is the one that was told, and `_seen` the one
+    just looked at.
     """
 
     def __init__(self, forms: Sequence[RuleForm], code_of: CodeOf) -> None:
@@ -88,9 +101,13 @@ class RuleGroup:
         self.tagged = first.tagged
         self.restless = all(form.unraised is None for form in forms)
         vector = Vector()
-        self.when = vector.condition(first.when)
-        if first.part:
-            self.when = _part_of_many(self.when, first)
+        if first.part is Part.VALUE:
+            self._number = vector.number(first.when)
+            self.when: VectorCondition = _no_condition
+        else:
+            self.when = vector.condition(first.when)
+            if first.part:
+                self.when = _part_of_many(self.when, first)
         self.clear = vector.condition(first.clear) if first.clear else None
         table = [list(_constants(form.checked, code_of)) for form in forms]
         self.constants = np.array(table, np.float64).T
@@ -102,9 +119,12 @@ class RuleGroup:
         self.owner = Growing[np.int32](np.int32, 0)
         self.rule = Growing[np.int32](np.int32, 0)
         self.holds = Growing[np.bool_](np.bool_, False)
+        self.value = Growing[np.float64](np.float64, np.nan)
+        self._seen = Growing[np.float64](np.float64, np.nan)
         self.bounds: PairBounds | None = None
         """Where its rules depend on the readings of one metric and on nothing else."""
-        if len(first.metrics) == 1 and not (first.clocked or first.hourly or first.tagged):
+        alone = len(first.metrics) == 1 and first.part is not Part.VALUE
+        if alone and not (first.clocked or first.hourly or first.tagged):
             self.bounds = PairBounds(*first.metrics)
 
     def reach(self, devices: int, matching: Callable[[Selector], NDArray[np.bool_]]) -> None:
@@ -124,6 +144,7 @@ class RuleGroup:
             self.start.values[begin:end] = self.pairs + np.cumsum(number) - number
             self.rule.reach(self.pairs + len(rule))
             self.holds.reach(self.pairs + len(rule))
+            self._reach_values(self.pairs + len(rule))
             self.rule.values[self.pairs : self.pairs + len(rule)] = rule
             self.pairs += len(rule)
             self.devices = end
@@ -139,6 +160,9 @@ class RuleGroup:
         if before == wanted:
             return []
         held = {each for at, each in enumerate(before) if self.holds.values.item(start + at)}
+        told: dict[int, float] = {}
+        if self.part is Part.VALUE:
+            told = {each: self.value.values.item(start + at) for at, each in enumerate(before)}
         self.holds.values[start : start + number] = False
         if len(wanted) > self.room.values.item(device):
             start = self.pairs
@@ -146,6 +170,7 @@ class RuleGroup:
             self.rule.reach(self.pairs)
             self.owner.reach(self.pairs)
             self.holds.reach(self.pairs)
+            self._reach_values(self.pairs)
             self.start.values[device], self.room.values[device] = start, len(wanted)
             self.owner.values[start : self.pairs] = device
             if self.bounds:
@@ -154,6 +179,8 @@ class RuleGroup:
         for at, each in enumerate(wanted):
             self.rule.values[start + at] = each
             self.holds.values[start + at] = each in held
+            if each in told:
+                self.value.values[start + at] = told[each]
         self.forget_bounds(device)
         return [self.forms[each] for each in sorted(held.difference(wanted))]
 
@@ -168,23 +195,62 @@ class RuleGroup:
         device = self.owner.values[pair]
         return zip(device.tolist(), pair.tolist(), strict=True)
 
-    def held(self) -> Iterable[tuple[str, Places]]:
-        """For each rule that holds somewhere, its name and those devices."""
+    def held(self) -> Iterable[tuple[str, Places, Floats | None]]:
+        """For each rule that holds somewhere, its name, those devices, and their values."""
         holding = np.flatnonzero(self.holds.values[: self.pairs])
         device = self.owner.values[holding]
         rule = self.rule.values[holding]
         for index in np.unique(rule).tolist():
-            yield (
-                self.forms[index].checked.rule.name,
-                np.sort(device[rule == index]).astype(np.intp),
-            )
+            mine = np.flatnonzero(rule == index)
+            mine = mine[np.argsort(device[mine], kind="stable")]
+            told = self.value.values[holding[mine]] if self.part is Part.VALUE else None
+            yield self.forms[index].checked.rule.name, device[mine].astype(np.intp), told
 
-    def hold(self, index: int, devices: Places) -> None:
-        """Say that a rule of the group holds for devices it covers."""
-        for device in devices.tolist():
+    def hold(self, index: int, devices: Places, values: Floats | None = None) -> None:
+        """Say that a rule of the group holds for devices it covers, with these values."""
+        for at, device in enumerate(devices.tolist()):
             start = self.start.values.item(device)
             pairs = slice(start, start + self.number.values.item(device))
-            self.holds.values[pairs] |= self.rule.values[pairs] == index
+            mine = self.rule.values[pairs] == index
+            self.holds.values[pairs] |= mine
+            if values is not None:
+                self.value.values[pairs][mine] = values.item(at)
+
+    # -- numbers
+
+    def others(self, pairs: Pairs, pair: Places) -> Places:
+        """Which of the pairs have another number than was told of them, or the first."""
+        seen = np.broadcast_to(self._number(pairs), pair.shape)
+        told = self.value.values[pair]
+        same = (seen == told) | (np.isnan(seen) & np.isnan(told))
+        came = np.array([~np.isnan(pairs.age(name)) for name in self.metrics]).all(axis=0)
+        self._seen.values[pair] = seen
+        return np.flatnonzero(came & ~(same & self.holds.values[pair]))
+
+    def differs(self, pair: int, form: RuleForm, here: Spot) -> bool:
+        """As `others`, of one pair."""
+        assert form.number is not None, "asked of numbers only"
+        seen, told = form.number(here), self.value.values.item(pair)
+        self._seen.values[pair] = seen
+        if self.holds.values.item(pair):
+            return seen != told and not (isnan(seen) and isnan(told))
+        return not any(isnan(here.age(name)) for name in self.metrics)
+
+    def tell(self, pair: int) -> float:
+        """The number of a pair that was just looked at; it is told now."""
+        seen = self._seen.values.item(pair)
+        self.value.values[pair] = seen
+        self.holds.values[pair] = True
+        return seen
+
+    def _reach_values(self, pairs: int) -> None:
+        if self.part is Part.VALUE:
+            self.value.reach(pairs)
+            self._seen.reach(pairs)
+
+
+def _no_condition(pairs: Pairs) -> Masks:
+    raise TypeError("rules that ask for a number are no conditions; `others` compares them")
 
 
 def _part_of_one(inner: ScalarCondition, checked: CheckedRule) -> ScalarCondition:

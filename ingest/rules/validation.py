@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from tocsin.devices.tags import check_tag_name, check_tags
+from tocsin.ingest.rules.across import calls_across
 from tocsin.ingest.rules.checker import Checked, check, check_counts, require_condition
 from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.rules.expression import Expression
@@ -33,16 +34,17 @@ RESERVED = "tocsin."
 
 T = TypeVar("T")
 
-GROUP_PLACES = ("count", "group", "devices")
-"""What the message of a rule across a group can show besides."""
+GROUP_PLACES = ("value", "count", "group", "devices")
+"""What the message of a rule across a group can show besides; a count has no value beside it."""
 
 
 class Part(StrEnum):
-    """What of a condition is judged on a device, where a rule counts devices (`muster`)."""
+    """What is judged on a device for a rule across a group (`muster`): of a condition whether"""
 
     TRUE = "true"  # it is surely true
     FALSE = "false"
     CAME = "came"  # all it reads was sent
+    VALUE = "value"  # of a number, whether it is another than it was
 
 
 class RuleError(ValueError):
@@ -157,7 +159,7 @@ class _Examination:
             for key, part in (("when", when), ("clear", clear)):
                 if part is not None:
                     self._try(key, lambda tree=part[0]: check_counts(tree))
-            self._try("message", lambda: _check_group_message(message))
+            self._try("message", lambda: _check_group_message(message, when[0]))
             if self.errors:
                 return None
         parts = [when[1], clear[1]] if clear else [when[1]]
@@ -188,8 +190,8 @@ class _Examination:
         check_tag_name(rule.group_by)
         if not counting:
             raise ValueError(
-                f"{rule.group_by!r} groups devices, and 'when' counts none; expected"
-                " count_devices(…) there, as in count_devices(temp_c > 80) >= 3"
+                f"{rule.group_by!r} groups devices, and 'when' counts none; expected what a group"
+                " comes to there, as in count_devices(temp_c > 80) >= 3 or avg_devices(temp_c) > 70"
             )
 
     def _try(self, key: str, look: Callable[[], T]) -> T | None:
@@ -218,14 +220,17 @@ class _Examination:
         return without_absent(tree), checked
 
 
-def _check_group_message(message: Template) -> None:
+def _check_group_message(message: Template, when: Expression) -> None:
     fits = {*GROUP_PLACES, *ABOUT} - {"device"}
+    of_first = next(calls_across(when), None)
+    if of_first is None or of_first.function == "count_devices":
+        fits.remove("value")
     places = (piece.name for piece in message.pieces if isinstance(piece, Place))
     wrong = next((name for name in places if name not in fits), None)
     if wrong is not None:
         raise ValueError(
-            f"{wrong[:64]!r} is of a single device; a rule that counts devices can show"
-            " {count}, {group} and {devices}"
+            f"{wrong[:64]!r} is of a single device; a rule across a group can show"
+            f" {', '.join(f'{{{each}}}' for each in GROUP_PLACES if each in fits)}"
         )
 
 

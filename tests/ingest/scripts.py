@@ -199,20 +199,35 @@ def group_rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrateg
     )
     compared = st.sampled_from((">= 2", "== 1", "< 2", "/ 3 > 0.5"))
 
-    def build(
-        name: str, counted: str, compared: str, clears: bool, on_delay: str, group_by: str
-    ) -> Rule:
+    def both(counted: str, compared: str, clears: bool) -> tuple[str, str | None]:
+        when = f"count_devices({counted}) {compared}"
+        return when, f"count_devices({counted}) == 0" if clears else None
+
+    counting = st.builds(both, counts, compared, st.booleans())
+    numbers = st.sampled_from(
+        (
+            ("avg_devices(avg(t, '10s')) > 50", "avg_devices(avg(t, '10s')) < 40"),
+            ("sum_devices(t) > 100", None),
+            ("max_devices(t) - min_devices(t) > 60", "max_devices(t) - min_devices(t) < 20"),
+            ("p50_devices(t / p) > 1", None),
+            ("sum_devices(t * hour()) < 150", None),
+            ("count_devices(t > 50) / 2 > 0.5 or max_devices(delta(t, '10s')) > 80", None),
+        )
+    )
+
+    def build(name: str, asked: tuple[str, str | None], on_delay: str, group_by: str) -> Rule:
+        when, clear = asked
         return Rule(
             name=name,
-            when=f"count_devices({counted}) {compared}",
-            clear=f"count_devices({counted}) == 0" if clears else None,
+            when=when,
+            clear=clear,
             on_delay=on_delay,
             group_by=group_by,
             message="{count} of {group}: {devices}",
         )
 
     delay, tag = st.sampled_from(delays), st.sampled_from(("", "", "site"))
-    return st.builds(build, st.sampled_from(names), counts, compared, st.booleans(), delay, tag)
+    return st.builds(build, st.sampled_from(names), counting | numbers, delay, tag)
 
 
 def readings() -> st.SearchStrategy[Message]:

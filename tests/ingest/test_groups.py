@@ -1,8 +1,12 @@
 """Rules across a group: what counts, what is unknown, and the laws."""
 
+import math
 import operator as op
+import re
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -147,6 +151,48 @@ def test_a_device_that_the_rule_is_not_for_any_more_does_not_count() -> None:
     assert ringing(pipeline) == ["group:all"]
 
 
+def test_a_mean_over_devices_counts_each_once_however_often_it_sends() -> None:
+    pipeline = new_pipeline()
+    words = "{value:.1f} over {count} of {group}: {devices}"
+    load = put("avg_devices(avg(t, '10s')) > 70", "load", group_by="site", message=words)
+    pipeline.feed([SITES, load], START)
+    pipeline.feed([message("a", {"t": 90})] + [message("b", {"t": 40})] * 9, START + 1)
+    assert ringing(pipeline) == []
+    (alert,) = pipeline.feed([message("c", {"t": 100})], START + 2).alerts
+    assert (alert.subject, alert.value) == ("group:north", 230 / 3)
+    assert alert.message == "76.7 over 3 of north: c, a, b"  # the largest first
+    assert alert.cause is not None
+    assert alert.cause.evidence.windows == {"avg_devices(avg(t, '10s'))": 230 / 3}
+    assert alert.cause.evidence.devices == ("c", "a", "b")
+    pipeline.feed([message("x", {"t": 1})], START + 3)  # of another site
+    assert ringing(pipeline) == ["group:north"]
+    pipeline.feed([message("a", {"t": 0})], START + 4)  # its window has 90 and 0
+    assert ringing(pipeline) == []
+
+
+def test_a_silent_member_goes_on_to_count_with_its_newest_value() -> None:
+    pipeline = new_pipeline()
+    fresh = "sum_devices(t) > 100 and count_devices(absent(t, '60s')) == 0"
+    pipeline.feed([SITES, put("sum_devices(t) > 100", "sum"), put(fresh, "fresh")], START)
+    pipeline.feed([message("a", {"t": 80}), message("b", {"t": 10})], START)
+    (alert,) = pipeline.feed([message("b", {"t": 30})], START + 3600).alerts
+    assert (alert.rule, alert.value) == ("sum", 110.0)
+
+
+def test_one_member_whose_value_is_unknown_leaves_a_mean_open_but_not_what_it_cannot_change() -> (
+    None
+):
+    pipeline = new_pipeline()
+    rules = [put("avg_devices(t / p) > 2", "mean"), put("max_devices(t / p) > 2", "largest")]
+    pipeline.feed([SITES, *rules], START)
+    pipeline.feed([message("a", {"t": 1, "p": 0}), message("b", {"t": 9, "p": 1})], START)
+    assert [alert.rule for alert in pipeline.alerts.open()] == ["largest"]
+    pipeline.feed([message("b", {"t": 1})], START + 1)
+    assert ringing(pipeline) == ["group:all"]  # a's may be larger
+    pipeline.feed([message("a", {"p": 1})], START + 2)
+    assert ringing(pipeline) == []
+
+
 def test_the_hour_turns_for_all_devices_of_a_group_at_once() -> None:
     pipeline = new_pipeline()
     hour = datetime.fromtimestamp(START, ZoneInfo(TIMEZONE)).hour
@@ -180,7 +226,14 @@ def test_a_rule_that_is_made_is_judged_at_once() -> None:
         ({"when": "count_devices(t > 1) > 2", "clear": "t < 1"}, "clear: 't' at column 1 is of a"),
         ({"when": "count_devices(t > 1) > 2", "message": "{t}"}, "'t' is of a single device; a"),
         ({"when": "count_devices(t > 1) > 2", "message": "{device}"}, "'device' is of a single"),
-        ({"when": "count_devices(t > 1) % 2 == 1"}, "'%' at column 1 is not for counts"),
+        ({"when": "avg_devices(t > 1) > 2"}, "'t > 1' is a condition; avg_devices needs a number"),
+        ({"when": "max_devices(age(t)) > 2"}, "grows without a reading; expected devices that are"),
+        ({"when": "sum_devices(count_devices(t > 1)) > 2"}, "in another one at column 13"),
+        ({"when": "avg_devices(t) > avg(t, '5m')"}, "'avg(t, '5m')' at column 18 is of a single"),
+        ({"when": "sum_devices(2) > 1"}, "'2' at column 13 reads no metric; expected a number of"),
+        ({"when": "count_devices(t > 1) > 2", "message": "{value}"}, "'value' is of a single"),
+        ({"when": "sum_devices(t) > 2", "message": "{t}"}, "can show {value}, {count}, {group}"),
+        ({"when": "count_devices(t > 1) % 2 == 1"}, "'%' at column 1 is not for groups"),
     ],
 )
 def test_mistakes(keys: dict[str, str], problem: str) -> None:
@@ -267,8 +320,94 @@ def test_a_group_holds_where_counting_says_so(
         assert set(ringing(pipeline)) == {f"group:{each}" for each in holds}
 
 
+VALUES = (
+    "t",
+    "t + p",
+    "t / p",
+    "avg(t, '10s')",
+    "delta(t, '10s')",
+    "max(t, '10s') - min(p, '10s')",
+)
+OVER: dict[str, Callable[[list[float]], float]] = {
+    "avg_devices": lambda values: math.fsum(values) / len(values),
+    "sum_devices": math.fsum,
+    "min_devices": min,
+    "max_devices": max,
+    "p50_devices": lambda values: sorted(values)[math.ceil(len(values) / 2) - 1],
+    "p90_devices": lambda values: sorted(values)[math.ceil(len(values) * 0.9) - 1],
+}
+
+
+@given(
+    st.sampled_from(list(OVER)),
+    st.sampled_from(VALUES),
+    st.sampled_from(list(COMPARISONS)),
+    st.integers(0, 12),
+    st.lists(st.lists(samples | moves, min_size=1, max_size=14), min_size=1, max_size=8),
+)
+@settings(max_examples=40)
+def test_a_group_holds_where_its_values_say_so(
+    function: str,
+    number: str,
+    comparison: str,
+    limit: int,
+    batches: list[list[tuple[str, str | dict[str, Value]]]],
+) -> None:
+    """Against values found by the interpreter, unknown ones tried far below and far above."""
+    steady = Settings(flap_rings=1_000)
+    pipeline, tree = new_pipeline(steady), parse(number)
+    compare, _ = COMPARISONS[comparison]
+    names = [name for name in ("t", "p") if re.search(rf"\b{name}\b", number)]
+    rule = put(f"{function}({number}) {comparison} {limit}", group_by="site")
+    pipeline.feed([SITES, rule], START)
+    site = {name: "north" if name in "abc" else "south" for name in NAMES}
+    devices: dict[str, ModelDevice] = defaultdict(ModelDevice)
+    values: dict[str, float | None] = {}
+    holds: set[str] = set()
+    now = START
+    for batch in batches:
+        now += 4.0
+        records: list[Record] = []
+        for name, what in batch:
+            if isinstance(what, str):
+                records.append(TagsPut(name, {"site": what}, "ann"))
+                if name not in devices:
+                    continue
+                site[name] = what
+            else:
+                records.append(message(name, {"ts": now} | what))
+                devices[name].take(now, now, what, [])
+                if not what.keys().isdisjoint(names) and all(
+                    devices[name].history.get(each) for each in names
+                ):
+                    found = evaluate(tree, devices[name].history, now)
+                    assert found is None or isinstance(found, float)
+                    values[name] = found
+            for group in {"north", "south", "east"}:
+                mine = [value for each, value in values.items() if site[each] == group]
+                known = [value for value in mine if value is not None]
+                tried = {
+                    compare(OVER[function]([*known, *unknown]), limit)
+                    for unknown in product((-1e6, float(limit), 1e6), repeat=len(mine) - len(known))
+                    if mine
+                }
+                if len(known) < len(mine) and function in ("avg_devices", "sum_devices"):
+                    tried = {True, False}  # one that is unknown can make any number of it
+                if tried == {True}:
+                    holds.add(group)
+                elif tried == {False} or not mine:
+                    holds.discard(group)
+        pipeline.feed(records, now)
+        assert set(ringing(pipeline)) == {f"group:{each}" for each in holds}
+
+
 def one_of_three(number: int, condition: str, comparison: str, by: str) -> RulePut:
     when = f"count_devices({condition}) {comparison} {COMPARISONS[comparison][1]}"
+    return put(when, f"rule {number}", group_by=by)
+
+
+def value_of_three(number: int, function: str, value: str, comparison: str, by: str) -> RulePut:
+    when = f"{function}({value}) {comparison} {3 * COMPARISONS[comparison][1]}"
     return put(when, f"rule {number}", group_by=by)
 
 
@@ -284,6 +423,14 @@ steps = st.one_of(
         st.sampled_from(list(COMPARISONS)),
         st.sampled_from(["site", ""]),
     ),
+    st.builds(
+        value_of_three,
+        st.integers(0, 2),
+        st.sampled_from(list(OVER)),
+        st.sampled_from((*VALUES, "t * hour()", "t * tag_number('site')")),
+        st.sampled_from(list(COMPARISONS)),
+        st.sampled_from(["site", ""]),
+    ),
 )
 
 
@@ -296,6 +443,7 @@ def test_restarts_ticks_batches_and_bounds_change_nothing(
         SITES,
         hot(clear="count_devices(t > 2) <= 1", on_delay="1s"),
         put("count_devices(absent(t, '3s')) >= 2 or count_devices(p > 5) == 1", "either"),
+        put("avg_devices(avg(t, '10s')) > 4 and sum_devices(p) < 20", "both", group_by="site"),
     ]
     cut = data.draw(st.integers(0, len(script)), label="batches before the restart")
     pipelines = [new_pipeline() for _ in range(4)]

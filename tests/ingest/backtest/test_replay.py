@@ -108,10 +108,18 @@ def in_order(alerts: Sequence[Alert]) -> list[Alert]:
 def played(script: Sequence[tuple[float, Sequence[Record]]]) -> Played:
     at, steps = START, list[tuple[float, list[Record]]]()
     for after_s, records in script:
+        before = at
         # No server starts in the microsecond of a reading before: history could not tell them.
         at += max(after_s, 0.5) if begins_anew(records) else after_s
-        steps.append((at, list(records)))
+        # It was there until what it journalled last, also if that was no news.
+        steps.append((at, [_started_after(each, before) for each in records]))
     return steps
+
+
+def _started_after(record: Record, before: float) -> Record:
+    if isinstance(record, Started) and record.last_at is not None:
+        return Started(record.version, before)
+    return record
 
 
 BATCHES = st.lists(

@@ -39,6 +39,7 @@ def test_a_rule_shares_its_windows_and_is_judged_with_those_that_ask_alike() -> 
         nodes=10,
         judged_us=1.0,
         counts=[],
+        numbers=[],
         group_by=None,
     )
 

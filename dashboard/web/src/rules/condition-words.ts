@@ -27,6 +27,10 @@ const FUNCTIONS = [
   "tag_number('limit')",
   "limit('temp_max_c')",
   "count_devices(metric > 80) >= 3",
+  "avg_devices(avg(metric, '5m'))",
+  "sum_devices(metric)",
+  "max_devices(metric)",
+  "p95_devices(metric)",
 ];
 
 /** Devices that are asked for their metrics. */
