@@ -105,8 +105,8 @@ def in_order(alerts: Sequence[Alert]) -> list[Alert]:
     return sorted(alerts, key=lambda alert: (alert.cause.at if alert.cause else 0.0, alert.subject))
 
 
-def played(script: Sequence[tuple[float, Sequence[Record]]]) -> Played:
-    at, steps = START, list[tuple[float, list[Record]]]()
+def played(script: Sequence[tuple[float, Sequence[Record]]], begins: float = START) -> Played:
+    at, steps = begins, list[tuple[float, list[Record]]]()
     for after_s, records in script:
         before = at
         # No server starts in the microsecond of a reading before: history could not tell them.
@@ -173,8 +173,8 @@ def test_from_its_start_on_a_backtest_is_what_a_new_rule_does(
         feed(pipeline, records, at, events)
     start = steps[-1][0] + 1.0
     feed(pipeline, [RulePut(rule, "ann")], start, events)
-    for at, records in played(after):
-        feed(pipeline, records, at - START + start, events)
+    for at, records in played(after, start):
+        feed(pipeline, records, at, events)
     end = start + 10_000.0
     feed(pipeline, [], end, events)
     finish(pipeline, end, events)
