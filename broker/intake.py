@@ -34,6 +34,9 @@ delivery at QoS 1, or a session kept for longer."""
 MOST_MESSAGES = 1_024
 """What one loop turn takes of all clients: the segments of those that come later wait their turn.
 """
+MOST_WAITING = 4_096
+"""Messages that may wait for room in the sink: behind them the rest of all clients stays in their
+sockets, and is TCP's to hold back."""
 MOST_SHARES = 16
 """What it gives to clients that sent much, also where these are no messages: a millisecond's work.
 """
@@ -182,8 +185,8 @@ class Intake:
 
     @property
     def full(self) -> bool:
-        """This turn has read enough."""
-        return len(self.messages) >= MOST_MESSAGES
+        """This turn has read enough, or so much waits that nobody's turn is now."""
+        return len(self.messages) >= MOST_MESSAGES or self._room() <= -MOST_WAITING
 
     def route_gathered(self) -> None:
         """Delivers QoS 0 of the gathering batch: at its end, and before subscriptions change."""

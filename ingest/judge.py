@@ -4,7 +4,7 @@ Hot path (benchmarks/pipeline.py). Most readings turn nothing, and a comparison 
 their series says so (`watch`); they are taken in at once. The rows of the other devices are cut
 into rounds in which no device has two rows, so that each row is judged with what was known just
 after it: a spike of one sample rings, however large the batch. A small round is judged device by
-device, a large one all at once.
+device, and so are the first of a large one, to find bounds for them; the others all at once.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence

@@ -10,6 +10,7 @@ import pytest
 from tests.broker.harness import WITHIN_S, Peer, Running, local, running
 from tocsin.broker import Settings
 from tocsin.broker.codec import encode
+from tocsin.broker.intake import MOST_WAITING
 from tocsin.broker.packets import (
     LEVEL_5,
     Connect,
@@ -416,6 +417,26 @@ async def test_who_sends_much_waits_while_the_sink_has_no_room_and_others_do_not
         await many.send(Disconnect())
         await many.closed()
         assert [each for each in broker.sink.payloads if each != b"one"] == numbers
+
+
+async def test_where_too_much_waits_in_the_sink_everybody_waits_and_nothing_is_lost() -> None:
+    rooms = [0]
+    async with (
+        running(room=lambda: rooms[0]) as broker,
+        broker.client("one") as one,
+        broker.client("other") as other,
+    ):
+        rooms[0] = -MOST_WAITING
+        for peer in (one, other):
+            await peer.send(Publish("t", b"late"))
+            await peer.send(Disconnect())
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert broker.sink.payloads == []
+        rooms[0] = 100
+        await one.closed()
+        await other.closed()
+        assert broker.sink.payloads == [b"late", b"late"]
 
 
 async def test_one_turn_takes_so_much_of_all_and_the_rest_in_order() -> None:
