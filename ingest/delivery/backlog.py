@@ -7,7 +7,10 @@ from itertools import islice
 from msgspec.structs import replace
 
 from tocsin.ingest.delivery.channel import Channel
+from tocsin.ingest.delivery.haste import Haste
+from tocsin.ingest.delivery.plan import begins_to_ring
 from tocsin.ingest.delivery.receipt import Answer, Delivery, Parcel, Receipt, retry_after_s
+from tocsin.ingest.rules.rule import Severity
 
 FAILS_AFTER = 3
 """Attempts that fail in a row before people are told that the channel fails."""
@@ -23,7 +26,8 @@ class Backlog:
         together  a-1 b-1 a-2 | c-1 b-2          up to `channel.together` a request
 
     A line of a group is due `group_wait_s` after its first came, and `group_interval_s` after the
-    group was last told. After a failure one attempt at a time is made, with growing pauses, until
+    group was last told; one in which a critical alert begins to ring is due at once, as far as
+    `Haste` allows. After a failure one attempt at a time is made, with growing pauses, until
     one succeeds. Of too many the oldest go (policy: drop_oldest), and are dead.
     """
 
@@ -35,6 +39,8 @@ class Backlog:
         self._order = 0
         self._in_flight: dict[str, int] = {}  # by line, how many of its first
         self._told_at: dict[str, float] = {}  # by group
+        self._urgent: dict[str, set[str]] = {}  # keys of what is to be told at once, by group
+        self._haste = Haste()
         self._together = channel.together
         self._resume_at = float("-inf")
         self.failures = 0
@@ -63,7 +69,11 @@ class Backlog:
     def add(self, delivery: Delivery) -> list[Delivery]:
         """One more waits. Those that had to go for it, dead."""
         group = self.channel.group_of(delivery.alert)
-        if group is not None and delivery.state is Receipt.QUEUED:
+        urgent = group is not None and is_urgent(delivery)
+        if group is not None and urgent:
+            self._urgent.setdefault(group, set()).add(delivery.key)
+            delivery = replace(delivery, due=max(delivery.due, self._haste.earliest(group)))
+        elif group is not None and delivery.state is Receipt.QUEUED:
             due = max(delivery.due, delivery.queued_at + self.channel.group_wait_s)
             if line := self._lines.get(group):
                 due = max(due, self._waiting[line[0]].due)
@@ -72,7 +82,7 @@ class Backlog:
         line = self._lines.setdefault(name, deque())
         line.append(delivery.key)
         self._waiting[delivery.key] = delivery
-        if len(line) == 1:
+        if len(line) == 1 or (urgent and self._waiting[line[0]].due > delivery.due):
             self._offer(name)
         dropped: list[Delivery] = []
         while len(self._waiting) > self.channel.backlog:
@@ -100,6 +110,8 @@ class Backlog:
                 self._waiting[key] = sent[-1]
             self._in_flight[name] = len(sent)
             group = self.channel.group_of(self._waiting[line[0]].alert)
+            if group in self._urgent:
+                self._haste.note(group, now)
             return Parcel(tuple(sent), group)
         return None
 
@@ -172,9 +184,17 @@ class Backlog:
         return 1 if self.failures else self.channel.concurrency
 
     def _offer(self, name: str) -> None:
-        """The first of a line is due at its time, in a group not before the group's."""
+        """The first of a line is due at its time, in a group not before the group's, unless
+        something in it is urgent: then all that wait go with that, in order."""
         head = self._waiting[self._lines[name][0]]
-        if (told_at := self._told_at.get(name)) is not None and head.state is Receipt.QUEUED:
+        if (urgent := self._urgent.get(name)) and head.state is Receipt.QUEUED:
+            due = min(self._waiting[key].due for key in urgent)
+            due = max(due, self._haste.earliest(name))
+            for key in self._lines[name]:
+                if (each := self._waiting[key]).state is Receipt.QUEUED:
+                    self._waiting[key] = replace(each, due=due)
+            head = self._waiting[head.key]
+        elif (told_at := self._told_at.get(name)) is not None and head.state is Receipt.QUEUED:
             due = max(head.due, told_at + self.channel.group_interval_s)
             head = self._waiting[head.key] = replace(head, due=due)
         self._order += 1
@@ -195,6 +215,10 @@ class Backlog:
         """Take one out of its line."""
         line = self._lines[name]
         gone = self._waiting.pop(line[place])
+        if urgent := self._urgent.get(name):
+            urgent.discard(gone.key)
+            if not urgent:
+                del self._urgent[name]
         del line[place]
         if not line:
             del self._lines[name]
@@ -218,3 +242,9 @@ class Backlog:
             for name, line in self._lines.items()
             if len(line) > (flying := self._in_flight.get(name, 0))
         )
+
+
+def is_urgent(delivery: Delivery) -> bool:
+    """Whether it waits for no others: a critical alert begins to ring."""
+    critical = delivery.alert.severity == Severity.CRITICAL
+    return critical and delivery.state is Receipt.QUEUED and begins_to_ring(delivery.alert)

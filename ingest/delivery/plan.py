@@ -104,7 +104,7 @@ def command_of(alert: Alert, channel: Channel, heard: Heard) -> str:
     event = alert.cause.event
     if is_heard(alert):
         # Acknowledged, it rings on until it is over: a siren is for those who are in danger.
-        return "ring" if event in _RINGS and alert.state is State.ACTIVE else ""
+        return "ring" if begins_to_ring(alert) else ""
     ends = event in _ENDS and not alert.active
     muted = alert.active and event not in _RINGS
     if not alert.sounded or not (ends or muted):
@@ -114,3 +114,9 @@ def command_of(alert: Alert, channel: Channel, heard: Heard) -> str:
 
 def is_heard(alert: Alert) -> bool:
     return alert.active and alert.suppression is Suppression.NONE
+
+
+def begins_to_ring(alert: Alert) -> bool:
+    """Whether the newest transition is that it rings, for the first time or again."""
+    rings = alert.cause is not None and alert.cause.event in _RINGS
+    return rings and alert.state is State.ACTIVE and is_heard(alert)

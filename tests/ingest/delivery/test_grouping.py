@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from tests.ingest.delivery.test_backlog import FAILED, an_alert, delivery, sent_now
 from tocsin.deliveries import encode
-from tocsin.ingest.alerts.alert import State
+from tocsin.ingest.alerts.alert import Cause, State
+from tocsin.ingest.alerts.lifecycle import Event
 from tocsin.ingest.delivery.backlog import Backlog
 from tocsin.ingest.delivery.channel import MOST_TOGETHER, Channel
+from tocsin.ingest.delivery.haste import AT_ONCE, EVERY_S
 from tocsin.ingest.delivery.receipt import Answer, Delivery, Parcel, Receipt
 
 OPS = Channel("ops", url="http://127.0.0.1/", group_by="rule", group_interval_s=60.0)
@@ -133,6 +135,61 @@ def test_by_severity_a_critical_alert_does_not_wait_for_a_storm_of_others() -> N
     backlog.add(replace(critical, alert=replace(critical.alert, severity="critical")))
     (next_one,) = sent_now(backlog, 6.0)
     assert (next_one.group, keys([next_one])) == ("critical", [["b-1"]])
+
+
+def critical(name: str, at: float, event: Event = Event.HOLDS) -> Delivery:
+    one = delivery(name, at=at)
+    cause = Cause(at, "tocsin", event)
+    return replace(one, alert=replace(one.alert, severity="critical", cause=cause))
+
+
+def test_a_critical_alert_waits_for_no_interval_and_takes_along_what_waits_in_order() -> None:
+    backlog = filled([delivery("a"), critical("b", 0.2)])
+    (first,) = sent_now(backlog, 0.2)
+    assert keys([first]) == [["a-1", "b-1"]], "without the wait of a first"
+    backlog.settle(first, Answer(), 0.3, 0.0)
+    backlog.add(delivery("c", at=5.0))
+    assert sent_now(backlog, 6.0) == []
+    backlog.add(critical("a2", 6.0))
+    found = backlog.find(delivery("c"))
+    assert found is not None
+    assert found.due == 6.0, "a receipt says so"
+    (second,) = sent_now(backlog, 6.0)
+    backlog.add(critical("b2", 6.1))
+    assert sent_now(backlog, 6.1) == [], "no two of a group at a time"
+    backlog.settle(second, Answer(), 6.2, 0.0)
+    assert keys(sent_now(backlog, 6.2)) == [["b2-1"]]
+
+
+def test_the_end_of_a_critical_alert_waits_for_the_others() -> None:
+    backlog = filled([critical("a", 0.0, Event.FALLS)])
+    assert sent_now(backlog, 0.9) == []
+
+
+def test_after_a_failure_a_critical_alert_waits_with_the_others() -> None:
+    backlog = filled([critical("a", 0.0)])
+    (first,) = sent_now(backlog, 0.0)
+    backlog.settle(first, FAILED, 0.0, 0.0)
+    backlog.add(critical("b", 0.5))
+    assert sent_now(backlog, 0.9) == []
+    assert keys(sent_now(backlog, 1.0)) == [["a-1", "b-1"]]
+
+
+def test_a_storm_of_critical_alerts_is_told_in_few_requests_and_none_waits_over_a_second() -> None:
+    """One comes each 10 ms for 20 s, and each request is answered at once."""
+    backlog = Backlog(OPS)
+    requests, longest = 0, 0.0
+    for step in range(2200):
+        now = step / 100
+        if step < 2000:
+            backlog.add(critical(f"a{step}", now))
+        for parcel in sent_now(backlog, now):
+            requests += 1
+            longest = max(longest, *(now - each.queued_at for each in parcel.deliveries))
+            backlog.settle(parcel, Answer(), now, 0.0)
+    assert len(backlog) == 0
+    assert requests <= AT_ONCE + 22 / EVERY_S
+    assert longest <= EVERY_S + 0.011
 
 
 def test_what_goes_together_leaves_room_in_a_small_backlog() -> None:
