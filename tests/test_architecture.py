@@ -23,7 +23,7 @@ ONLY_IN = {
     "sqlite3": ("storage",),
     "duckdb": ("storage",),
     "fastapi": ("dashboard",),
-    "httpx2": ("delivery", "heartbeat.py"),
+    "httpx2": ("delivery", "heartbeat"),
     "sse_starlette": ("dashboard",),
     "uvicorn": ("tocsin", "connection.py"),
     "typer": ("tocsin",),

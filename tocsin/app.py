@@ -34,7 +34,7 @@ from tocsin.devices.message import Message
 from tocsin.devices.password_file import PasswordFile, PasswordFileError
 from tocsin.devices.storage.credentials import CredentialStore
 from tocsin.devices.storage.database import Database, DatabaseError
-from tocsin.heartbeat import Heartbeat
+from tocsin.heartbeat.heartbeat import Heartbeat
 from tocsin.ingest.companion import Companion
 from tocsin.ingest.engine import Engine
 from tocsin.ingest.facts import Connected, Disconnected, Refused
@@ -204,7 +204,7 @@ class App:
             self.broker.publish,
             self.engine.clock.now,
             __version__,
-            lambda reason: self.engine.upkeep.note("heartbeat", reason),
+            self.engine.upkeep.note,
         )
         heartbeat.start()
         self._undo.append(_within(heartbeat.stop))

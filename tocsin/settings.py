@@ -35,7 +35,7 @@ from tocsin.devices.credentials import Role
 from tocsin.devices.profile import Profile
 from tocsin.devices.tags import TagTable
 from tocsin.devices.topics import TopicPattern
-from tocsin.heartbeat import HeartbeatSettings
+from tocsin.heartbeat.settings import HeartbeatSettings
 from tocsin.ingest.delivery.channel import Channel, check_names
 from tocsin.ingest.functions.settings import FunctionSettings
 from tocsin.ingest.settings import EngineSettings

@@ -116,6 +116,9 @@ WRONG = {
     "[engine]\nmaintenance_s = 0": "engine.maintenance_s is 0.0; expected more than 0",
     "[engine]\ntick_s = inf": "engine.tick_s is inf; expected more than 0",
     "[history]\nraw_days = nan": "history.raw_days is nan; expected more than 0",
+    "[heartbeat]\nbroker = 'watch.example'": "broker 'watch.example' has the scheme 'none'",
+    "[heartbeat]\npassword_env = 'X'": "heartbeat.password_env is for heartbeat.broker",
+    "[heartbeat]\nbroker = 'mqtt://h'\ntls_ca = 'x'": "heartbeat.tls_ca is for TLS",
     "mqtt = ": "settings: tocsin.toml: Invalid value (at ",
     "mqtt = 'a:1'\nmqtt = 'b:1'": "settings: tocsin.toml: Cannot overwrite a value (at ",
 }

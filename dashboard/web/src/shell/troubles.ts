@@ -53,6 +53,10 @@ const OTHER: Record<string, [title: string, text: string]> = {
     "The rule files are not in force",
     "The rules before them go on to be. Mend the file; it is read again by itself.",
   ],
+  "heartbeat broker": [
+    "The heartbeat does not reach its broker",
+    "Whoever watches Tocsin there may believe that it is gone.",
+  ],
   heartbeat: ["The heartbeat does not reach its watchdog", "Whoever watches Tocsin may believe that it is gone."],
 };
 

@@ -1,0 +1,1 @@
+"""So that somebody notices when Tocsin itself is gone."""
