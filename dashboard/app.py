@@ -91,7 +91,7 @@ def create_app(
     def status() -> Status:
         return board.status(hub.stats().viewers, hub.latency, stopping=hub.closing)
 
-    hub = Hub(pipeline, clock, settings, about, status, engine.settle)
+    hub = Hub(pipeline, clock, settings, about, status, engine.settle, engine.take_in_some)
     engine.on_outcome.append(hub.on_outcome)
     engine.on_outcome.append(lambda outcome: board.sample_when_due(outcome.at))
 

@@ -168,7 +168,7 @@ class Engine:
         self.upkeep = Upkeep()
         self._gathered: list[Record] = []
         self._gathered_at = self._last_batch_at = float("-inf")
-        self._backlog = Backlog(self._settings.turn_s)
+        self._backlog = Backlog(self._settings.turn_s, self.pipeline.newcomer)
         self._goes_on = False  # the backlog has a turn of the event loop to come
         self.on_outcome: list[Listener] = []
         self.on_committed: list[Listener] = []
@@ -469,6 +469,10 @@ class Engine:
         outcome = self.pipeline.settle(self.clock.now())
         if outcome.readings:
             self._tell(outcome, self._newest_commit())
+
+    def take_in_some(self) -> bool:
+        """See `Pipeline.take_in_some`: for who settles soon, and leaves turns to others before."""
+        return self.pipeline.take_in_some()
 
     def _settle_all(self) -> None:
         """As `settle`, with all that the journal has got so far judged."""

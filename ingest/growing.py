@@ -7,6 +7,8 @@ from numpy.typing import DTypeLike, NDArray
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+_SMALL = 1_024  # rows below which growing often costs more than room does
+
 
 class Growing(Generic[Scalar]):
     """An array with room for more rows. State: `values`, the whole capacity.
@@ -28,14 +30,19 @@ class Growing(Generic[Scalar]):
         have = len(self.values)
         if length < have:
             return
-        # Wide rows are most of the memory of a large plant, so little of it may be spare.
-        spare = have // (4 if self.values.ndim == 1 else 16)
-        wanted = max(length + 1, have + spare)
+        wanted = max(length + 1, have + self._spare(have))
         grown: NDArray[Any] = np.full(
             (wanted, *self.values.shape[1:]), self.fill, self.values.dtype
         )
         grown[:have] = self.values
         self.values = grown
+
+    def _spare(self, have: int) -> int:
+        """How many rows more than there are, at least, are made room for."""
+        if self.values.ndim == 1:
+            return have if have < _SMALL else have // 4
+        # Wide rows are most of the memory of a large plant, so little of it may be spare.
+        return have // 2 if have < _SMALL // 4 else have // 8 if have < _SMALL else have // 16
 
     def load(self, rows: NDArray[Any]) -> None:
         """Replace everything by `rows`."""

@@ -100,6 +100,7 @@ class Intake:
     def forget(self) -> None:
         """Empty the caches."""
         self._routes: dict[str, _Route] = {}
+        self._met: set[str] = set()  # topics that something came on
         self._tagging: dict[int, list[str]] = {}  # by device: routes whose topics say tags
         self._shapes: dict[int, dict[_Names, int]] = {}
         self._shape_count = 0
@@ -116,7 +117,8 @@ class Intake:
         many of them were taken: where a metric was of texts and a number comes, or a topic says
         other tags than those before, what came till then has to be judged first.
         """
-        if self._shape_count > self._caps.shapes or self._pool_used > 8 * self._caps.shapes:
+        most = self._caps.shapes
+        if self._shape_count > most or self._pool_used > 8 * most or len(self._met) > most:
             self.forget()
         gathered = Gathered(now)
         shapes, origin, values = gathered.shapes, gathered.origin, gathered.values
@@ -154,6 +156,10 @@ class Intake:
                 self._faults.note(f"a message on {message.topic[:200]!r}", error)
         return self._rows(messages, gathered), gathered.presence, len(messages)
 
+    def is_new(self, topic: str) -> bool:
+        """Whether nothing came on a topic before, or that was forgotten."""
+        return topic not in self._met
+
     def take_retagged(self) -> list[int]:
         """The devices that were known before and have got other tags by their topics since."""
         retagged = list(self._retagged)
@@ -179,6 +185,7 @@ class Intake:
     def _read(self, message: Message, gathered: Gathered) -> bool:
         """The long way: one message, whatever it is. False if it has to wait; see `gather`."""
         found = self._decode(message)
+        self._met.add(message.topic)
         if gathered.shapes and self._must_wait(found, message.topic):
             return False
         match found:

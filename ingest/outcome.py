@@ -49,14 +49,17 @@ class Readings:
         ascends = (at[1:] > at[:-1]) | ((at[1:] == at[:-1]) & (row[1:] >= row[:-1]))
         if bool(ascends.all()):
             return self
-        order = np.lexsort((self.row, self.arrival))
+        return self.only(np.lexsort((self.row, self.arrival)))
+
+    def only(self, some: "NDArray[np.intp] | slice") -> "Readings":
+        """These of them."""
         return Readings(
-            self.series[order],
-            self.time[order],
-            self.value[order],
-            self.late[order],
-            self.arrival[order],
-            self.row[order],
+            self.series[some],
+            self.time[some],
+            self.value[some],
+            self.late[some],
+            self.arrival[some],
+            self.row[some],
         )
 
 

@@ -77,7 +77,7 @@ from tocsin.ingest.snapshot import Copies, Frozen, decode, freeze
 from tocsin.ingest.turn import Turn
 from tocsin.ingest.untold import UntoldReadings
 from tocsin.ingest.views import ClockView, DeviceView, PipelineStats, view_device, view_totals
-from tocsin.ingest.waiting import WaitingRows
+from tocsin.ingest.waiting import PORTION, WaitingRows
 
 Floats = NDArray[np.float64]
 
@@ -135,11 +135,25 @@ class Pipeline:
                 self._apply(record, outcome)
         self._messages(messages, outcome)
         if self._untold.many:
-            self._tell_readings(outcome)
+            self._take_in_waiting(PORTION)
+            outcome.readings = self._untold.take(before=self._waiting.since)
         outcome.waiting = bool(self._waiting or self._untold)
         outcome.new_devices = self.catalogue.devices[devices:]
         outcome.new_series = list(range(series, self.catalogue.series_count))
         return outcome
+
+    def newcomer(self, record: Record) -> str | None:
+        """The topic of a message, if nothing came on it before."""
+        if isinstance(record, Message) and self._intake.is_new(record.topic):
+            return record.topic
+        return None
+
+    def take_in_some(self) -> bool:
+        """Take in a portion of the rows that wait: whether more do. It changes nothing, and leaves
+        `settle` less to do.
+        """
+        self._take_in_waiting(PORTION)
+        return bool(self._waiting)
 
     def settle(self, now: float) -> Outcome:
         """Tell the readings that wait. Doing it more often changes nothing."""
@@ -190,7 +204,7 @@ class Pipeline:
                 self._take_in_waiting()
             self._judge_now(rest, outcome)
         if self._waiting.many:
-            self._take_in_waiting()
+            self._take_in_waiting(PORTION)
         return taken
 
     def _number(self, batch: Batch, now: float) -> None:
@@ -311,11 +325,13 @@ class Pipeline:
         name = self.catalogue.devices[batch.device.item(0)]
         self.faults.note(f"{len(batch.series)} readings of {name!r}", error)
 
-    def _take_in_waiting(self) -> None:
-        """Do with the rows that wait what was put off."""
+    def _take_in_waiting(self, readings: int | None = None) -> None:
+        """Do with the rows that wait what was put off; where it is given, with the oldest ones that
+        have about so many readings.
+        """
         if not self._waiting:
             return
-        calm = self._waiting.take()
+        calm = self._waiting.take(readings)
         self.catalogue.heard.values[calm.device] = calm.arrival  # of a device, the last one stays
         try:
             self._plausibility.remember(calm)

@@ -95,7 +95,7 @@ class EngineSettings:
     """Batches follow each other at this distance at least: what comes sooner after one is gathered
     for the next. An idle server adds nothing; a busy one has larger batches, which cost a
     fraction per message (docs/decisions/0002-pace.md)."""
-    turn_s: float = 0.002
+    turn_s: float = 0.003
     """What a batch may take of a turn of the event loop, in processor time: of a larger one the
     rest is judged in the next turns, and other clients are served in between. Measured as it runs,
     so a portion may take twice as long where readings suddenly cost more."""

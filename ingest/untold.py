@@ -1,5 +1,7 @@
 """Readings that were taken in and nobody was told of yet."""
 
+from math import inf
+
 from tocsin.ingest.outcome import Readings
 
 MANY = 8192
@@ -25,7 +27,12 @@ class UntoldReadings:
             self._parts.append(readings)
             self._count += len(readings.series)
 
-    def take(self) -> Readings | None:
-        """All of them, in order of arrival."""
+    def take(self, before: float = inf) -> Readings | None:
+        """Those that arrived before that time, in order of arrival; None where there are none."""
         parts, self._parts, self._count = self._parts, [], 0
-        return Readings.joined(parts).in_order() if parts else None
+        if not parts:
+            return None
+        readings = Readings.joined(parts).in_order()
+        end = int(readings.arrival.searchsorted(before))
+        self.add(readings.only(slice(end, None)))
+        return readings.only(slice(end)) if end else None

@@ -45,6 +45,9 @@ DEVICES_PER_EVENT = 200
 DEVICES_PER_TURN = 50
 """Devices whose counters are told in one turn of the event loop: a millisecond."""
 
+PORTIONS = 8
+"""Turns of the event loop in which readings are taken in before a frame; twice as many as wait."""
+
 REFRESHED_PER_FRAME = 100
 """Devices whose counters are told again with one frame: 2,000 in the 2 s they have."""
 
@@ -81,7 +84,8 @@ class StreamStats:
 class Hub:
     """Owns the viewers, the numbered events, the frame being gathered and the two timers.
 
-    `status` makes the content of the `status` event; `settle` has the readings that wait told.
+    `status` makes the content of the `status` event; `settle` has the readings that wait told;
+    `take_in_some` does a part of the work ahead and says whether there is more.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class Hub:
         about: About,
         status: Callable[[], msgspec.Struct],
         settle: Callable[[], None],
+        take_in_some: Callable[[], bool],
     ) -> None:
         self._pipeline = pipeline
         self._clock = clock
@@ -99,6 +104,7 @@ class Hub:
         self._about = about
         self._status = status
         self._settle = settle
+        self._take_in_some = take_in_some
         self._log = EventLog(secrets.token_hex(4), settings.resume_events)
         self._frame = FrameBuffer()
         self._rows = Rows(pipeline.catalogue)
@@ -107,6 +113,7 @@ class Hub:
         self._views: WeakValueDictionary[frozenset[str] | None, View] = WeakValueDictionary()
         self._frame_timer: asyncio.Handle | None = None
         self._frame_wanted = False  # by something that came while a frame was under way
+        self._portions = 0  # that may be taken in before the frame that is under way
         self._changed: list[str] = []
         self._status_timer: asyncio.TimerHandle | None = None
         self._stats = StreamStats()
@@ -187,6 +194,16 @@ class Hub:
         if not self._viewers:
             self._frame_timer = None
             self._frame.clear()
+            return
+        self._portions = PORTIONS
+        self._before_settling()
+
+    def _before_settling(self) -> None:
+        """Take in what waits, a portion each turn; what comes meanwhile must not put a frame off
+        for ever."""
+        self._portions -= 1
+        if self._portions and self._take_in_some():
+            self._go_on(self._before_settling)
             return
         self._settle()
         self._frame_wanted = False

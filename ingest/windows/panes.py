@@ -9,7 +9,8 @@ That takes two parts, as in a queue made of two stacks:
 
 The window is the cell of its oldest pane, which covers the rest of the front, and `back`. When the
 window has left the front behind, the panes of the back become the front (`_turn_over`), which
-costs n cells once in n panes. Nothing is ever subtracted, so sums do not drift.
+costs n cells once in n panes; of different series at different times (`_phase`), though they may
+all have begun together. Nothing is ever subtracted, so sums do not drift.
 
 One reading at a time goes by `update_one` and `query_one`, which do without arrays: 20 times faster
 for one reading, and with the same results to the last bit.
@@ -24,15 +25,17 @@ from numpy.typing import NDArray
 from tocsin.ingest.growing import Growing
 from tocsin.ingest.rules.calm import Anchor
 from tocsin.ingest.snapshot import Rows
-from tocsin.ingest.windows.run import Run, added_up
+from tocsin.ingest.windows.run import Runs, added_up, lengths
 from tocsin.ingest.windows.spec import WindowSpec
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Places = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 _NONE = -(2**62)  # no pane: older than any
+_SPREAD = 2_654_435_761  # 2**32 by the golden ratio: numbers in a row are far apart afterwards
 _NEAR = 6  # panes from the middle of a window in which its anchor is looked for
 _SHORT_RUN = 24  # readings of one series up to which it is faster to take them one by one
 
@@ -60,7 +63,10 @@ class Panes:
         self.functions = BASIC | ENDS if ends else BASIC
         self._width = spec.panes
         self._slot_of = Growing[np.int32](np.int32, -1)
-        self._slots = 0
+        self._slots = self._room = 0
+        self._phase = Growing[np.int64](
+            np.int64, 0
+        )  # by slot: panes by which its first back is short
         by_slot: dict[str, Growing[Any]] = {
             "newest": Growing[np.int64](np.int64, _NONE),
             "front": Growing[np.int64](np.int64, _NONE),
@@ -83,6 +89,8 @@ class Panes:
 
     def _look(self) -> None:
         """Take hold of the arrays, which growing replaces; cells in one dimension."""
+        columns = (*self._by_slot.values(), *self._by_cell.values(), self._phase)
+        self._room = min(len(column.values) for column in columns)
         self._slot = {name: column.values for name, column in self._by_slot.items()}
         self._cell = {name: column.values.reshape(-1) for name, column in self._by_cell.items()}
 
@@ -189,16 +197,15 @@ class Panes:
 
     def update_one(self, series: int, time: float, value: float) -> None:
         """As `update`, for one reading."""
-        slots = self._slot_of.values
-        slot = slots.item(series) if series < len(slots) else -1
-        if slot < 0:
-            slot = int(self._admit(np.array([series], np.int32))[0])
+        slot = self._admit_one(series)
         of = self._slot
         pane = floor(time / self.spec.slide_s)
         newest = of["newest"].item(slot)
         if pane <= newest - self._width:
             return
-        if pane - of["base"].item(slot) > self._width:
+        if newest == _NONE:
+            of["base"][slot] = pane - 1 - self._phase.values.item(slot)  # as `_turn_over` has it
+        elif pane - of["base"].item(slot) > self._width:
             self._turn_over(np.array([slot]), np.array([pane]))
         if pane > newest:
             of["newest"][slot] = pane
@@ -241,57 +248,85 @@ class Panes:
 
         Where each is newer than all before it, which is the rule, whole arrays at once.
         """
-        slots = self._slot_of.values
-        slot = slots.item(series) if series < len(slots) else -1
-        if slot < 0:
-            slot = int(self._admit(np.array([series], np.int32))[0])
-        of = self._slot
-        pane = np.floor(time / self.spec.slide_s).astype(np.int64)
+        slot = self._admit_one(series)
         if (
             len(time) < _SHORT_RUN
-            or time.item(0) <= of["last_time"].item(slot)
+            or time.item(0) <= self._slot["last_time"].item(slot)
             or (time[1:] <= time[:-1]).any()
         ):
             for each in zip(time.tolist(), value.tolist(), strict=True):
                 self.update_one(series, *each)
             return
-        begin = 0
+        base = self._slot["base"]
+        pane = np.floor(time / self.spec.slide_s).astype(np.int64)
+        whose, owner, begin = np.array([slot], np.intp), np.full(len(time), series, np.int32), 0
         while begin < len(time):
-            if pane.item(begin) - of["base"].item(slot) > self._width:
-                self._turn_over(np.array([slot]), pane[begin : begin + 1])
-            last_pane = of["base"].item(slot) + self._width
+            if pane.item(begin) - base.item(slot) > self._width:
+                self._turn_over(whose, pane[begin : begin + 1])
+            last_pane = base.item(slot) + self._width
             end = int(np.searchsorted(pane, np.int64(last_pane), side="right"))
-            self._run_into_back(slot, pane[begin:end], time[begin:end], value[begin:end])
+            some = slice(begin, end)
+            self._into_back_runs(whose, pane[some], Runs.of(owner[some], time[some], value[some]))
             begin = end
 
-    def _run_into_back(self, slot: int, pane: Integers, time: Floats, value: Floats) -> None:
+    def update_runs(self, runs: Runs) -> Mask:
+        """As `update_run`, for several series.
+
+        Which runs were left, with nothing taken in: those with a reading that is no newer than all
+        before it, or behind which the front begins anew.
+        """
+        slot = self._admit(runs.series).astype(np.intp)
+        pane = np.floor(runs.time / self.spec.slide_s).astype(np.int64)
+        fits = runs.time.take(runs.start) > self._slot["last_time"].take(slot)
+        fits &= runs.rises
+        first, base = pane.take(runs.start), self._slot["base"].take(slot)
+        turns = first - base > self._width
+        if np.count_nonzero(turns):
+            base = np.where(turns, self._base_behind(slot, first), base)
+        fits &= pane.take(runs.last) - base <= self._width
+        turns &= fits
+        if np.count_nonzero(turns):
+            self._turn_over(slot[turns], first[turns])
+        if np.count_nonzero(fits) < len(fits):
+            pane, slot, runs = pane[np.repeat(fits, runs.count)], slot[fits], runs.only(fits)
+        if len(slot):
+            self._into_back_runs(slot, pane, runs)
+        return ~fits
+
+    def _into_back_runs(self, slot: Places, pane: Integers, runs: Runs) -> None:
         """Readings newer than all before, in panes of the back."""
-        of, cell = self._slot, self._cell
-        base = slot * self._width
-        first = base + pane.item(0) % self._width
-        goes_on = cell["stamp"].item(first) == pane.item(0)
-        before = {name: cell[name].item(first) for name, _, _ in _JOINS} if goes_on else {}
-        run = Run.of(pane, value, before.get("sum"))
-        place = base + run.pane % self._width
-        cell["stamp"][place] = run.pane
-        cell["count"][place] = run.count
-        cell["sum"][place], cell["min"][place], cell["max"][place] = run.sum, run.min, run.max
-        if goes_on:
-            cell["count"][first] += before["count"]
-            cell["min"][first] = min(before["min"], run.min.item(0))
-            cell["max"][first] = max(before["max"], run.max.item(0))
-        of["newest"][slot] = pane[-1]
-        of["last_time"][slot], of["last"][slot] = time[-1], value[-1]
-        of["count"][slot] += float(len(pane))
-        of["sum"][slot] = added_up(of["sum"].item(slot), value)
-        of["min"][slot] = min(of["min"].item(slot), run.min.min().item())
-        of["max"][slot] = max(of["max"].item(slot), run.max.max().item())
+        of, cell, value = self._slot, self._cell, runs.value
+        new = np.concatenate(([True], pane[1:] != pane[:-1]))
+        new[runs.start] = True
+        part = np.flatnonzero(new)  # where the readings of a pane begin
+        count = lengths(part, len(pane))
+        number, first = pane.take(part), value.take(part)
+        place = np.repeat(slot, runs.count).take(part) * self._width + number % self._width
+        goes_on = cell["stamp"].take(place) == number
+        cell["stamp"][place] = number
+        cell["count"][place] = count + np.where(goes_on, cell["count"].take(place), 0.0)
+        begun = np.where(goes_on, cell["sum"].take(place) + first, first)
+        cell["sum"][place] = added_up(begun, value, part, count)
+        low, high = np.minimum.reduceat(value, part), np.maximum.reduceat(value, part)
+        cell["min"][place] = np.where(goes_on, np.minimum(cell["min"].take(place), low), low)
+        cell["max"][place] = np.where(goes_on, np.maximum(cell["max"].take(place), high), high)
+        begun = of["sum"].take(slot) + value.take(runs.start)
+        of["sum"][slot] = added_up(begun, value, runs.start, runs.count)
+        of["count"][slot] += runs.count
+        of["min"][slot] = np.minimum(of["min"].take(slot), runs.min)
+        of["max"][slot] = np.maximum(of["max"].take(slot), runs.max)
+        of["newest"][slot] = pane.take(runs.last)
+        of["last_time"][slot] = runs.time.take(runs.last)
+        of["last"][slot] = value.take(runs.last)
         if self.ends:
-            new = slice(1, None) if goes_on else slice(None)
-            cell["first_time"][place[new]] = time[run.start[new]]
-            cell["first"][place[new]] = value[run.start[new]]
-            if time.item(0) <= of["first_time"].item(slot):
-                of["first_time"][slot], of["first"][slot] = time[0], value[0]
+            fresh = ~goes_on
+            cell["first_time"][place[fresh]] = runs.time[part[fresh]]
+            cell["first"][place[fresh]] = first[fresh]
+            start = runs.start[runs.time.take(runs.start) <= of["first_time"].take(slot)]
+            if len(start):
+                earlier = slot[np.searchsorted(runs.start, start)]
+                of["first_time"][earlier] = runs.time[start]
+                of["first"][earlier] = value[start]
 
     def query_one(self, function: str, series: int) -> float:
         """As `query`, for one series."""
@@ -363,7 +398,7 @@ class Panes:
         """Make the panes before `pane`, all of them single ones, the front; the back is empty."""
         stays = pane - self._slot["newest"][slot] < self._width
         self._slot["front"][slot] = np.where(stays, pane - 1, _NONE)
-        self._slot["base"][slot] = pane - 1
+        self._slot["base"][slot] = self._base_behind(slot, pane)
         for name, column in self._by_slot.items():
             if name in self._cell:
                 self._slot[name][slot] = column.fill
@@ -384,6 +419,12 @@ class Panes:
             first = {n: np.where(some, self._cell[n][source], e) for n, e in _EMPTY_FIRST}
             for name, values in first.items():
                 self._cell[name][place] = values
+
+    def _base_behind(self, slot: Integers, pane: Integers) -> Integers:
+        """The pane before the back, when the panes before `pane` become the front; the back of one
+        that begins is short, by other numbers of panes for other series."""
+        stays = pane - self._slot["newest"][slot] < self._width
+        return pane - 1 - np.where(stays, 0, self._phase.values.take(slot))
 
     def _into_front(self, slot: int, pane: int, time: float, value: float) -> None:
         """A reading that comes after its pane went into the front: all cells that cover it."""
@@ -422,12 +463,28 @@ class Panes:
             slots = self._slots + int(new.sum())
             self._reach(slots)
             self._slot_of.values[series[new]] = np.arange(self._slots, slots)
+            self._phase.values[self._slots : slots] = self._phases(series[new])
             self._slots = slots
             slot = self._slot_of.values[series]
         return slot
 
+    def _admit_one(self, series: int) -> int:
+        self._slot_of.reach(series + 1)
+        slot = self._slot_of.values.item(series)
+        if slot < 0:
+            slot, self._slots = self._slots, self._slots + 1
+            self._reach(self._slots)
+            self._slot_of.values[series] = slot
+            self._phase.values[slot] = ((series * _SPREAD & 0xFFFFFFFF) >> 16) % self._width
+        return slot
+
+    def _phases(self, series: Ids) -> Integers:
+        return ((series.astype(np.int64) * _SPREAD & 0xFFFFFFFF) >> 16) % self._width
+
     def _reach(self, slots: int) -> None:
-        for column in (*self._by_slot.values(), *self._by_cell.values()):
+        if slots < self._room:
+            return
+        for column in (*self._by_slot.values(), *self._by_cell.values(), self._phase):
             column.reach(slots)
         self._look()
 
@@ -450,6 +507,8 @@ class Panes:
             column.load(state["by_slot"][name])
         for name, column in self._by_cell.items():
             column.load(state["by_cell"][name])
+        self._phase.reach(self._slots)
+        self._phase.values[: self._slots] = self._phases(used)
         self._look()
 
 

@@ -15,6 +15,7 @@ from tocsin.ingest.windows.backlog import Backlog
 from tocsin.ingest.windows.moments import Moments
 from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
 from tocsin.ingest.windows.quantiles import Quantiles
+from tocsin.ingest.windows.run import Runs
 from tocsin.ingest.windows.spec import WindowSpec
 from tocsin.ingest.windows.steady import Steady
 from tocsin.ingest.windows.trace import GROWTH, LASTING, Counts, Trace
@@ -22,9 +23,11 @@ from tocsin.ingest.windows.zscore import Zscore
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 # Where the two forms of an update cost the same (benchmarks/pipeline.py).
 _FEW = 12
+_LONG_RUN = 4  # readings of one series
 
 
 class Apart(Protocol):
@@ -197,21 +200,42 @@ class SharedWindows:
         for number, every in self._of_metric.items():
             here = np.flatnonzero(metric == number)
             nth = occurrence(series[here])
-            sizes = np.bincount(nth)  # never growing: rounds of series of one reading more
-            large = int((sizes > _FEW).sum())
-            rounds = [here[nth == each] for each in range(large)] if large > 1 else [here[nth == 0]]
-            for some in rounds[:large]:
-                for panes in every:
-                    panes.update(series[some], time[some], value[some])
-            rest = here[nth >= large]
-            if not len(rest):
+            if len(here) <= _FEW or not np.count_nonzero(nth >= _LONG_RUN):
+                self._in_rounds(every, nth, series[here], time[here], value[here])
                 continue
-            # Some series have many more readings than the others: each by itself.
-            by_series = rest[np.argsort(series[rest], kind="stable")]
-            starts = np.flatnonzero(np.diff(series[by_series], prepend=-1))
-            for some in np.split(by_series, starts[1:]):
-                for panes in every:
-                    panes.update_run(series.item(some.item(0)), time[some], value[some])
+            runs = Runs.of(series[here], time[here], value[here])
+            for panes in every:
+                if isinstance(panes, Panes):
+                    left = panes.update_runs(runs)
+                    some = (
+                        here[np.isin(series[here], runs.series[left])] if left.any() else here[:0]
+                    )
+                else:
+                    some = here
+                nth_of = nth if len(some) == len(here) else occurrence(series[some])
+                self._in_rounds((panes,), nth_of, series[some], time[some], value[some])
+
+    def _in_rounds(
+        self, every: Iterable[Kept], nth: Places, series: Ids, time: Floats, value: Floats
+    ) -> None:
+        """Readings of one metric: the first of each series, the second of each, and so on."""
+        if not len(series):
+            return
+        sizes = np.bincount(nth)  # never growing: rounds of series of one reading more
+        large = int((sizes > _FEW).sum())
+        for number in range(large):
+            some = np.flatnonzero(nth == number)
+            for panes in every:
+                panes.update(series[some], time[some], value[some])
+        rest = np.flatnonzero(nth >= large)
+        if not len(rest):
+            return
+        # Some series have many more readings than the others: each by itself.
+        by_series = rest[np.argsort(series[rest], kind="stable")]
+        starts = np.flatnonzero(np.diff(series[by_series], prepend=-1))
+        for some in np.split(by_series, starts[1:]):
+            for panes in every:
+                panes.update_run(series.item(some.item(0)), time[some], value[some])
 
     # -- answers
 

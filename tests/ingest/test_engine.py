@@ -15,7 +15,7 @@ from tocsin.devices.message import Message
 from tocsin.devices.profile import Profile
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.alert import Alert
-from tocsin.ingest.backlog import FEWEST
+from tocsin.ingest.backlog import FEWEST, FIRST, MOST
 from tocsin.ingest.engine import Engine
 from tocsin.ingest.facts import Connected, DevicesExpected, Disconnected, Outage, RulePut
 from tocsin.ingest.outcome import Outcome
@@ -93,12 +93,12 @@ async def test_a_fact_comes_after_all_messages_before_it(tmp_path: Path):
 
 
 async def test_a_long_batch_is_judged_in_several_turns_and_stored_in_one_entry(tmp_path: Path):
-    many = 4 * FEWEST
+    many = 2 * MOST
     async with running(tmp_path, pace_s=0) as engine:
         seen: list[int] = []
         engine.on_outcome.append(lambda _: seen.append(engine.pipeline.stats().messages_total))
         committed = engine.submit([message(n) for n in range(many)], engine.clock.now())
-        assert engine.pipeline.stats().messages_total == FEWEST
+        assert engine.pipeline.stats().messages_total == FIRST
         assert engine.room() < 1, "who can wait should"
         last = engine.submit([message(many)], engine.clock.now())
         for _ in range(many):
@@ -107,15 +107,15 @@ async def test_a_long_batch_is_judged_in_several_turns_and_stored_in_one_entry(t
             await asyncio.sleep(0)
         # A quick machine takes more at a time once it knows what they cost.
         assert seen[-1] == many + 1
-        assert 2 < len(seen) <= 5
-        assert engine.room() >= FEWEST
+        assert 2 < len(seen) <= many / FEWEST
+        assert engine.room() >= FIRST
         assert await committed == await last - 1
         engine.settle()
         assert engine.unsaved.all().value.tolist() == list(range(many + 1))
 
 
 async def test_a_fact_and_a_checkpoint_come_after_all_that_waits_to_be_judged(tmp_path: Path):
-    many = 4 * FEWEST
+    many = 4 * FIRST
     async with running(tmp_path, pace_s=0) as engine:
         engine.submit([message(95) for _ in range(many)], engine.clock.now())
         engine.record(RulePut(HOT, "ada"))
@@ -145,7 +145,7 @@ async def test_a_process_that_stood_still_with_a_long_batch_makes_no_device_sile
     async with running(tmp_path, pace_s=0) as engine:
         await engine.put_rule(Rule(name="gone", when="absent(temp_c, '60s')"), "ada")
         at = engine.clock.now()
-        engine.submit([message(1) for _ in range(4 * FEWEST)], at)
+        engine.submit([message(1) for _ in range(4 * FIRST)], at)
         await engine.submit([message(2)], at + 3600)
         assert engine.pipeline.alerts.open() == []
     entries = list(Journal.open(tmp_path / "journal").replay(0))

@@ -24,6 +24,7 @@ from tests.ingest.windows.readings import (
 )
 from tocsin.ingest.snapshot import encode
 from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
+from tocsin.ingest.windows.run import Runs
 from tocsin.ingest.windows.spec import WindowSpec
 
 FUNCTIONS = sorted(BASIC | ENDS)
@@ -116,6 +117,39 @@ def test_a_run_is_the_same_to_the_last_bit(
         for function in functions:
             found, expected = together.query_one(function, 3), alone.query_one(function, 3)
             assert str(found) == str(expected), function
+
+
+@given(st.sampled_from(SPECS), st.booleans(), st.data())
+def test_runs_of_many_series_are_the_same_to_the_last_bit(
+    spec: WindowSpec, ends: bool, data: st.DataObject
+) -> None:
+    """Readings of several series, many at once; those that were left are taken in one by one."""
+    together, alone = Panes(spec, ends=ends), Panes(spec, ends=ends)
+    now = dict.fromkeys(range(4), 0.0)
+    for _ in range(data.draw(st.integers(1, 8))):
+        rng = Random(data.draw(st.integers(0, 99)))
+        runs: dict[int, list[tuple[float, float]]] = {}
+        for series in rng.sample(range(4), rng.randint(1, 4)):
+            steps = data.draw(st.sampled_from([(0.05, 0.1), (1.0, 1.5), (0.3, 40.0), (-3.0, 2.0)]))
+            time = now[series] + np.cumsum(rng.choices(steps, k=rng.choice((1, 2, 9, 60))))
+            now[series] = time.item(-1)
+            runs[series] = [(t, rng.uniform(-5, 5) / 3) for t in time.tolist()]
+        each = [(series, *reading) for series, run in runs.items() for reading in run]
+        found = Runs.of(
+            np.array([series for series, _, _ in each], np.int32),
+            np.array([t for _, t, _ in each]),
+            np.array([v for _, _, v in each]),
+        )
+        left = dict(zip(found.series.tolist(), together.update_runs(found).tolist(), strict=True))
+        for series, run in runs.items():
+            for time, value in run:
+                alone.update_one(series, time, value)
+                if left[series]:
+                    together.update_one(series, time, value)
+        for function in FUNCTIONS if ends else sorted(BASIC):
+            for series in range(4):
+                one, other = (panes.query_one(function, series) for panes in (together, alone))
+                assert str(one) == str(other), function
 
 
 @given(st.sampled_from(SPECS), readings, readings)
