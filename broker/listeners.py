@@ -5,8 +5,8 @@ import errno
 from collections.abc import Sequence
 from functools import partial
 
+from tocsin.broker.acceptor import Acceptor
 from tocsin.broker.listener import Caller, Listener
-from tocsin.broker.secure_server import BACKLOG, SecureServer
 from tocsin.broker.surroundings import Surroundings
 from tocsin.broker.throttled import make_connection
 from tocsin.broker.tls import CertificateError, Certificates
@@ -25,22 +25,22 @@ class Listeners:
     """Owns the listening sockets."""
 
     def __init__(self) -> None:
-        self._servers: list[tuple[Listener, asyncio.Server | SecureServer]] = []
+        self._acceptors: list[tuple[Listener, Acceptor]] = []
 
     @property
     def bound(self) -> list[tuple[Listener, str, int]]:
         """Every socket with its listener, host and port; port 0 is resolved."""
         return [
             (listener, *socket.getsockname()[:2])
-            for listener, server in self._servers
-            for socket in server.sockets
+            for listener, acceptor in self._acceptors
+            for socket in acceptor.sockets
         ]
 
     async def open(self, wanted: Sequence[Listener], around: Surroundings) -> None:
         """Listens at each, or at none. Raises ListenError."""
         for listener in wanted:
             try:
-                server = await _open(listener, around)
+                acceptor = await _open(listener, around)
             except CertificateError as error:
                 self.close()
                 why = f"MQTT cannot listen on {listener}: {error}"
@@ -52,27 +52,26 @@ class Listeners:
                 raise ListenError(
                     error.errno, f"MQTT cannot listen on {listener}: {why}", listener
                 ) from error
-            self._servers.append((listener, server))
+            self._acceptors.append((listener, acceptor))
 
     def close(self) -> None:
         """Stops accepting. Open connections are not touched, and not waited for."""
-        for _, server in self._servers:
-            server.close()
-        self._servers.clear()
+        for _, acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors.clear()
 
 
-async def _open(listener: Listener, around: Surroundings) -> asyncio.Server | SecureServer:
+async def _open(listener: Listener, around: Surroundings) -> Acceptor:
     """Raises OSError and CertificateError."""
 
     def accept(caller: Caller) -> asyncio.Protocol:
         inner = partial(make_connection, around)
         return WebSocket(around, caller, inner) if listener.websocket else inner(caller)
 
-    if listener.tls is None:
-        return await asyncio.get_running_loop().create_server(
-            lambda: accept(Caller(listener)), listener.host, listener.port, backlog=BACKLOG
-        )
-    certificates = Certificates(listener.tls, lambda why: around.refusals.add(why, str(listener)))
-    server = SecureServer(around, listener, certificates, accept)
-    await server.open()
-    return server
+    certificates = None
+    if listener.tls is not None:
+        refused = around.refusals.add
+        certificates = Certificates(listener.tls, lambda why: refused(why, str(listener)))
+    acceptor = Acceptor(around, listener, certificates, accept)
+    await acceptor.open()
+    return acceptor

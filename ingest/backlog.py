@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tocsin.ingest.facts import Record
 
-FEWEST, MOST = 64, 4_096
+FEWEST, MOST = 32, 1_024
 """Records of a portion. Below, the cost of a batch is most of what it costs."""
 
 NEWCOMERS = 8

@@ -1,7 +1,8 @@
-"""The sockets of a TLS listener: who comes is counted before anything is agreed on.
+"""The sockets of a listener: who comes is let in a few at a time, and counted at once.
 
-`asyncio` calls a protocol after the handshake only, so that sockets without one would be
-counted nowhere.
+`asyncio` accepts all that come in one turn of the event loop: with a thousand devices that
+reconnect everybody else would wait for all of them. With TLS it calls a protocol after
+the handshake only, so that sockets without one would be counted nowhere.
 """
 
 import asyncio
@@ -16,13 +17,14 @@ from tocsin.broker.tls import Certificates, failure
 BACKLOG = 1024
 
 # Accepted in one turn of the loop: the others come before the next ones.
-_AT_ONCE = 32
+_AT_ONCE = 16
 # With no file descriptors left every turn would fail again.
 _REST_S = 0.5
 
 
-class SecureServer:
-    """Owns listening sockets, and each accepted one until its handshake is done.
+class Acceptor:
+    """Owns listening sockets, and each accepted one until it is a connection: with `certificates`,
+    until its handshake is done.
 
     A socket here counts against the bounds on connections and has the connect timeout.
     """
@@ -31,7 +33,7 @@ class SecureServer:
         self,
         around: Surroundings,
         listener: Listener,
-        certificates: Certificates,
+        certificates: Certificates | None,
         accept: Callable[[Caller], asyncio.Protocol],
     ) -> None:
         self._around = around
@@ -113,18 +115,24 @@ class SecureServer:
         task.add_done_callback(around.arriving.discard)
 
     async def _agree(self, sock: socket.socket, caller: Caller, address: str) -> None:
-        settings = self._around.settings
-        began = monotonic()
+        settings, certificates = self._around.settings, self._certificates
+        loop, began = asyncio.get_running_loop(), monotonic()
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: self._accept(caller),
-                sock,
-                ssl=self._certificates.context(monotonic()),
-                ssl_handshake_timeout=settings.connect_timeout_s,
-                ssl_shutdown_timeout=settings.linger_s,
-            )
+            if certificates is None:
+                await loop.connect_accepted_socket(lambda: self._accept(caller), sock)
+            else:
+                await loop.connect_accepted_socket(
+                    lambda: self._accept(caller),
+                    sock,
+                    ssl=certificates.context(began),
+                    ssl_handshake_timeout=settings.connect_timeout_s,
+                    ssl_shutdown_timeout=settings.linger_s,
+                )
         except OSError as error:  # ssl.SSLError, ConnectionError, TimeoutError
             self._around.door.leave(caller)
+            if certificates is None:
+                self._around.refusals.add(f"cannot accept: {error.strerror}", address)
+                return
             if monotonic() - began >= settings.connect_timeout_s:
                 self._around.clients.hits.add("connect_timeout_s")
             self._around.refusals.add(f"TLS handshake failed: {failure(error)}", address)
