@@ -26,6 +26,7 @@ from tocsin.dashboard.api.session import Session
 from tocsin.dashboard.api.status import Statuses
 from tocsin.dashboard.api.stream import Stream
 from tocsin.dashboard.api.topics import Topics
+from tocsin.dashboard.api.windows import Windows
 from tocsin.dashboard.api.zones import Zones
 from tocsin.dashboard.changes import ChangeBoard
 from tocsin.dashboard.delivery_views import view_channel
@@ -125,7 +126,8 @@ def create_app(
         )
     )
     for router in (
-        Devices(pipeline, engine.series, engine.windows, clock, engine.put_tags).router(),
+        Devices(pipeline, engine.series, clock, engine.put_tags).router(),
+        Windows(pipeline, engine.windows, clock).router(),
         Rules(lambda: pipeline.rules, engine.put_rule, engine.delete_rule).router(),
         RuleVersions(
             lambda name: pipeline.rules.get(name) is not None,

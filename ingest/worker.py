@@ -29,7 +29,7 @@ TASKS = {
     "history.store": "tocsin.ingest.storage.history.parquet:store",
     "history.merge": "tocsin.ingest.storage.history.parquet:merge",
     "history.series": "tocsin.ingest.storage.history.parquet:series",
-    "history.windows": "tocsin.ingest.storage.history.tumbling:windows",
+    "history.windows": "tocsin.ingest.storage.history.windows:windows",
     "worker.check": "tocsin.ingest.worker:check",
 }
 """Every task there is, and the function that runs it, imported when first asked for.

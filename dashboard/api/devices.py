@@ -1,8 +1,7 @@
 """GET /api/devices…: devices and their series."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from datetime import datetime
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -18,27 +17,19 @@ from tocsin.dashboard.api.exchange import (
     user_of,
 )
 from tocsin.dashboard.openapi import answers, takes
-from tocsin.dashboard.views import Device, time_of, view_device
+from tocsin.dashboard.views import Device, view_device
 from tocsin.devices.tags import TagError, check_tags
 from tocsin.ingest.pipeline import Pipeline
-from tocsin.ingest.rules.durations import parse_duration
 from tocsin.ingest.storage.history.series import Series
 from tocsin.ingest.views import DeviceView
-from tocsin.ingest.windows.results import Results
 
 DEFAULT_SPAN_S = 3600.0
-DEFAULT_WINDOWS = 60
 MOST_POINTS = 5000
 
 PutTags = Callable[[str, dict[str, str], str], Awaitable[None]]
 ReadSeries = Callable[[str, str, float, float, int], Awaitable[Series]]
-ReadWindows = Callable[[str, str, float, float, float], Awaitable[Results]]
 From = Annotated[str | None, Query(alias="from", description="RFC 3339; default: 1 h before `to`")]
 To = Annotated[str | None, Query(alias="to", description="RFC 3339; default: now")]
-Size = Annotated[str, Query(description="`10s`, `1m`, `1h`: 1 s to 1 day")]
-SinceWindow = Annotated[
-    str | None, Query(alias="from", description="RFC 3339; default: 60 windows before `to`")
-]
 Points = Annotated[int, Query(ge=1, le=MOST_POINTS, description="buckets at most")]
 
 
@@ -57,36 +48,16 @@ class SeriesView(msgspec.Struct, frozen=True):
     count: list[int]
 
 
-class WindowView(msgspec.Struct, frozen=True):
-    """What a closed window [start, end) came to. `revision` is how often that changed after it had
-    closed, because of readings that came late, but not too late; `changed_at` when it came to this.
-    """
-
-    start: datetime
-    end: datetime
-    count: int
-    min: float
-    max: float
-    avg: float
-    sum: float
-    first: float
-    last: float
-    revision: int
-    changed_at: datetime
-
-
 class Devices:
     def __init__(
         self,
         pipeline: Pipeline,
         read_series: ReadSeries,
-        read_windows: ReadWindows,
         clock: Callable[[], float],
         put_tags: PutTags,
     ) -> None:
         self._pipeline = pipeline
         self._read_series = read_series
-        self._read_windows = read_windows
         self._clock = clock
         self._put_tags = put_tags
 
@@ -122,36 +93,6 @@ class Devices:
             raise unprocessable(problem(["query", "metric"], str(error))) from None
         return Json(_view_series(series, metric, device.metrics[metric].unit))
 
-    async def get_windows(
-        self,
-        device_id: str,
-        metric: str,
-        size: Size = "1m",
-        start: SinceWindow = None,
-        end: To = None,
-    ) -> Response:
-        """The closed tumbling windows of a metric that begin from `from` on and before `to`, at
-        most 1,000, oldest first; those without readings are left out. A window is closed when its
-        device has reached its end. They are made of the readings that are kept, 7 days, but for
-        those that were too late.
-        """
-        device = self._known(device_id)
-        if metric not in device.metrics:
-            raise HTTPException(404, f"device {device_id!r} has no metric {metric[:200]!r}")
-        try:
-            size_s = parse_duration(size)
-        except ValueError as error:
-            raise unprocessable(problem(["query", "size"], str(error))) from None
-        until = self._clock() if end is None else read_time(["query", "to"], end)
-        since = until - DEFAULT_WINDOWS * size_s
-        if start is not None:
-            since = read_time(["query", "from"], start)
-        try:
-            found = await self._read_windows(device_id, metric, size_s, since, until)
-        except ValueError as error:
-            raise unprocessable(problem(["query"], str(error))) from None
-        return Json(list(_view_windows(found, size_s)))
-
     async def put_tags(self, device_id: str, request: Request) -> Response:
         """Gives a device these tags, in place of those that were given to it here before. Of one
         name a tag given here takes the place of one of the settings or of a topic; an empty object
@@ -184,9 +125,6 @@ class Devices:
             responses=answers(Device, 404, 422, 503),
             openapi_extra=takes(dict[str, str]),
         )(self.put_tags)
-        router.get("/{device_id}/windows", responses=answers(list[WindowView], 404, 422, 503))(
-            self.get_windows
-        )
         router.get("/{device_id}/series", responses=answers(SeriesView, 404, 422, 503))(
             self.get_series
         )
@@ -205,26 +143,3 @@ def _view_series(series: Series, metric: str, unit: str | None) -> SeriesView:
         series.avg.tolist(),
         series.count.tolist(),
     )
-
-
-def _view_windows(of: Results, size_s: float) -> Iterator[WindowView]:
-    columns = (of.start, of.count, of.min, of.max, of.sum, of.first, of.last)
-    rows: Iterator[tuple[Any, ...]] = zip(
-        *(each.tolist() for each in (*columns, of.revision, of.changed)), strict=True
-    )
-    for start, count, low, high, total, first, last, revision, changed in rows:
-        start_s: float = start / 1e6
-        changed_s: float = changed / 1e6
-        yield WindowView(
-            start=time_of(start_s),
-            end=time_of(start_s + size_s),
-            count=count,
-            min=low,
-            max=high,
-            avg=total / count,
-            sum=total,
-            first=first,
-            last=last,
-            revision=revision,
-            changed_at=time_of(changed_s),
-        )

@@ -54,9 +54,69 @@ async def test_a_late_reading_is_a_revision_also_after_a_restart(tmp_path: Path)
         assert (await site.get("/api/devices/boiler"))["late_total"] == 1
 
 
+async def test_sessions_and_hopping_windows_in_files_and_on_the_way_there(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site:
+        start = site.engine.clock.now() // 10 * 10 - 200
+
+        async def say(after_s: float, **values: float) -> None:
+            await site.publish("boiler", {"ts": start + after_s, **values})
+
+        async def sessions(**query: Any) -> list[tuple[Any, ...]]:
+            found = await ask(site, start, size=[], kind="session", gap="10s", **query)
+            return [(each["start"], each["end"], each["sum"], each["revision"]) for each in found]
+
+        for after_s in (1, 5, 14, 25, 30):
+            await say(after_s, t=float(after_s))
+        one = whole(start + 1), whole(start + 24), 20.0, 0
+        assert await sessions() == [one]  # the second may go on
+        await site.engine.checkpoint()
+        await say(50, u=1.0)
+        other = whole(start + 25), whole(start + 40), 55.0, 0
+        assert await sessions() == [one, other]
+        await say(20, t=20.0)  # late: it joins them
+        both = whole(start + 1), whole(start + 40), 95.0, 2
+        assert await sessions() == [both]
+        assert await sessions(**{"from": rfc3339(start + 2)}) == []  # it began before
+        assert await sessions(to=rfc3339(start + 2)) == [both]
+        hops = await ask(site, start, kind="hopping", size="20s", hop="10s")
+        assert [(each["start"], each["end"], each["count"]) for each in hops] == [
+            (whole(start), whole(start + 20), 3),
+            (whole(start + 10), whole(start + 30), 3),
+            (whole(start + 20), whole(start + 40), 3),
+            (whole(start + 30), whole(start + 50), 1),
+        ]
+        assert [each["stddev"] for each in hops[3:]] == [None]
+        shown = {name: hops[0][name] for name in ("p50", "p90", "p99", "first", "last")}
+        assert shown == {"p50": 5, "p90": 14, "p99": 14, "first": 1, "last": 14}
+    async with running_site(tmp_path) as site:
+        assert await sessions() == [both]
+        assert await ask(site, start, kind="hopping", size="20s", hop="10s") == hops
+
+
+async def test_a_session_is_at_most_a_day(site: Site) -> None:
+    now = site.engine.clock.now()
+    hours = [{"ts": now - 3600 * hour, "t": 1.0} for hour in (*range(40, 9, -1), 0)]
+    await site.publish("boiler", *hours)
+    answer = await site.client.get(
+        "/api/devices/boiler/windows",
+        params={"metric": "t", "kind": "session", "gap": "61m", "from": rfc3339(now - 41 * 3600)},
+    )
+    assert answer.status_code == 422, answer.text
+    assert "expected sessions of at most 86400 s" in answer.text
+
+
 @pytest.mark.parametrize(
     ("query", "says"),
     [
+        ({"kind": "sliding"}, "session"),
+        ({"gap": "10s"}, "expected size only"),
+        ({"kind": "session"}, "expected gap only"),
+        ({"kind": "session", "size": []}, "no gap; expected one, as in gap=30s"),
+        ({"kind": "session", "size": [], "gap": "2d"}, "expected 1 s to 86400 s"),
+        ({"kind": "hopping"}, "no hop; expected one, as in hop=10s"),
+        ({"kind": "hopping", "hop": "7s"}, "divided by a whole number up to 60"),
+        ({"kind": "hopping", "hop": "2m"}, "divided by a whole number up to 60"),
+        ({"kind": "hopping", "size": "2m", "hop": "1s"}, "divided by a whole number up to 60"),
         ({"size": "soon"}, "not a duration"),
         ({"size": "500m", "metric": "state"}, "is a text"),
         ({"size": "0s"}, "expected 1 s to 86400 s"),

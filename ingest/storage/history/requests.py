@@ -54,11 +54,29 @@ class Query(msgspec.Struct, frozen=True):
     count: int
 
 
-class TumblingQuery(msgspec.Struct, frozen=True):
-    """Results of `count` tumbling windows of one series from `start_us` on, from `raw` files of
-    which some are `without_arrival`, and from columns of what is in no file yet: judged time int64,
-    value float64, arrival, row int64 of the series, then judged time and arrival of all readings of
-    the device, which were not too late. Times are in µs.
+class Grid(msgspec.Struct, frozen=True, tag=True):
+    """`count` windows from `start_us` on, a hop apart, each of so many hops."""
+
+    start_us: int
+    hop_us: int
+    panes: int
+    count: int
+
+
+class Gaps(msgspec.Struct, frozen=True, tag=True):
+    """Sessions that begin in [since, until)."""
+
+    gap_us: int
+    since_us: int
+    until_us: int
+
+
+class WindowsQuery(msgspec.Struct, frozen=True):
+    """Results of windows of a metric of `devices` together, from `raw` files of which some are
+    `without_arrival`, and from columns of what is in no file yet: place in `devices`, judged time,
+    value (float64), arrival and row of readings of the metric, then place, judged time and arrival
+    of all readings of these devices, which were not too late; int64, times in µs. Readings from
+    `start_us` on and before `end_us` are looked at, at most `most`.
 
     Answer: how many readings there were; then the columns of `Results`, none if too many were.
     """
@@ -66,8 +84,9 @@ class TumblingQuery(msgspec.Struct, frozen=True):
     folder: str
     raw: list[str]
     without_arrival: list[str]
-    device: str
+    devices: list[str]
     metric: str
     start_us: int
-    size_us: int
-    count: int
+    end_us: int
+    most: int
+    shape: Grid | Gaps

@@ -1,22 +1,25 @@
 """Closed windows and their revisions, against a plain fold over arrivals."""
 
 from collections import defaultdict
-from math import inf
+from math import ceil, inf, nan
+from statistics import stdev
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.ingest.windows.results import Arrived, Tumbling
+from tocsin.ingest.windows.results import Arrived, Hopping, Progress
 
 SIZE, LATENESS, WINDOWS = 10, 15, 6
 Result = tuple[int, float, float, float, float, int, int]
 Sent = tuple[int, int, bool, float]  # arrives so long after the one before, event time, own, value
 
 
-def by_hand(sent: list[Sent]) -> dict[int, Result]:
-    """By closed window of the metric: count, min, max, first, last, revision, when it changed."""
+def by_hand(sent: list[Sent], hop: int = SIZE) -> dict[int, Result]:
+    """By closed window, each `hop` after the one before: count, min, max, first, last, revision,
+    when it changed.
+    """
     watermark, now = -inf, 0
     inside: dict[int, list[tuple[int, int, int, float]]] = defaultdict(list)
     revised: dict[int, set[int]] = defaultdict(set)
@@ -26,13 +29,12 @@ def by_hand(sent: list[Sent]) -> dict[int, Result]:
         if time >= watermark - LATENESS:
             watermark = max(watermark, time)
             for window in range(WINDOWS):
-                if watermark >= (window + 1) * SIZE:
+                if watermark >= window * hop + SIZE:
                     closed.setdefault(window, now)
-            window = time // SIZE
-            if own:
-                inside[window].append((time, now, place, value))
-                if now > closed.get(window, now):
-                    revised[window].add(now)
+                if own and window * hop <= time < window * hop + SIZE:
+                    inside[window].append((time, now, place, value))
+                    if now > closed.get(window, now):
+                        revised[window].add(now)
     found: dict[int, Result] = {}
     for window, at in closed.items():
         if rows := sorted(inside[window]):
@@ -43,7 +45,7 @@ def by_hand(sent: list[Sent]) -> dict[int, Result]:
     return found
 
 
-def fold(sent: list[Sent]) -> dict[int, Result]:
+def fold(sent: list[Sent], hop: int = SIZE) -> dict[int, Result]:
     watermark, now = -inf, 0
     rows: list[tuple[int, float, int, int, bool]] = []
     for place, (gap, time, own, value) in enumerate(sent):
@@ -52,17 +54,24 @@ def fold(sent: list[Sent]) -> dict[int, Result]:
             watermark = max(watermark, time)
             rows.append((time, value, now, place, own))
     time, value, arrival, row, own = (np.array(each) for each in zip(*rows, strict=True))
-    tumbling = Tumbling(0, SIZE, WINDOWS)
-    firsts = tumbling.firsts(time, arrival)
+    one = np.zeros(len(time), np.int64)
     mine = own.astype(np.bool_)
-    arrived = Arrived(time[mine], value[mine], arrival[mine], row[mine])
-    of = tumbling.closed(arrived, firsts)
+    arrived = Arrived(one, time, value, arrival, row).at(mine)
+    # As coarse as history gives it.
+    progress = Progress(one, time // hop * hop, arrival)
+    of = Hopping(0, hop, SIZE // hop, WINDOWS).closed(arrived, progress)
     columns = (of.count, of.min, of.max, of.first, of.last, of.revision, of.changed)
     rows_found = zip(*(each.tolist() for each in columns), strict=True)
-    assert of.sum.tolist() == pytest.approx(
-        [sum(v for t, v, *_, o in rows if o and t // SIZE == s // SIZE) for s in of.start.tolist()]
-    )
-    return dict(zip((of.start // SIZE).tolist(), rows_found, strict=True))
+    for start, window_end, *found in zip(*(each.tolist() for each in of.columns()), strict=True):
+        inside = sorted(v for t, v, *_, o in rows if o and start <= t < window_end)
+        ranks = [inside[ceil(len(inside) * percent / 100) - 1] for percent in (50, 90, 95, 99)]
+        assert window_end == start + SIZE
+        assert found[0] == 1
+        assert found[4] == pytest.approx(sum(inside))
+        spread = stdev(inside) if len(inside) > 1 else nan
+        assert found[5] == pytest.approx(spread, nan_ok=True)
+        assert found[6:10] == ranks
+    return dict(zip((of.start // hop).tolist(), rows_found, strict=True))
 
 
 #   arrives     1    2    3          9    9          20
@@ -88,10 +97,10 @@ sent = st.lists(
 )
 
 
-@given(sent, st.booleans())
-def test_it_is_what_a_fold_over_arrivals_gives(drawn: list[Sent], shuffled: bool) -> None:
+@given(sent, st.booleans(), st.sampled_from((SIZE, SIZE // 2, SIZE // 5)))
+def test_it_is_what_a_fold_over_arrivals_gives(drawn: list[Sent], shuffled: bool, hop: int) -> None:
     steady: list[Sent] = []
     for place, (gap, time, own, value) in enumerate(drawn):
         # Mostly forward, so that not everything is too late.
         steady.append((gap, min(time, 5 + 2 * place) if shuffled else time, own, value))
-    assert fold(steady) == by_hand(steady)
+    assert fold(steady, hop) == by_hand(steady, hop)
