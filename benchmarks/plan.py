@@ -26,8 +26,11 @@ class Step:
         return {name: self.rounds if name in COMPARED_OFTEN else 1 for name in self.builds}
 
 
-def plan(quick: bool, rounds: int | None = None, only: Sequence[str] = ()) -> list[Step]:
-    """`quick`: one round, and the headlines alone unless others are asked for.
+def plan(
+    quick: bool, rounds: int | None = None, only: Sequence[str] = (), *, soak: bool = False
+) -> list[Step]:
+    """`quick`: one round, and the headlines alone unless others are asked for. `soak`: also what
+    takes minutes by its nature.
 
     `only`: workloads whose name begins so. Raises ValueError where one names none.
     """
@@ -35,6 +38,8 @@ def plan(quick: bool, rounds: int | None = None, only: Sequence[str] = ()) -> li
     steps = _headlines(quick, many)
     if only or not quick:
         steps += _details(many)
+    if only or soak:
+        steps += _soaks()
     for name in only:
         if not any(step.workload.name.startswith(name) for step in steps):
             names = ", ".join(dict.fromkeys(step.workload.name for step in steps))
@@ -64,8 +69,6 @@ def _details(rounds: int) -> list[Step]:
         ),
         Step(product.storm(), product.with_consumer(1)),
         Step(product.browsers(), product.products(1)),
-        Step(product.plant(), product.PLANTS),
-        Step(product.full_windows(), product.OURS),
         *(Step(workload, builds) for workload, builds in product.by_load()),
         *(Step(workload, builds) for workload, builds in product.sizes()),
         *(Step(workload, builds) for workload, builds in product.together()),
@@ -75,3 +78,8 @@ def _details(rounds: int) -> list[Step]:
         Step(isolation.lag(), isolation.OURS),
         *(Step(workload, isolation.OURS) for workload in isolation.isolation()),
     ]
+
+
+def _soaks() -> list[Step]:
+    """How much memory the server has when everything is full: what takes minutes by its nature."""
+    return [Step(product.plant(), product.PLANTS), Step(product.full_windows(), product.OURS)]

@@ -296,8 +296,9 @@ def test_a_server_leaves_no_process_and_no_folder() -> None:
 
 
 def test_the_plan_compares_the_targets_in_five_rounds_and_has_a_name_for_each_workload() -> None:
-    steps = plan(quick=False)
+    steps = plan(quick=False, soak=True)
     names = [step.workload.name for step in steps]
+    assert {"plant", "windows"} == set(names) - {s.workload.name for s in plan(quick=False)}
     assert len(set(names)) == len(names)
     rounds = {step.workload.name: step.rounds_by_server for step in steps}
     compared = {**dict.fromkeys(TARGETS, TARGET_PEER), "slow-qos0": "mosquitto"}
