@@ -32,6 +32,10 @@ class Closing(Subscriber):
         """The connection is over; called once, at `close` or when the socket is lost."""
         raise NotImplementedError
 
+    def depart(self) -> None:
+        """The socket is lost, and it is this connection's turn to end; see `Departures`."""
+        raise NotImplementedError
+
     def overdue(self, now: float) -> None:
         """The deadline of this connection passed."""
         raise NotImplementedError
@@ -43,6 +47,8 @@ class Closing(Subscriber):
 
         An MQTT 5 client is told a `code` and the reason in words [MQTT-4.13.1-1].
         """
+        if self.lost:
+            self.depart()  # before whatever wants to close it: it ended by itself
         if self.closed:
             return
         explained = self.five and self.client is not None and code is not None

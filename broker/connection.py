@@ -279,8 +279,15 @@ class Connection(Closing):
             self.hold(Hold.COMMIT)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._around.deadlines.drop(self)
+        self._around.departures.add(self)
+
+    def depart(self) -> None:
+        """Whatever follows from a lost connection; does nothing the second time."""
         around = self._around
-        around.deadlines.drop(self)
+        if self not in around.connections:
+            return
         around.connections.discard(self)
         around.door.leave(self.caller)
         self.end(CONNECTION_LOST)

@@ -75,6 +75,7 @@ class Stream(asyncio.Protocol):
         "closed",
         "holds",
         "host",
+        "lost",
         "stalled",
     )
 
@@ -90,6 +91,8 @@ class Stream(asyncio.Protocol):
         self.holds = Hold.NONE
         self.stalled = False
         self.closed = False
+        self.lost = False
+        """The socket is gone; `closed` follows, perhaps not at once."""
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -149,7 +152,7 @@ class Stream(asyncio.Protocol):
         out = self._out
         if out:
             self._out = []
-            if self.closed and transport.is_closing():
+            if self.lost or (self.closed and transport.is_closing()):
                 return
             joined = out[0] if len(out) == 1 else b"".join(out)
             self._outbox.bytes_sent += len(joined)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tocsin.broker.access import AccessControl
 from tocsin.broker.clients import Clients
 from tocsin.broker.deadlines import Deadlines
+from tocsin.broker.departures import Departures
 from tocsin.broker.door import Door
 from tocsin.broker.intake import Intake
 from tocsin.broker.packets import Connect
@@ -56,6 +57,7 @@ class Surroundings:
         default_factory=set["asyncio.Task[None] | WebSocket"]
     )
     """Handshakes under way, of TLS and WebSocket: sockets that are not yet a connection."""
+    departures: Departures = field(default_factory=Departures)
     bytes_received: int = 0
     throttled: int = 0
     """Times that a client sent faster than it may."""
