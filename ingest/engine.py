@@ -82,7 +82,7 @@ from tocsin.ingest.storage.snapshots import Snapshots
 from tocsin.ingest.storage.state import StateSettings, StateStore, Transition
 from tocsin.ingest.unsaved import UnsavedReadings
 from tocsin.ingest.upkeep import Upkeep
-from tocsin.ingest.window_results import Hops, Pauses, WindowResults
+from tocsin.ingest.window_results import Group, Hops, Pauses, WindowResults
 from tocsin.ingest.windows.results import Results
 from tocsin.ingest.workers import Workers
 
@@ -711,12 +711,12 @@ class Engine:
         return stored.with_rows(time, value)
 
     async def windows(
-        self, device: str, metric: str, windows: Hops | Pauses, start: float, end: float
+        self, of: str | Group, metric: str, windows: Hops | Pauses, start: float, end: float
     ) -> Results:
         """See `WindowResults.read`."""
         self.settle()
         results = WindowResults(self.pipeline.catalogue, self.history, self.workers)
-        return await results.read(device, metric, windows, start, end, self.unsaved.all())
+        return await results.read(of, metric, windows, start, end, self.unsaved.all())
 
     def backtest_scope(self, rules: Sequence[CheckedRule], start: float, end: float) -> Scope:
         """See `scope_of`. Raises RangeError, RuleError."""

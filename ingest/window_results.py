@@ -18,6 +18,7 @@ from tocsin.ingest.workers import Workers
 MOST_WINDOWS = 1_000
 MIN_SIZE_S, MAX_SIZE_S = 1.0, 86_400.0
 MOST_HOPS = 60
+MOST_MEMBERS = 1_000
 MOST_READINGS = 2_000_000
 """Of the windows that are asked for: 80 MB of a worker."""
 MOST_TAKEN = 10_000_000
@@ -61,6 +62,33 @@ class Pauses:
         _check("gap", self.gap_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The devices that have a tag of a value now, or those of the profile that is for `profile`."""
+
+    tag: tuple[str, str] | None = None
+    profile: str | None = None
+
+    def __str__(self) -> str:
+        return (
+            f"profile {self.profile!r}" if self.tag is None else "tag {!r} = {!r}".format(*self.tag)
+        )
+
+    def members(self, catalogue: Catalogue) -> list[int]:
+        if self.tag is not None:
+            name, value = self.tag
+            return [
+                device
+                for device in range(len(catalogue.devices))
+                if catalogue.tags.of(device).get(name) == value
+            ]
+        return [
+            device
+            for device, profile in enumerate(catalogue.profiles)
+            if profile.devices == self.profile
+        ]
+
+
 class WindowResults:
     """Owns nothing; `read` takes history's files and `unsaved` in one turn of the loop."""
 
@@ -71,7 +99,7 @@ class WindowResults:
 
     async def read(
         self,
-        device: str,
+        of: str | Group,
         metric: str,
         windows: Hops | Pauses,
         start: float,
@@ -79,16 +107,24 @@ class WindowResults:
         unsaved: Readings,
     ) -> Results:
         """The closed windows that begin in [start, end), but for those whose readings are not kept
-        any more.
+        any more: of a device, or of all devices of a group together.
 
-        Raises KeyError for an unknown series, ValueError for one of texts, a range that
-        cannot be, a session longer than a day, and for too many readings; WorkerError.
+        Raises KeyError if none has the metric, ValueError for one of texts, a range that
+        cannot be, a session longer than a day, more than `MOST_MEMBERS` devices, and for too many
+        readings; WorkerError.
         """
-        number = self._catalogue.device_id(device)
-        series = None if number is None else self._catalogue.series_id(number, metric)
-        if number is None or series is None:
-            raise KeyError(f"{device}/{metric}")
-        return await self._together([number], metric, windows, start, end, unsaved)
+        catalogue = self._catalogue
+        if isinstance(of, Group):
+            members = of.members(catalogue)
+        else:
+            number = catalogue.device_id(of)
+            members = [] if number is None else [number]
+        devices = [each for each in members if catalogue.series_id(each, metric) is not None]
+        if not devices:
+            raise KeyError(f"{of}/{metric}")
+        if len(devices) > MOST_MEMBERS:
+            raise ValueError(f"{of} has {len(devices)} devices; expected at most {MOST_MEMBERS}")
+        return await self._together(devices, metric, windows, start, end, unsaved)
 
     async def _together(
         self,
@@ -99,7 +135,7 @@ class WindowResults:
         end: float,
         unsaved: Readings,
     ) -> Results:
-        """As `read`, of devices that all have the metric, together."""
+        """As `read`, of devices that all have the metric."""
         catalogue = self._catalogue
         series = [catalogue.series_id(device, metric) for device in devices]
         if any(each is not None and catalogue.is_text(each) for each in series):

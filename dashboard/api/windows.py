@@ -1,4 +1,4 @@
-"""GET /api/devices/{id}/windows: what windows of a metric came to once they were over."""
+"""GET /api/devices/{id}/windows and /api/groups/windows: what windows of a metric came to."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
@@ -13,13 +13,13 @@ from tocsin.dashboard.openapi import answers
 from tocsin.dashboard.views import time_of
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.durations import parse_duration
-from tocsin.ingest.window_results import Hops, Pauses
+from tocsin.ingest.window_results import Group, Hops, Pauses
 from tocsin.ingest.windows.results import Results
 
 DEFAULT_WINDOWS = 60
 DEFAULT_SPAN_S = 3600.0
 
-ReadWindows = Callable[[str, str, Hops | Pauses, float, float], Awaitable[Results]]
+ReadWindows = Callable[[str | Group, str, Hops | Pauses, float, float], Awaitable[Results]]
 Kind = Annotated[
     Literal["tumbling", "hopping", "session"],
     Query(description="`hopping` takes `hop`, `session` takes `gap`"),
@@ -33,6 +33,14 @@ Hop = Annotated[
 ]
 Gap = Annotated[
     str | None, Query(description="how long nothing comes when a session is over: 1 s to 1 day")
+]
+Tag = Annotated[
+    str | None, Query(description="devices that have this tag now, of the value `value`")
+]
+Value = Annotated[str | None, Query(description="the value of `tag`")]
+OfProfile = Annotated[
+    str | None,
+    Query(description="instead of a tag: devices whose profile is the one for these `devices`"),
 ]
 Since = Annotated[
     str | None,
@@ -63,6 +71,15 @@ class WindowView(msgspec.Struct, frozen=True):
     last: float
     revision: int
     changed_at: datetime
+
+
+class GroupWindowView(WindowView, frozen=True):
+    """What a closed window of a group came to: of the readings of all its devices together.
+    `devices` is how many of these have readings in it. `revision` is how often it changed after the
+    first of these had closed it.
+    """
+
+    devices: int
 
 
 class Windows:
@@ -104,6 +121,43 @@ class Windows:
             raise unprocessable(problem(["query"], str(error))) from None
         return Json([WindowView(**each) for each in _rows(found)])
 
+    async def get_group_windows(
+        self,
+        metric: str,
+        tag: Tag = None,
+        value: Value = None,
+        profile: OfProfile = None,
+        kind: Kind = "tumbling",
+        size: Size = None,
+        hop: Hop = None,
+        gap: Gap = None,
+        start: Since = None,
+        end: To = None,
+    ) -> Response:
+        """The closed windows of a metric of a group: of the readings of all devices that now have a
+        tag, or a profile, together, at most 1,000 devices; else as the windows of one device. A
+        window is closed when each device that has readings in it has reached its end. A
+        session goes on for as long as any device of the group sends.
+        """
+        group = _group(tag, value, profile)
+        asked = _asked(kind, size, hop, gap)
+        since, until = self._range(asked, start, end)
+        try:
+            found = await self._read_windows(group, metric, asked, since, until)
+        except KeyError:
+            raise HTTPException(
+                404, f"no device of {str(group)[:400]} has a metric {metric[:200]!r}"
+            ) from None
+        except ValueError as error:
+            raise unprocessable(problem(["query"], str(error))) from None
+        devices = found.devices.tolist()
+        return Json(
+            [
+                GroupWindowView(**each, devices=count)
+                for each, count in zip(_rows(found), devices, strict=True)
+            ]
+        )
+
     def _range(
         self, asked: Hops | Pauses, start: str | None, end: str | None
     ) -> tuple[float, float]:
@@ -120,7 +174,26 @@ class Windows:
         router.get(
             "/api/devices/{device_id}/windows", responses=answers(list[WindowView], 404, 422, 503)
         )(self.get_windows)
+        router.get("/api/groups/windows", responses=answers(list[GroupWindowView], 404, 422, 503))(
+            self.get_group_windows
+        )
         return router
+
+
+def _group(tag: str | None, value: str | None, profile: str | None) -> Group:
+    """Raises 422."""
+    if tag is not None and value is not None and profile is None:
+        return Group(tag=(tag, value))
+    if tag is None and value is None and profile is not None:
+        return Group(profile=profile)
+    given = {"tag": tag, "value": value, "profile": profile}
+    shown = ", ".join(f"{name} {text[:64]!r}" for name, text in given.items() if text is not None)
+    raise unprocessable(
+        problem(
+            ["query", "tag"],
+            f"{shown or 'nothing'} names no group; expected tag and value, or profile",
+        )
+    )
 
 
 def _asked(kind: str, size: str | None, hop: str | None, gap: str | None) -> Hops | Pauses:

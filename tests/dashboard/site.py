@@ -152,13 +152,14 @@ async def running_site(
     loopback: bool = True,
     static: Path | None = None,
     send_buffer_bytes: int | None = None,
+    ingest: IngestSettings | None = None,
 ) -> AsyncGenerator[Site]:
     """A site on `folder`, stopped as the application stops it.
 
     `send_buffer_bytes`: what the kernel takes for each connection; by itself it takes megabytes.
     """
     database = Database.open(folder)
-    engine = Engine(folder, IngestSettings(), Decoder([]), database)
+    engine = Engine(folder, ingest or IngestSettings(), Decoder([]), database)
     await engine.start("1.2.3")
     sock = listen(Address("127.0.0.1", 0), "--http")
     if send_buffer_bytes is not None:

@@ -19,6 +19,7 @@ CONTRACT = """
     GET    /api/devices/{device_id}
     GET    /api/devices/{device_id}/series
     GET    /api/devices/{device_id}/windows
+    GET    /api/groups/windows
     PUT    /api/devices/{device_id}/tags
     GET    /api/rules
     POST   /api/rules

@@ -6,7 +6,7 @@ from statistics import stdev
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tocsin.ingest.windows.results import Arrived, Hopping, Progress
@@ -85,16 +85,13 @@ def test_a_late_reading_revises_its_window_and_one_that_is_too_late_does_not() -
     assert fold(sent) == {0: (2, 1.0, 9.0, 1.0, 9.0, 1, 3), 1: (1, 2.0, 2.0, 2.0, 2.0, 0, 9)}
 
 
-sent = st.lists(
-    st.tuples(
-        st.integers(0, 3),
-        st.integers(0, WINDOWS * SIZE + 9),
-        st.sampled_from((True, True, False)),
-        st.integers(-9, 9).map(float),
-    ),
-    min_size=1,
-    max_size=40,
+one = st.tuples(
+    st.integers(0, 3),
+    st.integers(0, WINDOWS * SIZE + 9),
+    st.sampled_from((True, True, False)),
+    st.integers(-9, 9).map(float),
 )
+sent = st.lists(one, min_size=1, max_size=40)
 
 
 @given(sent, st.booleans(), st.sampled_from((SIZE, SIZE // 2, SIZE // 5)))
@@ -104,3 +101,46 @@ def test_it_is_what_a_fold_over_arrivals_gives(drawn: list[Sent], shuffled: bool
         # Mostly forward, so that not everything is too late.
         steady.append((gap, min(time, 5 + 2 * place) if shuffled else time, own, value))
     assert fold(steady, hop) == by_hand(steady, hop)
+
+
+together = st.lists(st.tuples(st.integers(0, 2), one), max_size=40)
+
+
+LAGS = [  # the second device begins after the first has closed the window, and closes it after that
+    (0, (0, 2, True, 1.0)), (0, (0, 3, True, 2.0)), (0, (0, 4, True, 3.0)),
+    (0, (0, 11, False, 0.0)), (1, (0, 5, True, 9.0)), (1, (0, 12, False, 0.0)),
+]  # fmt: skip
+
+
+@given(together)
+@example(LAGS)
+def test_windows_of_devices_together(drawn: list[tuple[int, Sent]]) -> None:
+    """At every instant: the pooled readings of what all have closed; what changes is a revision."""
+    now = 0
+    watermark: dict[int, float] = defaultdict(lambda: -inf)
+    rows: list[tuple[int, int, float, int, int, bool]] = []
+    seen: dict[int, dict[int, tuple[int, list[float]]]] = defaultdict(dict)
+    for place, (device, (gap, time, own, value)) in enumerate(drawn):
+        now += gap + 1
+        forward = min(time, 5 + 2 * place)
+        if forward < watermark[device] - LATENESS:
+            continue
+        watermark[device] = max(watermark[device], forward)
+        rows.append((device, forward, value, now, place, own))
+        columns = [np.array(each) for each in zip(*rows, strict=True)]
+        arrived = Arrived(*columns[:5]).at(columns[5])
+        progress = Progress(columns[0], columns[1], columns[3])
+        of = Hopping(0, SIZE, 1, WINDOWS).closed(arrived, progress)
+        expected: dict[int, tuple[int, list[float]]] = {}
+        for window in range(WINDOWS):
+            inside = [row for row in rows if row[5] and row[1] // SIZE == window]
+            members = {row[0] for row in inside}
+            if members and all(watermark[each] >= (window + 1) * SIZE for each in members):
+                expected[window] = len(members), sorted(row[2] for row in inside)
+        assert (of.start // SIZE).tolist() == list(expected)
+        assert of.devices.tolist() == [members for members, _ in expected.values()]
+        assert of.count.tolist() == [len(values) for _, values in expected.values()]
+        assert of.sum.tolist() == pytest.approx([sum(values) for _, values in expected.values()])
+        for window, revision in zip(expected, of.revision.tolist(), strict=True):
+            assert max(seen[window], default=0) <= revision
+            assert seen[window].setdefault(revision, expected[window]) == expected[window]

@@ -107,6 +107,14 @@ def test_a_late_reading_joins_two_sessions_and_may_open_what_was_closed() -> Non
     assert fold(rows) == [(2, 20, 1, 5, 1.0, 9.0, 1.0, 3.0, 3)]
 
 
+def test_what_arrives_at_the_instant_of_closing_is_in_it() -> None:
+    sent: list[Sent] = [
+        (0, 1, 2, True, 1.0), (0, 1, 8, False, 0.0), (0, 0, 5, True, 2.0),  # up to 11, not to 8
+        (0, 1, 3, True, 3.0), (0, 1, 20, False, 0.0),
+    ]  # fmt: skip
+    assert fold(rows_of(sent)) == [(2, 11, 1, 3, 1.0, 3.0, 1.0, 2.0, 0)]
+
+
 @pytest.mark.parametrize(
     ("since", "until", "starts"),
     [(0, 30, [2, 20]), (2, 20, [2]), (3, 30, [20]), (7, 30, [20]), (13, 20, [])],
