@@ -148,8 +148,8 @@ def summed(
     window = np.repeat(np.arange(len(begins)), count)
     closed = np.minimum.reduceat(first, begins)
     after = arrival > closed[window]
-    revised = np.unique(np.stack((window[after], arrival[after])), axis=1)[0]
-    members = np.unique(np.stack((window, readings.device)), axis=1)[0]
+    revised = _distinct(window[after], arrival[after])
+    members = _distinct(window, readings.device)
     total = np.add.reduceat(value, begins)
     apart = value - (total / count)[window]
     by_value = value[np.lexsort((value, window))]
@@ -172,6 +172,13 @@ def summed(
         np.bincount(revised, minlength=len(begins)),
         np.maximum(np.maximum.reduceat(arrival, begins), np.maximum.reduceat(closing, begins)),
     )
+
+
+def _distinct(window: NDArray[np.intp], what: Integers) -> NDArray[np.intp]:
+    """The window of each pair of a window and something, once. Windows are in order."""
+    what = what[np.lexsort((what, window))]
+    new = (np.diff(window, prepend=-1) != 0) | (np.diff(what, prepend=-1) != 0)
+    return window[new]
 
 
 @dataclass(frozen=True, slots=True)
