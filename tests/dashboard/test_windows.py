@@ -105,6 +105,24 @@ async def test_a_session_is_at_most_a_day(site: Site) -> None:
     assert "expected sessions of at most 86400 s" in answer.text
 
 
+async def test_sessions_are_at_most_a_thousand(site: Site) -> None:
+    now = site.engine.clock.now()
+    query: dict[str, Any] = {
+        "metric": "t",
+        "kind": "session",
+        "gap": "1s",
+        "from": rfc3339(now - 4e3),
+    }
+    await site.publish(
+        "boiler", *({"ts": now - 3000 + 2 * place, "t": 1.0} for place in range(1001))
+    )
+    assert len(await site.get("/api/devices/boiler/windows", **query)) == 1000  # the last is open
+    await site.publish("boiler", {"ts": now, "t": 1.0})
+    answer = await site.client.get("/api/devices/boiler/windows", params=query)
+    assert answer.status_code == 422
+    assert "more than 1000 sessions" in answer.text
+
+
 @pytest.mark.parametrize(
     ("query", "says"),
     [

@@ -78,7 +78,8 @@ class WindowsQuery(msgspec.Struct, frozen=True):
     of all readings of these devices, which were not too late; int64, times in µs. Readings from
     `start_us` on and before `end_us` are looked at, at most `most`.
 
-    Answer: how many readings there were; then the columns of `Results`, none if too many were.
+    Answer: how many readings there were; then the columns of the first `most_windows` of `Results`,
+    none if too many readings were.
     """
 
     folder: str
@@ -89,4 +90,5 @@ class WindowsQuery(msgspec.Struct, frozen=True):
     start_us: int
     end_us: int
     most: int
+    most_windows: int
     shape: Grid | Gaps

@@ -40,7 +40,7 @@ def windows(request: msgspec.Raw, columns: list[bytes]) -> tuple[int, list[Colum
     if count > asked.most:
         return count, []
     results = kind.closed(readings, Progress(*rows))
-    return count, [np.ascontiguousarray(each) for each in results.columns()]
+    return count, [np.ascontiguousarray(each[: asked.most_windows]) for each in results.columns()]
 
 
 def _stored(
