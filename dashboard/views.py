@@ -10,7 +10,7 @@ from typing import Annotated, overload
 
 import msgspec
 
-from tocsin.ingest.alerts.alert import Alert, Cause, State, Suppression
+from tocsin.ingest.alerts.alert import Alert, Cause, Evidence, State, Suppression
 from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.catalogue import Kind
 from tocsin.ingest.outcome import Presence
@@ -140,18 +140,30 @@ class AlertView(msgspec.Struct, frozen=True):
 
 
 class EvidenceView(msgspec.Struct, frozen=True):
-    """A reading that a rule saw when it turned."""
+    """A reading that a rule saw."""
 
     value: float | bool | str
     time: datetime
+
+
+class SeenView(msgspec.Struct, frozen=True):
+    """What a rule saw: `readings` by metric, `windows` by the function as the rule writes it;
+    `devices` are those of a group that counted, the first 100.
+    """
+
+    readings: dict[str, EvidenceView]
+    windows: dict[str, float]
+    devices: list[str]
 
 
 class TransitionView(msgspec.Struct, frozen=True):
     """One change of an alert: when, by whom, by which event, why, and what the rule saw.
 
     `readings` are by metric, `windows` by the function as the rule writes it;
-    `devices` are those of a group that counted, the first 100. What comes of a timer, or of another
-    alert, has what the rule saw when it turned last; what a person did has none.
+    `devices` are those of a group that counted, the first 100. What comes of a timer has what the
+    rule saw at that moment, and in `started_by` what it saw when it turned last: the start of a
+    delay, say. What comes of another alert has only the latter, as what it saw; what a person did
+    has none.
     """
 
     at: datetime
@@ -167,6 +179,7 @@ class TransitionView(msgspec.Struct, frozen=True):
     devices: list[str]
     shelved_until: datetime | None = None
     suppressed_by: str | None = None
+    started_by: SeenView | None = None
 
 
 class MaintenanceView(msgspec.Struct, frozen=True):
@@ -289,6 +302,7 @@ def view_alert(alert: Alert) -> AlertView:
 def view_transition(alert: Alert, at: float) -> TransitionView:
     """The newest transition of an alert; `at` is engine time."""
     cause = alert.cause or Cause(at, "tocsin", "")
+    seen = _view_seen(cause.evidence)
     return TransitionView(
         at=time_of(cause.at),
         by=cause.by,
@@ -298,14 +312,23 @@ def view_transition(alert: Alert, at: float) -> TransitionView:
         latched=alert.latched,
         suppression=alert.suppression,
         revision=alert.revision,
-        readings={
-            name: EvidenceView(value, time_of(at))
-            for name, (value, at) in cause.evidence.readings.items()
-        },
-        windows=cause.evidence.windows,
-        devices=list(cause.evidence.devices),
+        readings=seen.readings,
+        windows=seen.windows,
+        devices=seen.devices,
         shelved_until=time_of(alert.shelved_until),
         suppressed_by=alert.suppressed_by,
+        started_by=None if cause.started_by is None else _view_seen(cause.started_by),
+    )
+
+
+def _view_seen(evidence: Evidence) -> SeenView:
+    return SeenView(
+        readings={
+            name: EvidenceView(value, time_of(at))
+            for name, (value, at) in evidence.readings.items()
+        },
+        windows=evidence.windows,
+        devices=list(evidence.devices),
     )
 
 

@@ -7,16 +7,15 @@ after it: a spike of one sample rings, however large the batch. A small round is
 device, and so are the first of a large one, to find bounds for them; the others all at once.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.devices.formats.row import Value
-from tocsin.ingest.alerts.alert import NO_EVIDENCE, Evidence
+from tocsin.ingest.alerts.alert import NO_EVIDENCE, Alert, Evidence
 from tocsin.ingest.batch import CalmRows, Judged
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.faults import Faults
@@ -28,14 +27,14 @@ from tocsin.ingest.musters import Held
 from tocsin.ingest.rules import compiled
 from tocsin.ingest.rules.calm import Bounds
 from tocsin.ingest.rules.group import RuleForm, RuleGroup
-from tocsin.ingest.rules.message import TAG_PLACE
 from tocsin.ingest.rules.muster import rule_of
 from tocsin.ingest.rules.validation import CheckedRule, Part
 from tocsin.ingest.rules_in_force import RulesInForce, Silence
-from tocsin.ingest.sight import DeviceSight, PairSight, RoundSight, SilentSight
+from tocsin.ingest.sight import DeviceSight, PairSight, RoundSight
 from tocsin.ingest.turn import VALUE, Placed, Turn
 from tocsin.ingest.watch import Watch
 from tocsin.ingest.windows.shared import SharedWindows
+from tocsin.ingest.witness import SilenceOf, Witness
 
 Ids = NDArray[np.int32]
 Places = NDArray[np.intp]
@@ -51,10 +50,6 @@ _FEW_RULES = 24  # rules of one group on one device up to which it is
 
 Found: TypeAlias = dict[RuleForm, Sequence[Bounds]]
 """Of one device, within which bounds rules stay as they are."""
-
-SilenceOf = Callable[[int, float], tuple[float, float | None]]
-"""Of a device at engine time: for how long nothing came, and, if nothing ever did, for how long it
-was expected."""
 
 
 class Judge:
@@ -78,6 +73,9 @@ class Judge:
         was known of it yet."""
         self._watch = Watch()
         self._rules = RulesInForce(catalogue, self._faults)
+        self._witness = Witness(
+            catalogue, self._windows, self._whereabouts, self._rules, self._faults
+        )
         self._mark = Growing[np.bool_](np.bool_, False)  # by device, all false between batches
         self._series = 0  # that the arrays have room for
         self.replays = False
@@ -652,9 +650,7 @@ class Judge:
         One that compares no age with what is constant is for readings to turn, whenever this is
         asked.
         """
-        sight = SilentSight(
-            self._catalogue, self._windows, self._whereabouts, device, silent_s, waited_s
-        )
+        sight = self._witness.silent(device, silent_s, waited_s)
         turned = [
             (group, pair)
             for group, pair in self._rules.clocked_pairs(device)
@@ -693,13 +689,7 @@ class Judge:
             group = self._rules.groups[place]
             if group.clocked:
                 for device, pair in group.holding():
-                    now = SilentSight(
-                        self._catalogue,
-                        self._windows,
-                        self._whereabouts,
-                        device,
-                        *silence_of(device, time),
-                    )
+                    now = self._witness.silent(device, *silence_of(device, time))
                     if self._turning(group, (pair,), self._sight(device)) and self._turning(
                         group, (pair,), now
                     ):
@@ -730,19 +720,14 @@ class Judge:
             return form.order, Turn(row, form.checked.rule, device, True, time, told, NO_EVIDENCE)
         if group.part:
             return form.order, Turn(row, form.checked.rule, device, truth, time, {}, NO_EVIDENCE)
-        catalogue = self._catalogue
-        known, tags = catalogue.series_of(device), catalogue.tags.of(device)
-        shown: dict[str, Value] = {}
-        readings: dict[str, tuple[Value, float]] = {}
-        for name in form.checked.shown:
-            if name in known and isfinite(catalogue.newest_time.values.item(known[name])):
-                at, value = catalogue.newest(known[name])
-                readings[name] = (value, at)
-                shown[name] = value
-            elif name.startswith(TAG_PLACE) and (tag := tags.get(name.removeprefix(TAG_PLACE))):
-                shown[name] = tag
-        evidence = Evidence(readings, form.evidence(sight or self._sight(device)))
+        shown, evidence = self._witness.shown(form, device, sight or self._sight(device))
         return form.order, Turn(row, form.checked.rule, device, truth, time, shown, evidence)
+
+    @np.errstate(all="ignore")
+    def evidence(self, alert: Alert, at: float, silence_of: SilenceOf) -> Evidence | None:
+        """See `Witness.evidence`."""
+        self._reach_all()
+        return self._witness.evidence(alert, at, silence_of)
 
     # -- snapshots
 

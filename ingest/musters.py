@@ -7,6 +7,7 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.ingest.alerts.alert import Evidence
 from tocsin.ingest.catalogue import Catalogue
 from tocsin.ingest.faults import Faults
 from tocsin.ingest.rules.muster import Member, Muster
@@ -70,6 +71,13 @@ class Musters:
     def state(self) -> dict[str, list[str]]:
         """For each rule, the groups for which it holds."""
         return {each.checked.rule.name: sorted(each.holds) for each in self._musters}
+
+    def evidence(self, rule: str, group: str) -> Evidence | None:
+        """What a rule of this name sees of a group; None where none is in force."""
+        for muster in self._musters:
+            if muster.checked.rule.name == rule:
+                return muster.evidence(group, self._catalogue.devices)
+        return None
 
     def move(self, device: int, lapsed: Iterable[str]) -> list[tuple[Muster, str]]:
         """A device has other tags, and is not asked any more for the parts `lapsed`, which held:

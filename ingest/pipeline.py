@@ -27,7 +27,7 @@ from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.ingest.absence import Absence
-from tocsin.ingest.alerts.alert import Alert
+from tocsin.ingest.alerts.alert import Alert, Evidence
 from tocsin.ingest.alerts.book import AlertBook
 from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.batch import Batch, Judged
@@ -98,7 +98,7 @@ class Pipeline:
         self.refusals = Refusals(settings.caps)
         self.presence = PresenceBook(settings, self.catalogue)
         self.flaps = FlapLimits(settings.flap_rings, settings.flap_within_s, settings.flap_hold_s)
-        self.alerts = AlertBook(self.flaps, self._gateway_of)
+        self.alerts = AlertBook(self.flaps, self._gateway_of, self._evidence)
         self.faults = Faults()
         self._intake = Intake(
             settings.caps, decoder, self.catalogue, self.presence, self.refusals, self.faults
@@ -282,6 +282,10 @@ class Pipeline:
         self._take_in_waiting()
         due, turns = self.absence.fire_next()
         self._signal(turns, due, outcome)
+
+    def _evidence(self, alert: Alert, at: float) -> Evidence | None:
+        self._take_in_waiting()
+        return self._judge.evidence(alert, at, self.absence.silence_of)
 
     def _next_hour(self) -> float | None:
         return self.catalogue.site.next_turn if self._judge.reads_hour else None

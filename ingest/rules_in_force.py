@@ -41,6 +41,7 @@ class RulesInForce:
         self._faults = faults
         self.groups: list[RuleGroup] = []
         self.musters = Musters(catalogue, faults)
+        self.forms: dict[str, RuleForm] = {}  # by the names of rules, and of parts of rules
         self.of_metric: dict[int, list[int]] = {}
         self.clocked: frozenset[int] = frozenset()
         self.hourly: list[int] = []
@@ -69,6 +70,7 @@ class RulesInForce:
                 key = (compiled.skeleton(each.when), clear, each.part)
                 alike.setdefault(key, []).append(RuleForm(each, order, scalar))
         self.groups = [RuleGroup(forms, catalogue.code_of) for forms in alike.values()]
+        self.forms = {form.name: form for group in self.groups for form in group.forms}
         selectors = {checked.devices.key: checked.devices for checked in rules}
         self._selectors = {
             key: self._selectors.get(key) or (selector, Growing[np.bool_](np.bool_, False))

@@ -372,6 +372,24 @@ def test_a_storm_is_one_line_and_is_acknowledged_with_one_note(page: Page, serve
     assert len(alerts) == 120
 
 
+def test_what_happened_says_what_started_a_delay_and_what_was_seen_at_its_end(
+    page: Page, server: Server
+):
+    rule = {"name": "slow", "when": "mass > 80", "devices": "slow-1", "on_delay": "1s"}
+    assert server.send("POST", "/api/rules", rule).status_code == 201
+    for mass in (90, 95.5):
+        publish(server, "slow-1", mass=mass)
+    [alert] = wait_for(
+        "it rings", lambda: server.get("/api/alerts", rule="slow", state="active") or None
+    )
+    page.goto(server.http + f"/alerts/{alert['id']}")
+    began, rang = (page.get_by_test_id("story").get_by_role("listitem").nth(n) for n in (0, 1))
+    expect(began).to_contain_text("mass 90")
+    expect(rang).to_contain_text("mass 95.5")
+    expect(rang).to_contain_text("started by mass 90")
+    server.send("DELETE", "/api/rules/slow")
+
+
 def test_an_alert_of_a_group_is_on_the_pages_of_its_devices(page: Page, server: Server):
     rule = {"name": "many", "when": "count_devices(heat > 80) >= 2", "devices": "grp-*"}
     assert server.send("POST", "/api/rules", rule).status_code == 201

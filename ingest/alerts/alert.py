@@ -1,7 +1,9 @@
 """An alert: one episode of one rule on one subject."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from hashlib import blake2b
+from typing import TypeAlias
 
 import msgspec
 
@@ -24,7 +26,7 @@ class Suppression(StrEnum):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What a rule saw when it turned.
+    """What a rule saw when it turned, or when a timer of its alert ended.
 
     `readings` are the newest value of each metric it shows and that reading's event time.
     `windows` are the windowed functions and ages it reads, as the rule writes them.
@@ -41,7 +43,8 @@ NO_EVIDENCE = Evidence()
 
 class Cause(msgspec.Struct, frozen=True):
     """Why an alert changed: when (engine time), who (`tocsin` for the rule or a timer), by which
-    event of the lifecycle, with what note, and what the rule saw if it was a rule.
+    event of the lifecycle, with what note, and what the rule saw then, if it was a rule or a timer.
+    `started_by`, of a timer, is what it saw when it turned last: what started a delay, say.
     """
 
     at: float
@@ -49,6 +52,7 @@ class Cause(msgspec.Struct, frozen=True):
     event: str
     note: str = ""
     evidence: Evidence = NO_EVIDENCE
+    started_by: Evidence | None = None
 
 
 STORED, NOT_STORED = "stored", "not stored yet"
@@ -103,6 +107,10 @@ class Alert(msgspec.Struct, frozen=True):
     sounded: bool = False
     actions: tuple[str, ...] = ()
     cause: Cause | None = None
+
+
+Witness: TypeAlias = Callable[[Alert, float], Evidence | None]
+"""What the rule of an open alert sees at engine time; None where there is nobody to say it."""
 
 
 def alert_id(rule: str, subject: str, began_at: float, repeat: int = 0) -> str:

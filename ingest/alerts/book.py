@@ -14,6 +14,7 @@ from tocsin.ingest.alerts.alert import (
     Evidence,
     State,
     Suppression,
+    Witness,
     alert_id,
 )
 from tocsin.ingest.alerts.book_snapshot import BookSnapshot, decode_snapshot
@@ -59,6 +60,10 @@ def _nowhere(_: str) -> None:
     return None
 
 
+def _unseen(_: Alert, __: float) -> None:
+    return None
+
+
 class AlertBook:
     """Owns every open alert, its delays, what mutes it, the maintenance windows, and the recent
     alerts.
@@ -70,13 +75,18 @@ class AlertBook:
     What mutes belongs to the alarm (rule and subject), so it holds for its next episode too; alerts
     go through their states all the same and show that they are muted. `via` gives the gateway
     through which a device's messages come: an alarm that is inhibited by a rule is mute while
-    that rule's alert is active for the same device or for its gateway.
+    that rule's alert is active for the same device or for its gateway. `witness` is asked when a
+    timer ends, which no reading does.
     """
 
     def __init__(
-        self, flaps: FlapLimits | None = None, via: Callable[[str], str | None] = _nowhere
+        self,
+        flaps: FlapLimits | None = None,
+        via: Callable[[str], str | None] = _nowhere,
+        witness: Witness = _unseen,
     ) -> None:
         self._flaps = flaps or FlapLimits()
+        self._witness = witness
         self._via = via
         self._become(BookSnapshot(0, [], [], [], [], []))
 
@@ -236,20 +246,27 @@ class AlertBook:
         """
         due, order, alarm = self._timers.pop()
         if alarm[0] == OWNER:
-            return due, self._maintain(self._calendar.turn(alarm[1]), due)
+            return due, self._maintain(self._calendar.turn(alarm[1]), due, timed=True)
         episode = self._register.find(*alarm)
         if episode is not None and episode.timer == order:
-            cause = Cause(due, SERVER, episode.then, evidence=episode.evidence)
+            cause = self._timed(episode, due, episode.then)
             return due, self._step(episode, episode.phase, cause)
         if episode is not None and episode.again == order:
             episode.again = 0
-            cause = Cause(due, SERVER, Event.RE_ALARM, evidence=episode.evidence)
+            cause = self._timed(episode, due, Event.RE_ALARM)
             return due, self._step(episode, episode.phase, cause)
         if episode is None:
             self._mutes.change(alarm, Muting.EXPIRE, None, due)
             return due, []
-        cause = Cause(due, SERVER, Muting.EXPIRE, evidence=episode.evidence)
+        cause = self._timed(episode, due, Muting.EXPIRE)
         return due, [self._mute(episode, Muting.EXPIRE, None, cause)]
+
+    def _timed(self, episode: Episode, due: float, event: str, note: str = "") -> Cause:
+        """What a timer makes of an episode: with what its rule sees then, and what started it."""
+        seen = self._witness(episode.alert, due)
+        if seen is None:
+            return Cause(due, SERVER, event, note, episode.evidence)
+        return Cause(due, SERVER, event, note, seen, episode.evidence)
 
     def get(self, alert_id: str) -> Alert | None:
         """The alert of this id, if it is open or recent."""
@@ -416,10 +433,10 @@ class AlertBook:
         )
         return episode.alert
 
-    def _maintain(self, plan: Maintenance, now: float) -> list[Alert]:
-        """A window begins or ends."""
+    def _maintain(self, plan: Maintenance, now: float, *, timed: bool = False) -> list[Alert]:
+        """A window begins or ends; `timed`: by itself."""
         covered = (each for each in self._register.by_rule() if covers(plan, *each.alarm))
-        return self._review(covered, now)
+        return self._review(covered, now, timed=timed)
 
     def _review_children(self, rule: str, now: float) -> list[Alert]:
         """An alert of a rule became active, or is no longer."""
@@ -428,7 +445,9 @@ class AlertBook:
             changes += self._review(self._register.of_rule(child), now)
         return changes
 
-    def _review(self, episodes: Iterable[Episode], now: float) -> list[Alert]:
+    def _review(
+        self, episodes: Iterable[Episode], now: float, *, timed: bool = False
+    ) -> list[Alert]:
         """See anew what mutes these alerts besides people."""
         changes: list[Alert] = []
         for episode in list(episodes):
@@ -437,10 +456,14 @@ class AlertBook:
             if (suppression, by) != (alert.suppression, alert.suppressed_by):
                 note, is_heard = f"by {by}" if by else "", suppression is Suppression.NONE
                 event = "unmuted" if is_heard else str(suppression)
-                evidence = episode.evidence if is_heard else NO_EVIDENCE
+                if is_heard and timed:
+                    cause = self._timed(episode, now, event, note)
+                else:
+                    evidence = episode.evidence if is_heard else NO_EVIDENCE
+                    cause = Cause(now, SERVER, event, note, evidence)
                 episode.alert = changed(
                     alert,
-                    Cause(now, SERVER, event, note, evidence),
+                    cause,
                     Comment(now, SERVER, event, note),
                     suppression=suppression,
                     suppressed_by=by,
@@ -453,6 +476,6 @@ _STEPS = frozenset({Event.ACKNOWLEDGE.value, Event.RESET.value})
 """Commands that are events of the lifecycle."""
 
 _TURNS = frozenset({Event.HOLDS, Event.FALLS})
-"""Events of the rule: what it saw then is what later transitions without a reading go by."""
+"""Events of the rule: what it saw then is what started later transitions without a reading."""
 
 _MAY_BE_BACK = frozenset({Phase.CLEARED_UNACKNOWLEDGED, Phase.LATCHED, Phase.LATCHED_ACKNOWLEDGED})

@@ -42,7 +42,7 @@ class Episode(msgspec.Struct):
 
     `timer` is the number of the delay that runs and ends in `then`, 0 when none does. `again` is
     the number of the timer for its re-alarm, 0 when there is none. `evidence` is what the rule saw
-    when it turned last: what comes of timers and of other alerts goes by that.
+    when it turned last: what started that which comes of timers, and of other alerts.
     """
 
     alert: Alert

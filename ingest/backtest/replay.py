@@ -69,7 +69,9 @@ class Replay:
     """State: what the pipeline has of the readings so far, but for what no rule depends on.
 
     `profiles` and `tags` are those of the devices. `on_change` is told of every transition of
-    an alert, in order. Nobody acknowledges, resets or shelves anything in a replay.
+    an alert, in order; of what a timer makes it hears what the rule saw when it turned last, not
+    what it sees then, as more was judged at once meanwhile. Nobody acknowledges, resets or shelves
+    anything in a replay.
     """
 
     def __init__(

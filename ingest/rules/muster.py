@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, Protocol
 from msgspec import structs
 
 from tocsin.devices.formats.row import Value
-from tocsin.ingest.alerts.alert import Evidence
+from tocsin.ingest.alerts.alert import NO_EVIDENCE, Evidence
 from tocsin.ingest.rules.across import calls_across, truth_of
 from tocsin.ingest.rules.checker import check
 from tocsin.ingest.rules.expression import Call
@@ -170,19 +170,32 @@ class Muster:
     def _told(
         self, group: str, truth: bool, polled: Sequence[tuple[Poll[Any], Any]], names: Sequence[str]
     ) -> GroupTurn:
-        seen = {print_expression(poll.call): poll.seen(tally) for poll, tally in polled}
         poll, tally = polled[0]
-        mine = (device for device, each in enumerate(self._group_of) if each == group)
-        speaking = tuple(names[each] for each in islice(poll.speaking(mine), MAX_NAMED))
-        told = ", ".join(speaking[:_MAX_TOLD])
+        evidence = self._seen(group, polled, names)
+        told = ", ".join(evidence.devices[:_MAX_TOLD])
         count = poll.counted(tally)
         if count > _MAX_TOLD:
             told += f" and {count - _MAX_TOLD} more"
         values: dict[str, Value] = {"count": float(count), "group": group, "devices": told}
         if Part.VALUE in poll.parts:
             values = {"value": poll.seen(tally)} | values
+        return GroupTurn(self.checked.rule, truth, values, evidence)
+
+    def _seen(
+        self, group: str, polled: Sequence[tuple[Poll[Any], Any]], names: Sequence[str]
+    ) -> Evidence:
+        seen = {print_expression(poll.call): poll.seen(tally) for poll, tally in polled}
         known = {text: value for text, value in seen.items() if not isnan(value)}
-        return GroupTurn(self.checked.rule, truth, values, Evidence({}, known, speaking))
+        mine = (device for device, each in enumerate(self._group_of) if each == group)
+        speaking = islice(polled[0][0].speaking(mine), MAX_NAMED)
+        return Evidence({}, known, tuple(names[each] for each in speaking))
+
+    def evidence(self, group: str, names: Sequence[str]) -> Evidence:
+        """What the rule sees of a group; `names` are those of the devices."""
+        tallies = self._tallies.get(group)
+        if tallies is None:
+            return NO_EVIDENCE
+        return self._seen(group, list(zip(self._polls, tallies, strict=True)), names)
 
 
 class TagsOf(Protocol):

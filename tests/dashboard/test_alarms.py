@@ -1,10 +1,14 @@
 """The life of an alarm through the API: what it went through, maintenance, reset."""
 
+from datetime import UTC, datetime
+
 from msgspec.structs import replace
 
 from tests.dashboard.site import HOT, Site
+from tocsin.dashboard.views import EvidenceView, SeenView, view_transition
 from tocsin.devices.timestamps import parse_timestamp, rfc3339
-from tocsin.ingest.alerts.book import RECENT
+from tocsin.ingest.alerts.alert import Evidence
+from tocsin.ingest.alerts.book import RECENT, AlertBook
 from tocsin.ingest.facts import AlertCommand
 from tocsin.ingest.rules.rule import Rule
 
@@ -27,6 +31,19 @@ async def test_a_transition_says_who_when_why_and_what_was_seen(site: Site):
     assert (acked["event"], acked["by"], acked["note"]) == ("ack", "local", "valve closed")
     assert [rang["revision"], acked["revision"]] == [1, 2]
     assert (await site.client.get("/api/alerts/nonesuch/transitions")).status_code == 404
+
+
+def test_what_a_timer_made_says_what_was_seen_then_and_what_started_it():
+    book = AlertBook(witness=lambda _, at: Evidence({"temp_c": (95.0, at)}, {"max": 96.0}))
+    hot = Rule(name="hot", when="temp_c > 80", on_delay="10s")
+    start = Evidence({"temp_c": (90.0, 1.0)}, {"max": 91.0})
+    (began,) = book.signal(hot, "a", "a", True, 1.0, 2.0, {"temp_c": 90.0}, start)
+    _, (rang,) = book.fire_next()
+    at_start, at_end = view_transition(began, 2.0), view_transition(rang, 12.0)
+    assert (at_start.started_by, at_end.event) == (None, "on-delay over")
+    assert at_end.readings["temp_c"] == EvidenceView(95.0, datetime.fromtimestamp(12.0, UTC))
+    assert at_end.windows == {"max": 96.0}
+    assert at_end.started_by == SeenView(at_start.readings, {"max": 91.0}, [])
 
 
 async def test_an_alert_about_a_group_names_the_devices_that_counted(site: Site):

@@ -167,7 +167,9 @@ def test_the_on_delay_comes_on_top_and_the_alert_says_what_was_seen() -> None:
     assert (round((rang.raised_at or 0) - START, 2), rang.message) == (90.0, "7")
     assert rang.cause
     assert rang.cause.evidence.readings == {"t": (7.0, START)}
-    assert rang.cause.evidence.windows == {"age(t)": pytest.approx(60.0, abs=0.01)}
+    assert rang.cause.evidence.windows == {"age(t)": pytest.approx(90.0, abs=0.01)}
+    assert rang.cause.started_by
+    assert rang.cause.started_by.windows == {"age(t)": pytest.approx(60.0, abs=0.01)}
 
 
 def test_a_device_clock_that_is_behind_makes_nothing_older() -> None:

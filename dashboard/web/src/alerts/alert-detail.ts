@@ -15,7 +15,7 @@ import { icon, severityIcon } from "../shell/icons";
 import { Live } from "../shell/live";
 import { paths } from "../shell/route";
 import { api } from "../wire/api";
-import { type Alert, millis, type Transition } from "../wire/contract";
+import { type Alert, millis, type Seen, type Transition } from "../wire/contract";
 import { act, ask } from "./ask";
 import "./receipts";
 import { eventOf, lifeOf, readOf, shapeOf, whatOf } from "./words";
@@ -77,7 +77,7 @@ export class AlertDetail extends Live {
     const [metric = ""] = metricsIn(when);
     const unit = device.series.get(metric)?.unit ?? "";
     return html`<dl class="values">
-      <div><dt>when it rang</dt><dd><b>${readOf(alert, when)}</b>${typeof alert.value === "number" ? html`<span class="unit">${unit}</span>` : nothing}</dd></div>
+      <div><dt>when it began</dt><dd><b>${readOf(alert, when)}</b>${typeof alert.value === "number" ? html`<span class="unit">${unit}</span>` : nothing}</dd></div>
       ${[...metricsIn(when)].map((metric) => {
         const series = device.series.get(metric);
         return html`<div><dt>${metricLabel(metric)} now</dt><dd><b>${series?.text ?? "–"}</b>${series?.unit ? html`<span class="unit">${series.unit}</span>` : nothing}</dd></div>`;
@@ -119,15 +119,13 @@ export class AlertDetail extends Live {
       by?: string;
       note?: string;
       saw?: string;
+      started?: string;
       devices?: readonly string[];
     }[] = [];
     const story = this.#stories.value;
     if (story.alert === alert.id && story.steps.length) {
-      for (const { at, by, event, note, state, readings, windows, devices, shelved_until } of story.steps) {
-        const saw = [
-          ...Object.entries(readings).map(([metric, { value }]) => `${metric} ${formatValue(value)}`),
-          ...Object.entries(windows).map(([call, value]) => `${call} ${formatValue(value)}`),
-        ];
+      for (const step of story.steps) {
+        const { at, by, event, note, state, devices, shelved_until, started_by } = step;
         const who = by === "tocsin" ? "" : by;
         steps.push({
           at: millis(at) ?? 0,
@@ -139,7 +137,8 @@ export class AlertDetail extends Live {
                 : eventOf(event),
           by: who,
           note,
-          saw: saw.join(" · "),
+          saw: textOf(step),
+          started: started_by ? textOf(started_by) : "",
           devices,
         });
       }
@@ -157,8 +156,8 @@ export class AlertDetail extends Live {
     }
     steps.sort((a, b) => a.at - b.at);
     return html`<ol class="story" data-testid="story">${steps.map(
-      ({ at, words, by, note, saw, devices }) =>
-        html`<li><time>${formatTime(at, now.value)}</time><span>${words}${by ? html` by <b>${by}</b>` : nothing}${note ? html`<q>${note}</q>` : nothing}${saw ? html`<br><small class="dim">${saw}</small>` : nothing}${devices?.length ? html`<br><small>${devices.map((device, i) => html`${i ? ", " : ""}<a href=${paths.device(device)}>${device}</a>`)}</small>` : nothing}</span></li>`,
+      ({ at, words, by, note, saw, started, devices }) =>
+        html`<li><time>${formatTime(at, now.value)}</time><span>${words}${by ? html` by <b>${by}</b>` : nothing}${note ? html`<q>${note}</q>` : nothing}${saw ? html`<br><small class="dim">${saw}</small>` : nothing}${devices?.length ? html`<br><small>${devices.map((device, i) => html`${i ? ", " : ""}<a href=${paths.device(device)}>${device}</a>`)}</small>` : nothing}${started && started !== saw ? html`<br><small class="dim">started by ${started}</small>` : nothing}</span></li>`,
     )}</ol>`;
   }
 
@@ -176,6 +175,13 @@ export class AlertDetail extends Live {
       // Too old to be kept, or the server cannot be reached: the alert itself says the most of it.
     }
   }
+}
+
+function textOf({ readings, windows }: Seen): string {
+  return [
+    ...Object.entries(readings).map(([metric, { value }]) => `${metric} ${formatValue(value)}`),
+    ...Object.entries(windows).map(([call, value]) => `${call} ${formatValue(value)}`),
+  ].join(" · ");
 }
 
 function outOfService(alert: Alert) {

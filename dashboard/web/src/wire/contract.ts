@@ -95,8 +95,16 @@ export interface Alert {
   flapping?: boolean;
 }
 
+/** What a rule saw. */
+export interface Seen {
+  readings: Record<string, { value: Value; time: string }>;
+  windows: Record<string, number>;
+  /** Those of a group that counted, the first 100. */
+  devices: string[];
+}
+
 /** One change of an alert, and what its rule saw. */
-export interface Transition {
+export interface Transition extends Seen {
   at: string;
   by: string;
   event: string;
@@ -105,12 +113,10 @@ export interface Transition {
   latched: boolean;
   suppression: Suppression;
   revision: number;
-  readings: Record<string, { value: Value; time: string }>;
-  windows: Record<string, number>;
-  /** Those of a group that counted, the first 100. */
-  devices: string[];
   shelved_until: string | null;
   suppressed_by: string | null;
+  /** Of what a timer made: what the rule saw when it turned last. */
+  started_by: Seen | null;
 }
 
 /** A time in which alarms of the devices and rules that match are out of service. */
