@@ -255,6 +255,10 @@ class Catalogue:
         """Which series are counters."""
         return self.counter.values.take(series)
 
+    def lateness(self, series: int) -> float:
+        """How many seconds older than the newest of its device a reading of it may be."""
+        return self.lateness_s.values.item(self.device.values.item(series))
+
     def describe(self, device: int, profile: Profile) -> None:
         """Say what a device without any series is, instead of the settings."""
         self.profiles[device] = profile

@@ -14,6 +14,7 @@ from tocsin.ingest.frames import Column
 from tocsin.ingest.geo.fixes import QUALITY
 from tocsin.ingest.geo.zone_set import ZoneSet
 from tocsin.ingest.outcome import Readings
+from tocsin.ingest.rules.functions import MAX_WINDOW_S
 from tocsin.ingest.rules.suggestion import did_you_mean
 from tocsin.ingest.rules.validation import CheckedRule, RuleError, validate
 from tocsin.ingest.storage.history.history import RawFiles
@@ -93,6 +94,8 @@ def scope_of(
             here &= np.array(read, np.bool_)[metric]
         wanted |= here
     warm_up_s = max((size_s for rule in rules for _, size_s in rule.windows), default=0.0)
+    if any(rule.sessions for rule in rules):
+        warm_up_s = MAX_WINDOW_S  # where a session begins is not known before
     since = start - max(warm_up_s, WARM_UP_S)
     missed = {
         device: at

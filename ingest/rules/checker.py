@@ -6,10 +6,11 @@ A metric is a number. With `==` and `!=` it may also be compared with text or wi
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from tocsin.devices.tags import TagError, check_tag_name
 from tocsin.ingest.rules.compiled import state_of
-from tocsin.ingest.rules.durations import parse_duration
+from tocsin.ingest.rules.durations import SESSION, parse_duration
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -27,6 +28,7 @@ from tocsin.ingest.rules.functions import (
     MAX_ABSENCE_S,
     MAX_WINDOW_S,
     MIN_WINDOW_S,
+    OF_SESSIONS,
     Argument,
     Function,
     Kind,
@@ -40,15 +42,17 @@ from tocsin.ingest.rules.tokens import ExpressionError
 class Checked:
     """What an expression yields and reads.
 
-    `metrics` in order of appearance, each once. `windows` are (metric, size in seconds).
-    `clocked` are the metrics whose age it reads, so that it may turn without a reading. `zones` are
-    those it names; `positioned`: it reads the position, `lat` and `lon` of `metrics`. `tagged`: it
-    reads tags of the device. `counting`: it is of all devices of a group.
+    `metrics` in order of appearance, each once. `windows` are (metric, size in seconds),
+    `sessions` (metric, gap in seconds). `clocked` are the metrics whose age it reads, so that it
+    may turn without a reading. `zones` are those it names; `positioned`: it reads the position,
+    `lat` and `lon` of `metrics`. `tagged`: it reads tags of the device. `counting`: it is of all
+    devices of a group.
     """
 
     kind: Kind
     metrics: tuple[str, ...]
     windows: frozenset[tuple[str, float]]
+    sessions: frozenset[tuple[str, float]]
     clocked: frozenset[str]
     hourly: bool
     zones: frozenset[str]
@@ -77,6 +81,7 @@ def check(
         kind,
         tuple(checker.metrics),
         frozenset(checker.windows),
+        frozenset(checker.sessions),
         frozenset(checker.clocked),
         checker.hourly,
         frozenset(checker.zones),
@@ -105,6 +110,7 @@ class _Checker:
     known_limits: Collection[str] | None = None
     metrics: dict[str, None] = field(default_factory=dict[str, None])
     windows: set[tuple[str, float]] = field(default_factory=set[tuple[str, float]])
+    sessions: set[tuple[str, float]] = field(default_factory=set[tuple[str, float]])
     clocked: set[str] = field(default_factory=set[str])
     hourly: bool = False
     zones: set[str] = field(default_factory=set[str])
@@ -211,7 +217,7 @@ class _Checker:
             )
         if function.positioned:
             self._position(call)
-        metric, window_s = "", 0.0
+        metric, window_s, windows = "", 0.0, self.windows
         for argument, expected in zip(call.arguments, function.arguments, strict=True):
             match expected:
                 case Argument.METRIC:
@@ -219,7 +225,12 @@ class _Checker:
                 case Argument.STATE:
                     _check_state(argument, function)
                 case Argument.WINDOW:
+                    if is_session := _is_session(argument):
+                        argument = _gap_argument(argument, function)
+                        windows = self.sessions
                     window_s = _window_argument(argument, function, MAX_WINDOW_S, "24h")
+                    if function.name == "duration" and not is_session:
+                        raise _no_session(argument, function)
                 case Argument.DURATION:
                     _window_argument(argument, function, MAX_ABSENCE_S, "30d")
                 case Argument.NUMBER:
@@ -233,7 +244,7 @@ class _Checker:
                 case Argument.LIMIT:
                     self._limit_argument(argument, function)
         if function.windowed:
-            self.windows.add((metric, window_s))
+            windows.add((metric, window_s))
         if function.clocked:
             self.clocked.add(metric)
         self.hourly |= function.hourly
@@ -389,6 +400,29 @@ def _check_state(argument: Expression, function: Function) -> None:
             f" {function.example}",
             argument.column,
         )
+
+
+def _is_session(argument: Expression) -> TypeGuard[Text]:
+    return isinstance(argument, Text) and argument.value.startswith(SESSION)
+
+
+def _gap_argument(argument: Text, function: Function) -> Text:
+    """The gap of a session, as a window by itself."""
+    if function.name not in OF_SESSIONS:
+        raise ExpressionError(
+            f"{function.name} at column {argument.column} cannot be of a session;"
+            f" expected one of {', '.join(sorted(OF_SESSIONS))}, or a window as in '5m'",
+            argument.column,
+        )
+    return Text(argument.value.removeprefix(SESSION), argument.column)
+
+
+def _no_session(window: Expression, function: Function) -> ExpressionError:
+    return ExpressionError(
+        f"{_shown(window)} at column {window.column} is no session; expected a gap that ends one,"
+        f" as in {function.example}",
+        window.column,
+    )
 
 
 def _window_argument(argument: Expression, function: Function, most_s: float, most: str) -> float:

@@ -10,7 +10,7 @@ tests/ingest/rules.
 from collections.abc import Callable, Hashable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from tocsin.ingest.rules.durations import parse_duration
+from tocsin.ingest.rules.durations import SESSION, parse_duration
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -36,7 +36,9 @@ Tag: TypeAlias = tuple[str, str]
 
 
 class Use(NamedTuple):
-    """A windowed function. `state` is what it looks for, if it looks for a value."""
+    """A windowed function. `state` is what it looks for, if it looks for a value. Of a session
+    `function` is `session avg` and the like, which is another one than `avg`, and `size_s` the gap.
+    """
 
     metric: str
     size_s: float
@@ -148,7 +150,10 @@ def window_of(call: Call) -> Use | None:
     assert isinstance(metric, Metric), "checked"
     assert isinstance(window, Text), "checked"
     state = state_of(between[0]) if between else None
-    return Use(metric.name, parse_duration(window.value), call.function, state)
+    size, function = window.value, call.function
+    if size.startswith(SESSION):
+        size, function = size.removeprefix(SESSION), SESSION + function
+    return Use(metric.name, parse_duration(size), function, state)
 
 
 def state_of(tree: Expression) -> float | bool | str | None:

@@ -3,6 +3,9 @@
 import re
 from functools import lru_cache
 
+SESSION = "session "
+"""What a window begins with that is a session; the gap that ends one follows."""
+
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SHAPE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)([smhd])")
 

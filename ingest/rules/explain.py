@@ -11,6 +11,7 @@ import msgspec
 from tocsin.ingest.rules.calm import Calms, comparisons
 from tocsin.ingest.rules.compiled import functions_of, skeleton, window_of
 from tocsin.ingest.rules.deadline import silences
+from tocsin.ingest.rules.durations import SESSION
 from tocsin.ingest.rules.expression import (
     Arithmetic,
     Call,
@@ -32,7 +33,8 @@ _PART_US = 0.1
 
 class WindowRead(msgspec.Struct, frozen=True):
     """A window that a rule reads, and the rules that read one of the same metric and size: it is
-    kept once for all of them."""
+    kept once for all of them. Of a session, which has no panes, `size_s` is the gap that ends it,
+    and `session` true."""
 
     metric: str
     size_s: float
@@ -40,6 +42,7 @@ class WindowRead(msgspec.Struct, frozen=True):
     panes: int
     functions: list[str]
     shared_with: list[str]
+    session: bool = False
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -153,9 +156,14 @@ def lines(of: Explanation) -> Iterator[str]:
         yield "                and when the hour turns"
     for window in of.windows:
         shared = f", shared with {', '.join(window.shared_with)}" if window.shared_with else ""
-        yield (
-            f"  window        {window.metric} over {window.size_s:g} s,"
+        made_of = (
+            f"{window.metric}, ended by {window.size_s:g} s without a reading,"
+            if window.session
+            else f"{window.metric} over {window.size_s:g} s,"
             f" {window.panes} panes of {window.pane_s:g} s,"
+        )
+        yield (
+            f"  {'session' if window.session else 'window':<13} {made_of}"
             f" for {', '.join(window.functions)}{shared}"
         )
     for part in of.parts:
@@ -195,12 +203,17 @@ def _ask_alike(one: CheckedRule, other: CheckedRule) -> bool:
 
 
 def _windows(rule: CheckedRule, others: Sequence[CheckedRule]) -> list[WindowRead]:
-    functions: dict[tuple[str, float], dict[str, None]] = {}
+    functions: dict[tuple[str, float, bool], dict[str, None]] = {}
     for tree in _trees(rule):
         for use in functions_of(tree):
-            functions.setdefault((use.metric, use.size_s), {})[use.function] = None
+            name, session = use.function.removeprefix(SESSION), use.function.startswith(SESSION)
+            functions.setdefault((use.metric, use.size_s, session), {})[name] = None
     found: list[WindowRead] = []
-    for (metric, size_s), names in functions.items():
+    for (metric, size_s, session), names in functions.items():
+        if session:
+            shared = [each.rule.name for each in others if (metric, size_s) in each.sessions]
+            found.append(WindowRead(metric, size_s, 0.0, 0, list(names), shared, session=True))
+            continue
         spec = WindowSpec.hopping(size_s)
         shared = [each.rule.name for each in others if (metric, size_s) in each.windows]
         found.append(WindowRead(metric, size_s, spec.slide_s, spec.panes, list(names), shared))

@@ -14,6 +14,11 @@ from types import MappingProxyType
 
 MIN_WINDOW_S = 1.0
 MAX_WINDOW_S = 86400.0
+OF_SESSIONS = frozenset(
+    {"count", "sum", "min", "max", "avg", "first", "last", "delta", "rate", "duration"}
+)
+"""The functions that can be of a session; `duration` is of nothing else."""
+
 MAX_ABSENCE_S = 30 * 86400.0
 
 
@@ -90,6 +95,13 @@ _TABLE = (
         "zscore",
         "How many standard deviations the newest reading is from the mean of those before it in"
         " the window; unknown before these are 10.",
+    ),
+    Function(
+        "duration",
+        (Argument.METRIC, Argument.WINDOW),
+        Kind.NUMBER,
+        "Seconds from the oldest to the newest reading of a session; see sessions.",
+        "duration(temp_c, 'session 30s')",
     ),
     _windowed("twa", "Mean over time: each reading counts for as long as it held."),
     Function(

@@ -212,6 +212,7 @@ def inside(checked: CheckedRule, call: Call) -> CheckedRule:
         metrics=found.metrics,
         shown=(),
         windows=found.windows,
+        sessions=found.sessions,
         clocked=found.clocked,
         hourly=found.hourly,
         zones=found.zones,

@@ -42,7 +42,7 @@ _OF_ITS_METRIC = frozenset(
         "p99",
     )
 )
-_OF_ITSELF = {"age": "s", "time_in": "s", "distance_m": "m", "speed_kmh": "km/h"}
+_OF_ITSELF = {"age": "s", "time_in": "s", "duration": "s", "distance_m": "m", "speed_kmh": "km/h"}
 
 
 class UnitDoubt(NamedTuple):

@@ -67,11 +67,11 @@ class CheckedRule:
     `clear` is None where the rule clears as soon as `when` is false. `metrics` are the ones that
     `when` and `clear` read: a row without any of them cannot turn the rule. `shown` are these
     and the ones in the message, in the order in which an alert takes its `values`. `windows` are
-    (metric, size in seconds). `clocked` are the metrics whose age is read: with one
-    of those the rule may turn without a reading. `hourly`: it may when the hour turns. `tagged`: it
-    reads tags of the device. `counting`: it is about groups of devices; `part`: it is what the
-    judge asks of a device for such a one. `zones` are those it names; `positioned`: it reads the
-    position.
+    (metric, size in seconds), `sessions` (metric, gap in seconds). `clocked` are the metrics whose
+    age is read: with one of those the rule may turn without a reading. `hourly`: it may when the
+    hour turns. `tagged`: it reads tags of the device. `counting`: it is about groups of devices;
+    `part`: it is what the judge asks of a device for such a one. `zones` are those it names;
+    `positioned`: it reads the position.
     """
 
     rule: Rule
@@ -84,6 +84,7 @@ class CheckedRule:
     metrics: tuple[str, ...]
     shown: tuple[str, ...]
     windows: frozenset[tuple[str, float]]
+    sessions: frozenset[tuple[str, float]]
     clocked: frozenset[str]
     hourly: bool
     zones: frozenset[str]
@@ -175,6 +176,7 @@ class _Examination:
             metrics=metrics,
             shown=() if counting else tuple(dict.fromkeys((*metrics, *message.metrics))),
             windows=frozenset[tuple[str, float]]().union(*(part.windows for part in parts)),
+            sessions=frozenset[tuple[str, float]]().union(*(part.sessions for part in parts)),
             clocked=frozenset[str]().union(*(part.clocked for part in parts)),
             hourly=any(part.hourly for part in parts),
             zones=frozenset[str]().union(*(part.zones for part in parts)),

@@ -13,12 +13,13 @@ from tocsin.ingest.rules.calm import Anchor
 from tocsin.ingest.rules.compiled import Use
 from tocsin.ingest.windows.backlog import Backlog
 from tocsin.ingest.windows.moments import Moments
+from tocsin.ingest.windows.open_session import OpenSession
 from tocsin.ingest.windows.panes import BASIC, ENDS, Panes
 from tocsin.ingest.windows.quantiles import Quantiles
 from tocsin.ingest.windows.run import Runs
 from tocsin.ingest.windows.spec import WindowSpec
 from tocsin.ingest.windows.steady import Steady
-from tocsin.ingest.windows.trace import GROWTH, LASTING, Counts, Trace
+from tocsin.ingest.windows.trace import GROWTH, LASTING, Trace
 from tocsin.ingest.windows.zscore import Zscore
 
 Ids = NDArray[np.int32]
@@ -62,11 +63,15 @@ class Kinds(Protocol):
         ...
 
     def counts(self, series: Ids) -> NDArray[np.bool_]: ...
+    def lateness(self, series: int) -> float:
+        """How many seconds older than the newest of its device a reading of it may be."""
+        ...
+
     def code_of(self, text: str) -> int: ...
 
 
 class Plain:
-    """Neither counters nor texts."""
+    """Neither counters nor texts, and nothing late by more than a minute."""
 
     def may_count(self, metric: str) -> bool:
         return False
@@ -74,11 +79,14 @@ class Plain:
     def counts(self, series: Ids) -> NDArray[np.bool_]:
         return np.zeros(len(series), np.bool_)
 
+    def lateness(self, series: int) -> float:
+        return 60.0
+
     def code_of(self, text: str) -> int:
         return -1
 
 
-def _panes_for(size_s: float, functions: set[str], counts: Counts, growth: bool) -> Iterable[Kept]:
+def _panes_for(size_s: float, functions: set[str], kinds: Kinds, growth: bool) -> Iterable[Kept]:
     """New panes that answer these. `growth`: delta and rate may be those of counters."""
     spec = WindowSpec.hopping(size_s)
     plain = functions & (BASIC | ENDS)
@@ -86,13 +94,20 @@ def _panes_for(size_s: float, functions: set[str], counts: Counts, growth: bool)
         plain -= GROWTH
     if plain:
         yield Panes(spec, ends=not plain.isdisjoint(ENDS))
-    for apart in _every_apart(spec, counts):
+    for apart in _every_apart(spec, kinds):
         if not apart.functions.isdisjoint(functions - plain):
             yield apart
 
 
-def _every_apart(spec: WindowSpec, counts: Counts) -> tuple[Apart, ...]:
-    return Moments(spec), Quantiles(spec), Steady(spec), Zscore(spec), Trace(spec, counts)
+def _every_apart(spec: WindowSpec, kinds: Kinds) -> tuple[Apart, ...]:
+    return (
+        Moments(spec),
+        Quantiles(spec),
+        Steady(spec),
+        Zscore(spec),
+        Trace(spec, kinds.counts),
+        OpenSession(spec.size_s, kinds.counts, kinds.lateness),
+    )
 
 
 class SharedWindows:
@@ -133,7 +148,7 @@ class SharedWindows:
                     self._keep(metric, size_s, panes, answered)
                     missing -= answered
             growth = self._kinds.may_count(metric)
-            for panes in _panes_for(size_s, missing, self._kinds.counts, growth):
+            for panes in _panes_for(size_s, missing, self._kinds, growth):
                 answered = missing & self._answered_by(panes, metric)
                 self._keep(metric, size_s, panes, answered)
                 missing -= answered
@@ -305,7 +320,7 @@ class SharedWindows:
         """Become what `state` was taken from; `use` comes after."""
         self.__init__(self._metric_id, self._kinds)
         for metric, size_s, kind, inner in state:
-            panes = _empty(size_s, kind, self._kinds.counts)
+            panes = _empty(size_s, kind, self._kinds)
             panes.load(inner)
             self._keep(metric, size_s, panes, panes.functions)
 
@@ -315,8 +330,8 @@ def _kind_of(panes: Kept) -> str | bool:
     return panes.ends if isinstance(panes, Panes) else panes.kind
 
 
-def _empty(size_s: float, kind: str | bool, counts: Counts) -> Kept:
+def _empty(size_s: float, kind: str | bool, kinds: Kinds) -> Kept:
     spec = WindowSpec.hopping(size_s)
     if isinstance(kind, bool):
         return Panes(spec, ends=kind)
-    return next(apart for apart in _every_apart(spec, counts) if apart.kind == kind)
+    return next(apart for apart in _every_apart(spec, kinds) if apart.kind == kind)

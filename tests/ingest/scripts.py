@@ -166,6 +166,8 @@ def rules(names: Sequence[str], delays: Sequence[str]) -> st.SearchStrategy[Rule
         "door == true",
         "time_in(door, true, '10s') > 3 or time_in(state, 'stop', '10s') >= 5",
         "twa(t, '10s') > 40",
+        "avg(t, 'session 2s') > 40 or duration(p, 'session 10s') >= 3",
+        "count(t, 'session 1s') >= 3 and delta(t, 'session 1s') > -20",
         "state != 'run'",
     )
     return st.builds(

@@ -6,7 +6,7 @@ Three-valued: None is unknown. It shares no code with what runs in the server.
 import math
 import re
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -196,6 +196,15 @@ def call(tree: Call, history: History, now: float, counters: Collection[str]) ->
         return max(0.0, now - max(time for time, _ in readings))
     window = tree.arguments[-1]
     assert isinstance(window, Text)
+    if window.value.startswith("session "):
+        if isinstance(readings[-1][1], str):
+            return None
+        if first.name in counters and tree.function in ("delta", "rate"):
+            return None
+        run = in_session(readings, seconds(window.value.removeprefix("session ")))
+        if tree.function == "duration":
+            return max(time for time, _ in run) - min(time for time, _ in run)
+        return windowed(tree.function, run, at_first)
     if tree.function == "flatline":
         return flat(readings, seconds(window.value))
     if tree.function in ("twa", "time_in"):
@@ -258,7 +267,11 @@ def flat(readings: Sequence[tuple[float, Value]], for_s: float) -> bool | None:
     return False if len({value for _, value in readings}) > 1 else None
 
 
-def windowed(function: str, readings: Sequence[tuple[float, Value]]) -> float | None:
+def windowed(
+    function: str,
+    readings: Sequence[tuple[float, Value]],
+    oldest_of: Callable[[Sequence[tuple[float, Value]], float], float] | None = None,
+) -> float | None:
     """`function` of readings that are not empty."""
     if function == "count":
         return float(len(readings))
@@ -267,7 +280,7 @@ def windowed(function: str, readings: Sequence[tuple[float, Value]]) -> float | 
     if len(values) < len(numbers):
         return None
     begin, end = min(time for time, _ in readings), max(time for time, _ in readings)
-    oldest, newest = at_time(readings, begin), at_time(readings, end)
+    oldest, newest = (oldest_of or at_time)(readings, begin), at_time(readings, end)
     match function:
         case "avg":
             return sum(values) / len(values)
@@ -320,6 +333,22 @@ def newest_value(history: History, metric: str) -> Value | None:
 
 def at_time(readings: Sequence[tuple[float, Value]], at: float) -> float:
     return next(float(value) for time, value in reversed(readings) if time == at)
+
+
+def at_first(readings: Sequence[tuple[float, Value]], at: float) -> float:
+    return next(float(value) for time, value in readings if time == at)
+
+
+def in_session(readings: Sequence[tuple[float, Value]], gap_s: float) -> list[tuple[float, Value]]:
+    """The readings up to the newest between which there is no gap, in order of arrival."""
+    times = sorted(time for time, _ in readings)
+    begin = times[-1]
+    for earlier, later in pairwise(times):
+        if round(1e6 * (later - earlier)) >= round(1e6 * gap_s):
+            begin = later
+    if all(round(1e6 * (b - a)) < round(1e6 * gap_s) for a, b in pairwise(times)):
+        begin = times[0]
+    return [(time, value) for time, value in readings if time >= begin]
 
 
 def in_window(

@@ -25,6 +25,25 @@ ERRORS = {
     "avg(temp_c, 300) > 2": "'300' at column 13 is not a window;"
     " expected a duration in quotes, as in avg(temp_c, '5m')",
     "avg(temp_c, '0.5s') > 2": "window '0.5s' at column 13 is out of range; expected 1s to 24h",
+    "avg(temp_c, 'session 2d') > 2": (
+        "window '2d' at column 13 is out of range; expected 1s to 24h"
+    ),
+    "avg(temp_c, 'session') > 2": (
+        "window 'session' at column 13 is not a duration; expected a number and s, m, h or d,"
+        " as in '5m'"
+    ),
+    "avg(temp_c, 'session soon') > 2": (
+        "window 'soon' at column 13 is not a duration; expected a number and s, m, h or d,"
+        " as in '5m'"
+    ),
+    "p95(temp_c, 'session 30s') > 2": (
+        "p95 at column 13 cannot be of a session; expected one of avg, count, delta, duration,"
+        " first, last, max, min, rate, sum, or a window as in '5m'"
+    ),
+    "duration(temp_c, '5m') > 2": (
+        "'5m' at column 18 is no session; expected a gap that ends one, as in"
+        " duration(temp_c, 'session 30s')"
+    ),
     "avg(temp_c, '2d') > 2": "window '2d' at column 13 is out of range; expected 1s to 24h",
     # Kinds
     "not temp_c": "'temp_c' is a number; 'not' needs a condition at column 5,"

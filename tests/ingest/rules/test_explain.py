@@ -109,8 +109,25 @@ def test_it_says_of_bounds_what_the_judge_knows_of_them(tree: Expression, alone:
     assert [(each.metric, each.age_s) for each in found.at_silences] == [
         (each.metric, each.seconds) for each in dict.fromkeys(form.silences)
     ]
-    assert {(each.metric, each.size_s) for each in found.windows} == checked.windows
+    for kind, read in ((False, checked.windows), (True, checked.sessions)):
+        assert {(w.metric, w.size_s) for w in found.windows if w.session is kind} == read
     assert msgspec.json.decode(msgspec.json.encode(found), type=Explanation) == found
+
+
+def test_a_session_is_another_window_than_one_of_the_size_of_its_gap() -> None:
+    run = rule("run", "max(temp_c, 'session 5m') - first(temp_c, 'session 5m') > 8")
+    other = rule("other", "duration(temp_c, 'session 300s') > 60")
+    assert list(lines(explain(run, [HOT, other]))) == [
+        "run:",
+        "  woken by      temp_c",
+        "  session       temp_c, ended by 300 s without a reading, for max, first,"
+        " shared with other",
+        "  no bounds for max(temp_c, 'session 5m') - first(temp_c, 'session 5m') > 8",
+        "  readings      none is spared: each is judged",
+        "  when judged   5 parts, about 0.5 µs a device",
+    ]
+    for when in ("avg(temp_c, 'session 5m') > 8", "not max(temp_c, 'session 5m') > 8"):
+        assert not explain(rule("one", when), []).spares_readings
 
 
 def test_growth_of_counters_has_no_bounds() -> None:

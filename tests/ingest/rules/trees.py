@@ -18,13 +18,13 @@ from tocsin.ingest.rules.expression import (
     Truth,
     Unary,
 )
-from tocsin.ingest.rules.functions import FUNCTIONS
+from tocsin.ingest.rules.functions import FUNCTIONS, OF_SESSIONS
 
 # A standard deviation is rounded on its way: what is made of it has tests of its own.
 WINDOWED = tuple(
     name
     for name, function in FUNCTIONS.items()
-    if function.windowed and name not in ("stddev", "zscore", "flatline", "time_in")
+    if function.windowed and name not in ("stddev", "zscore", "flatline", "time_in", "duration")
 )
 
 _ZERO = st.just(0)
@@ -71,10 +71,12 @@ def conditions(
     """Conditions that pass the checker, over metrics of numbers or booleans and metrics of text."""
     metrics = st.builds(Metric, st.sampled_from(numeric), _ZERO)
     sizes = st.builds(Text, st.sampled_from(windows), _ZERO)
+    gaps = st.builds(Text, st.sampled_from(("session 1s", "session 10s")), _ZERO)
     terms = (
         metrics
         | st.builds(Number, st.integers(0, 5).map(float), _ZERO)
         | st.builds(Call, st.sampled_from(WINDOWED), st.tuples(metrics, sizes), _ZERO)
+        | st.builds(Call, st.sampled_from(sorted(OF_SESSIONS)), st.tuples(metrics, gaps), _ZERO)
     )
     truth_or_number = st.builds(Truth, st.booleans(), _ZERO) | st.builds(
         Number, st.integers(0, 5).map(float), _ZERO

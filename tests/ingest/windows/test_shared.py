@@ -6,13 +6,16 @@ import numpy as np
 
 from tests.ingest.windows.readings import stored
 from tocsin.ingest.rules.compiled import Use
-from tocsin.ingest.rules.functions import FUNCTIONS, Argument
+from tocsin.ingest.rules.functions import FUNCTIONS, OF_SESSIONS, Argument
 from tocsin.ingest.windows.shared import SharedWindows
 
-USES: list[Use] = [
+_SESSIONS = [
+    Use("temp_c", gap_s, f"session {name}") for name in sorted(OF_SESSIONS) for gap_s in (1.0, 10.0)
+]
+USES: list[Use] = _SESSIONS + [
     Use("temp_c", size_s, function.name, 5.0 if Argument.STATE in function.arguments else None)
     for function in FUNCTIONS.values()
-    if function.windowed
+    if function.windowed and function.name != "duration"
     for size_s in (10.0, 60.0)
 ]
 SERIES = np.arange(20, dtype=np.int32)

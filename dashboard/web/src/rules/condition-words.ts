@@ -13,6 +13,7 @@ const FUNCTIONS = [
   "stddev(metric, '5m')",
   "count(metric, '1m')",
   "zscore(metric, '1h')",
+  "duration(metric, 'session 30s')",
   "twa(metric, '5m')",
   "time_in(metric, 'state', '1h')",
   "age(metric)",
