@@ -1,10 +1,10 @@
 """Frames: the readings of 100 ms, one row per series. Hot path; tests/dashboard/frame_cost.py.
 
-A row carries the newest value and the extremes, so that a spike of a single sample is seen by
-every viewer, however many readings a frame holds.
+A row carries the newest value, the extremes and the mean, so that a spike of a single sample is
+seen by every viewer, however many readings a frame holds, and a chart weighs all of them.
 
-    readings   a=1 ──── a=97 ── b=5 ── a=2 ────│ 100 ms
-    frame      a: value 2, min 1, max 97, count 3 · b: value 5, min 5, max 5, count 1
+    readings   a=1 ──── a=97 ── b=5 ── a=4 ────│ 100 ms
+    frame      a: value 4, min 1, max 97, mean 34, count 3 · b: value 5, count 1
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Frame:
     """Rows as columns of one length, in order of series; late readings in rows of their own.
 
     `series` int32, `time` float64 event time in seconds of the newest reading, `value` of that
-    reading, `low`, `high` float64, `count` int64. `arrivals` float64 and `arrived` int64 of
+    reading, `low`, `high`, `mean` float64, `count` int64. `arrivals` float64 and `arrived` int64 of
     another length: when readings of this frame arrived, and how many then.
     """
 
@@ -29,6 +29,7 @@ class Frame:
     value: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    mean: NDArray[np.float64]
     count: NDArray[np.int64]
     arrivals: NDArray[np.float64]
     arrived: NDArray[np.int64]
@@ -53,6 +54,7 @@ class Frame:
             self.value[rows],
             self.low[rows],
             self.high[rows],
+            self.mean[rows],
             self.count[rows],
             self.arrivals,
             np.add.reduceat(seen, starts, dtype=np.int64) if seen.size else self.arrived,
@@ -92,6 +94,7 @@ class FrameBuffer:
         starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
         ends = np.append(starts[1:], len(key)) - 1
         newest = order[ends]
+        count = ends - starts + 1
         at = readings.arrival
         begins = np.flatnonzero(np.concatenate(([True], at[1:] != at[:-1])))
         return Frame(
@@ -100,7 +103,9 @@ class FrameBuffer:
             value[newest],
             np.minimum.reduceat(sorted_value, starts),
             np.maximum.reduceat(sorted_value, starts),
-            ends - starts + 1,
+            # Divided before they are added: the sum of large values would overflow.
+            np.add.reduceat(sorted_value / np.repeat(count, count), starts),
+            count,
             at[begins],
             np.diff(np.append(begins, len(at))),
             series,

@@ -12,7 +12,8 @@ _encode = msgspec.json.Encoder().encode
 
 class ReadingsEvent(msgspec.Struct, frozen=True):
     """`at` (now) and `received_at` (arrival of the oldest reading) in ms since the epoch. A row
-    is `[device, metric, time in ms, value, min, max, count]`; a text has no min and max."""
+    is `[device, metric, time in ms, value, min, max, count, mean]`; without `mean` where `count`
+    is 1. A text has no min, max and mean, and of booleans the mean is the part that is true."""
 
     at: int
     received_at: int
@@ -44,6 +45,10 @@ class Rows:
             else:
                 low = high = None
             rows[place] = (name, time, decode(series, value), low, high, count)
+        texts = catalogue.kind.values[frame.series] == Kind.TEXT
+        several = np.flatnonzero((frame.count > 1) & ~texts)
+        for place, mean in zip(several.tolist(), frame.mean[several].tolist(), strict=True):
+            rows[place] = (*rows[place], mean)
         return ReadingsEvent(round(now * 1000), round(frame.received_at * 1000), rows)
 
     def _learn_names(self) -> None:

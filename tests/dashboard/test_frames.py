@@ -61,6 +61,21 @@ def test_a_row_per_series_with_its_newest_value_and_extremes(batches: list[list[
     assert rows(frame_of(batches)) == expected_rows(batches)
 
 
+@given(batches)
+def test_the_mean_of_a_row_weighs_all_its_readings(batches: list[list[Reading]]):
+    groups: dict[tuple[int, bool], list[float]] = {}
+    for series, _, value, late in (each for batch in batches for each in batch):
+        groups.setdefault((series, late), []).append(value)
+    frame = frame_of(batches)
+    means = [sum(groups[key]) / len(groups[key]) for key in sorted(groups)]
+    assert frame.mean.tolist() == pytest.approx(means, abs=1e-9)
+
+
+def test_the_mean_of_large_values_does_not_overflow():
+    frame = frame_of([[(0, 1.0, 1.5e308, False), (0, 2.0, 1.5e308, False)]])
+    assert frame.mean.tolist() == [1.5e308]
+
+
 @given(batches, st.sets(st.integers(0, 5)))
 def test_a_view_is_the_frame_of_its_readings_alone(batches: list[list[Reading]], wanted: set[int]):
     mask = np.array([series in wanted for series in range(6)])

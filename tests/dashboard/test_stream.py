@@ -14,7 +14,7 @@ from tests.dashboard.site import HOT, Site, running_site, with_settings
 
 
 def values(frames: list[Any], device: str, metric: str) -> list[list[Any]]:
-    """Rows of one series over all frames: time, value, min, max, count."""
+    """Rows of one series over all frames: time, value, min, max, count; of several also mean."""
     rows = [row for frame in frames for row in frame["readings"]]
     return [row[2:] for row in rows if row[:2] == [device, metric]]
 
@@ -73,8 +73,9 @@ async def test_a_spike_of_one_sample_is_in_the_frame(site: Site):
             *({"ts": now + t / 1000, "temp_c": 97.5 if t == 3 else 20.0 + t} for t in range(8)),
         )
         await page.first("readings", shows("boiler-1"))
-        [[at, value, low, high, count]] = values(page.all("readings"), "boiler-1", "temp_c")
+        [[at, value, low, high, count, mean]] = values(page.all("readings"), "boiler-1", "temp_c")
     assert (value, low, high, count) == (27.0, 20.0, 97.5, 8)
+    assert mean == pytest.approx((20 + 21 + 22 + 97.5 + 24 + 25 + 26 + 27) / 8)
     assert at == pytest.approx((now + 0.007) * 1000, abs=1.5)
 
 
@@ -99,7 +100,7 @@ async def test_booleans_and_texts_are_themselves(site: Site):
         await page.first("readings", shows("door"))
         [[_, *opened]] = values(page.all("readings"), "door", "open")
         [[_, *mode]] = values(page.all("readings"), "door", "mode")
-    assert opened == [False, False, True, 2]
+    assert opened == [False, False, True, 2, 0.5]
     assert mode == ["off", None, None, 2]
 
 

@@ -19,6 +19,14 @@ test("history and live readings meet in one bucket", () => {
   expect(buckets.at(2)).toMatchObject({ min: 1, max: 7, avg: 3, count: 4 });
 });
 
+test("a row of several readings weighs as their mean, whichever came last", () => {
+  const buckets = new Buckets(1_000);
+  buckets.take(["boiler-1", "temp_c", 500, 95, 21.5, 95, 2, 58.25]);
+  buckets.take(["boiler-1", "temp_c", 900, 60, 60, 60, 1]);
+  buckets.take(["boiler-1", "temp_c", 950, "off", null, null, 1]);
+  expect(buckets.at(0)?.avg).toBeCloseTo((21.5 + 95 + 60) / 3);
+});
+
 test("a spike of one reading stays visible however wide the bucket", () => {
   const buckets = new Buckets(60_000);
   for (let i = 0; i < 60; i++) buckets.add(i * 1_000, i === 30 ? 99 : 1, i === 30 ? 99 : 1, i === 30 ? 99 : 1, 1);

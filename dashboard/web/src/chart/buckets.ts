@@ -1,4 +1,4 @@
-import { millis, type SeriesAnswer } from "../wire/contract";
+import { millis, type Reading, type SeriesAnswer } from "../wire/contract";
 
 interface Bucket {
   min: number;
@@ -25,8 +25,15 @@ export class Buckets {
     });
   }
 
-  add(time: number, value: number, min: number, max: number, count: number): void {
-    this.#merge(time, { min, max, sum: value * count, count });
+  /** A row of the stream, unless it is of a text: its mean weighs, not its newest value. */
+  take([, , time, value, min, max, count, mean]: Reading): void {
+    if (typeof value === "string") return;
+    const newest = Number(value);
+    this.add(time, mean ?? newest, Number(min ?? newest), Number(max ?? newest), count);
+  }
+
+  add(time: number, mean: number, min: number, max: number, count: number): void {
+    this.#merge(time, { min, max, sum: mean * count, count });
   }
 
   forgetBefore(time: number): void {

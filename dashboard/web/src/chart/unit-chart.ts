@@ -61,12 +61,11 @@ export class UnitChart extends Live {
     near.observe(this);
     this.#endings = [
       effect(() => this.#load()),
-      plant.fleet.watch(([device, metric, time, value, min, max, count]) => {
-        if (device !== this.device || typeof value === "string") return;
-        const at = this.metrics.indexOf(metric);
-        const number = Number(value);
-        if (at >= 0) this.#buckets[at]?.add(time, number, Number(min ?? number), Number(max ?? number), count);
-        if (at >= 0) this.#dirty = true;
+      plant.fleet.watch((reading) => {
+        if (reading[0] !== this.device) return;
+        const buckets = this.#buckets[this.metrics.indexOf(reading[1])];
+        buckets?.take(reading);
+        if (buckets) this.#dirty = true;
       }),
     ];
     const resize = new ResizeObserver(() => this.#chart?.setSize({ width: this.#width(), height: this.#height() }));

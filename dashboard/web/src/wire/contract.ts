@@ -250,8 +250,8 @@ export interface RuleVersion {
   before: Partial<RuleText> | null;
 }
 
-/** `[device, metric, event time in ms, newest value, min, max, count]`: one series in one frame. */
-export type Reading = [string, string, number, Value, number | null, number | null, number];
+/** `[device, metric, event time in ms, newest value, min, max, count, mean]`: one series in one frame; no mean of one. */
+export type Reading = [string, string, number, Value, number | null, number | null, number, number?];
 
 export interface Frame {
   at: number;
