@@ -26,6 +26,7 @@ from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.engine import Engine
+from tocsin.ingest.outcome import Outcome
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.settings import Settings as IngestSettings
 from tocsin.web import WebServer
@@ -56,8 +57,15 @@ class Site:
         )
 
     async def publish_all(self, devices: list[str], row: dict[str, Any]) -> None:
-        """The same row from each device, in one batch."""
+        """The same row from each device, in one batch; done when it is stored and judged."""
         payload = json.dumps(row).encode()
+        due, judged = self.engine.status().messages_total + len(devices), asyncio.Event()
+
+        def look(_: Outcome) -> None:
+            if self.engine.status().messages_total >= due:
+                judged.set()
+
+        self.engine.on_outcome.append(look)
         await self.engine.submit(
             [
                 Message(f"client-{name}", f"devices/{name}/telemetry", payload, 1)
@@ -65,6 +73,8 @@ class Site:
             ],
             self.engine.clock.now(),
         )
+        await judged.wait()
+        self.engine.on_outcome.remove(look)
 
     async def send(self, method: str, path: str, body: object = None) -> httpx2.Response:
         """An unsafe request as the page sends it."""
