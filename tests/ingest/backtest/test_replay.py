@@ -26,6 +26,7 @@ from tests.ingest.scripts import (
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.backtest.happenings import Happenings
+from tocsin.ingest.backtest.preparation import scope_of
 from tocsin.ingest.backtest.readings import StoredReadings
 from tocsin.ingest.backtest.replay import Replay, SeriesTable
 from tocsin.ingest.facts import (
@@ -264,3 +265,17 @@ def test_a_replay_looks_at_many_that_fall_silent_among_readings() -> None:
     found = replayed(pipeline, stored(events), [rule], START, START + 600)
     assert in_order(found) == in_order(events.alerts)
     assert len(found) > 100
+
+
+def test_how_far_back_a_backtest_reads_before_it_begins() -> None:
+    pipeline = new_pipeline()
+    pipeline.feed([message("a", {"ts": START, "t": 1})], START)
+    for when, back_s in (
+        ("t > 5", 3600.0),
+        ("avg(t, '2h') > 5", 7200.0),
+        ("avg(t, 'session 30s') > 5", 86400.0),
+        ("count_devices(count(t, 'session 30s') > 5) > 1", 86400.0),
+    ):
+        checked = validate(Rule(name="r", when=when))
+        scope = scope_of([checked], pipeline.catalogue, START, START + 10, {})
+        assert START - scope.since == back_s, when

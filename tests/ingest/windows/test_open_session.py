@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -71,6 +71,8 @@ def asked(of: OpenSession, series: int) -> dict[str, float]:
     return {name: of.query_one(f"session {name}", series) for name in OF_SESSIONS}
 
 
+# A second reading of the time at which an older session began, which then is joined.
+@example(2.5, [(0, 0.0, 1.0), (0, 4.0, 2.0), (0, 0.0, 9.0), (0, 2.0, 3.0)])
 @given(GAPS, readings)
 def test_it_agrees_with_sorting_and_cutting_after_every_reading(
     gap_s: float, given: list[Reading]
