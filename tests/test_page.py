@@ -256,6 +256,29 @@ def test_what_was_typed_stays_when_somebody_else_changes_the_rule(page: Page, se
     expect(condition).to_have_value("temp_c > 7")
 
 
+def test_what_was_typed_stays_when_somebody_else_deletes_the_rule(page: Page, server: Server):
+    rule = {"name": "hot", "when": "temp_c > 80", "severity": "critical"}
+    server.send("POST", "/api/rules", rule)
+    page.goto(server.http + "/rules/hot")
+    condition, notice = page.get_by_test_id("rule-when"), page.get_by_test_id("deleted-meanwhile")
+    condition.fill("temp_c > 85")
+    server.send("DELETE", "/api/rules/hot")
+    expect(notice).to_contain_text("local deleted this rule")
+    expect(condition).to_have_value("temp_c > 85")
+    expect(condition).to_be_focused()
+    page.locator("input[name=name]").fill("hot-again")
+    page.get_by_test_id("save-rule").press("Enter")
+    expect(page.get_by_test_id("rule-table")).to_contain_text("temp_c > 85")
+    assert server.get("/api/rules/hot-again")["severity"] == "critical"
+
+    page.goto(server.http + "/rules/hot-again")
+    condition.fill("temp_c > 1")
+    server.send("DELETE", "/api/rules/hot-again")
+    page.get_by_test_id("deleted-drop").press("Enter")
+    expect(page.get_by_test_id("was-deleted")).to_be_visible()
+    expect(condition).to_have_value("temp_c > 85")
+
+
 def test_the_search_finds_zones(page: Page, server: Server):
     circle = {"type": "Point", "coordinates": [16.37, 48.21]}
     zone = {"type": "Feature", "properties": {"radius_m": 80}, "geometry": circle}

@@ -14,6 +14,7 @@ import { go, paths } from "../shell/route";
 import { ApiError, api, type FieldError } from "../wire/api";
 import { millis, type Rule, type RuleText, type RuleVersion, SEVERITIES, type Tags } from "../wire/contract";
 import "./condition-words";
+import "./deleted-meanwhile";
 import "./rule-explanation";
 import "./rule-meanwhile";
 import "./rule-preview";
@@ -28,9 +29,16 @@ function devicesOf(rule: { devices: string; tags?: Tags }): string[] {
 
 /** A rule to read, change or delete, or one to add. */
 export class RuleForm extends Live {
-  static override properties = { rule: { attribute: false }, isNew: { type: Boolean }, deleted: { attribute: false } };
+  static override properties = {
+    rule: { attribute: false },
+    isNew: { type: Boolean },
+    isGone: { type: Boolean },
+    deleted: { attribute: false },
+  };
   declare rule: RuleText | Rule;
   declare isNew: boolean;
+  /** Whether the rule was deleted while somebody was writing here. */
+  declare isGone: boolean;
   /** How the rule went that is brought back here. */
   declare deleted: RuleVersion | undefined;
 
@@ -43,6 +51,8 @@ export class RuleForm extends Live {
   readonly #saving = signal(false);
   /** What was put into the form, as an earlier version. A form of its own each time: what was typed before is gone. */
   readonly #taken = signal<{ text: RuleText; version: number | null; count: number } | null>(null);
+  /** Whether it is being deleted from here: then nobody needs what was typed. */
+  #deleting = false;
   /** The rule as it was when somebody began to write. */
   #begun: Begun = { text: EMPTY, version: undefined };
   /** What the form said when the server refused it: that stays in red until something else is written. */
@@ -65,12 +75,17 @@ export class RuleForm extends Live {
     if (changed.has("rule") && this.#draft.peek() === null) this.#begin(this.rule);
   }
 
+  /** Whether it holds what somebody typed and has not saved. */
+  get isWritten(): boolean {
+    return this.#draft.value !== null && !this.#deleting;
+  }
+
   #begin(rule: RuleText | Rule): void {
     this.#begun = { text: textOf(rule), version: "source" in rule ? rule.version : undefined };
   }
 
   protected override updated(changed: PropertyValues<this>): void {
-    if (!changed.has("isNew") || !this.isNew) return;
+    if (!changed.has("isNew") || !this.isNew || this.isGone) return;
     // On a phone that would bring up the keyboard before anything was read.
     if (matchMedia("(pointer: fine)").matches) this.querySelector<HTMLElement>("[name=name]")?.focus();
   }
@@ -84,11 +99,12 @@ export class RuleForm extends Live {
     const said = this.#draft.value ?? textOf(rule);
     return html`<section class="detail panel" aria-labelledby="rule-title" data-testid="rule-form">
       <header>
-        <h2 id="rule-title">${this.isNew && !deleted ? "A new rule" : rule.name}</h2>
+        <h2 id="rule-title">${this.isNew && !deleted && !this.isGone ? "A new rule" : rule.name}</h2>
         <a class="bare close" href=${paths.rules()} aria-label="Close">${icon("close")}</a>
       </header>
       ${isLocked ? html`<p class="dim">From <code>${sourceOf(stored)}</code>. It is changed there; the page only shows it.</p>` : nothing}
       ${deleted ? html`<p data-testid="was-deleted">Deleted by <b>${deleted.by}</b>, ${formatTime(millis(deleted.at) ?? 0, now.peek())}. This is what it was; add it to have it back.</p>` : nothing}
+      ${this.isGone ? html`<deleted-meanwhile .name=${this.rule.name} .drop=${this.#giveBack}></deleted-meanwhile>` : nothing}
       ${stored && this.#isOutrun(stored) ? html`<rule-meanwhile .rule=${stored} .begun=${this.#begun} .typed=${said} .keep=${this.#keep} .drop=${this.#giveBack}></rule-meanwhile>` : nothing}
       ${taken?.version ? html`<p role="status" data-testid="taken">Version ${taken.version} is in the form and <b>not in force</b> until you save it. <button type="button" @click=${this.#giveBack}>Leave it as it is</button></p>` : nothing}
       ${keyed(
@@ -289,12 +305,15 @@ export class RuleForm extends Live {
 
   readonly #delete = async (event: SubmitEvent): Promise<void> => {
     if ((event.submitter as HTMLButtonElement | null)?.value !== "delete") return;
+    this.#deleting = true;
     try {
       await api.deleteRule(this.rule.name);
       say(`${this.rule.name} is deleted.`);
       go(paths.rules());
     } catch (error) {
       complain(error);
+    } finally {
+      this.#deleting = false;
     }
   };
 }

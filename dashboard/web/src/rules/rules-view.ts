@@ -9,11 +9,12 @@ import { Live } from "../shell/live";
 import { complain, say } from "../shell/notices";
 import { go, paths, query } from "../shell/route";
 import { api } from "../wire/api";
-import type { Rule } from "../wire/contract";
+import type { Rule, RuleText } from "../wire/contract";
 import { EMPTY, isEditable, sourceOf, textOf } from "./draft";
 import "./channel-list";
 import "./deleted-rule";
 import "./rule-changes";
+import type { RuleForm } from "./rule-form";
 import "./rule-form";
 import "./rules.css";
 
@@ -44,8 +45,17 @@ export class RulesView extends Live {
       const given = query.value;
       return html`<rule-form .rule=${{ ...EMPTY, devices: given.get("devices") ?? "*", when: given.get("when") ?? "" }} .isNew=${true}></rule-form>`;
     }
-    if (!rule) return plant.fleet.known.value ? html`<deleted-rule .name=${this.chosen}></deleted-rule>` : nothing;
-    return html`<rule-form .rule=${rule} .isNew=${false}></rule-form>`;
+    // The form in which somebody writes stays the same element, also when its rule is deleted meanwhile.
+    const written = rule ? null : this.#written();
+    if (!rule && !written)
+      return plant.fleet.known.value ? html`<deleted-rule .name=${this.chosen}></deleted-rule>` : nothing;
+    return html`<rule-form .rule=${rule ?? written} .isNew=${!rule} .isGone=${!rule}></rule-form>`;
+  }
+
+  /** The chosen rule as it was, while the form of it holds what somebody typed. */
+  #written(): RuleText | null {
+    const form = this.querySelector<RuleForm>(":scope > .rules > rule-form");
+    return form?.isWritten && form.rule.name === this.chosen ? textOf(form.rule) : null;
   }
 
   #table(rules: readonly Rule[]) {
