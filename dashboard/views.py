@@ -62,7 +62,7 @@ class Device(msgspec.Struct, frozen=True):
     is said to be (0: nothing was said), `speed_kmh` that of the way to it, and `jumps_total` counts
     the positions that could not be. `clock_skew_s` is by how many seconds its clock is ahead of the
     server's, negative behind, null where it states no times; `clock_wrong`: by more than
-    `ingest.clock_tolerance_s`.
+    `ingest.clock_tolerance_s`. `profile` are the name and the fields that its profile states.
     """
 
     id: str
@@ -80,6 +80,7 @@ class Device(msgspec.Struct, frozen=True):
     metrics: dict[str, Metric]
     tags: dict[str, str]
     limits: dict[str, float]
+    profile: dict[str, str | float]
     last_rejected: Rejected | None
     position: tuple[float, float] | None
     accuracy_m: float | None
@@ -245,6 +246,7 @@ def view_device(device: DeviceView) -> Device:
         metrics=metrics,
         tags=dict(device.tags),
         limits=dict(device.limits),
+        profile=dict(device.profile),
         last_rejected=rejected
         and Rejected(
             time_of(rejected.at), rejected.topic, rejected.reason, rejected.payload_preview

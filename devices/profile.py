@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from math import isfinite
+from typing import TypeAlias
 
-from tocsin.devices.tags import TagError, check_tag_name
+from tocsin.devices.tags import TagError, check_tag_name, check_tag_value
 
 # By the last part of a metric's name, the way people name metrics: `temp_c`, `flow_lpm`.
 UNITS = {
@@ -25,13 +26,27 @@ WHOLE_SUFFIXES = {
 MAX_LIMITS = 64
 """Limits of one profile."""
 
+MAX_FIELDS = 32
+"""Fields of one profile."""
+
+FIELD_PLACE = "profile."
+"""What the place of a field begins with, in a message and where devices are grouped. No name of a
+tag has a point."""
+
+NAME = "name"
+"""The field that is the name of the profile."""
+
+Field: TypeAlias = str | float
+
 
 @dataclass(frozen=True, slots=True)
-class LimitTable:
-    """The limits of a profile, by name. The first table that covers a device counts."""
+class ProfileTable:
+    """What a profile states for rules to read: its limits and its fields, by name. The first table
+    that covers a device counts."""
 
     devices: str = "*"
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
+    fields: Mapping[str, Field] = field(default_factory=dict[str, Field])
 
     def covers(self, device: str) -> bool:
         return fnmatchcase(device, self.devices)
@@ -46,7 +61,8 @@ class Profile:
     `allowed_lateness_s` how much older than the newest a reading may be and still
     be judged, `units` the unit of a metric by its name, `max_speed_kmh` the speed above which a
     change of its position cannot be, `counters` the globs of metrics that only ever grow, but for
-    starting anew at 0, `limits` numbers that rules read by their names.
+    starting anew at 0, `limits` numbers that rules read by their names. `name` is what this kind
+    of device is called, `fields` what else is to be known of it: texts and numbers.
     """
 
     devices: str = "*"
@@ -57,6 +73,8 @@ class Profile:
     max_speed_kmh: float = 1000.0
     counters: tuple[str, ...] = ()
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
+    name: str = ""
+    fields: Mapping[str, Field | bool] = field(default_factory=dict[str, Field | bool])
 
     def __post_init__(self) -> None:
         for device in self.expected:
@@ -76,6 +94,35 @@ class Profile:
                 ) from None
             if not isfinite(limit):
                 raise ValueError(f"limit {name} is {limit}; expected a number")
+        self._check_fields()
+
+    def _check_fields(self) -> None:
+        if len(self.fields) > MAX_FIELDS:
+            raise ValueError(f"has {len(self.fields)} fields; expected at most {MAX_FIELDS}")
+        for name, said in (*self.fields.items(), *([(NAME, self.name)] if self.name else ())):
+            try:
+                check_tag_name(name)
+                if isinstance(said, str):
+                    check_tag_value(name, said)
+            except TagError as error:
+                raise ValueError(str(error).replace("tag", "field", 1)) from None
+            if isinstance(said, bool) or (isinstance(said, float) and not isfinite(said)):
+                raise ValueError(f"field {name} is {said}; expected text or a number")
+        if NAME in self.fields:
+            raise ValueError(f"fields has {NAME!r}; expected it as a key of the profile itself")
+
+    @property
+    def stated(self) -> dict[str, Field]:
+        """Its fields, its name among them."""
+        named = {NAME: self.name} if self.name else {}
+        return named | {
+            name: said if isinstance(said, str) else float(said)
+            for name, said in self.fields.items()
+        }
+
+    def table(self) -> ProfileTable:
+        """What of it rules read."""
+        return ProfileTable(self.devices, dict(self.limits), self.stated)
 
     def covers(self, device: str) -> bool:
         return fnmatchcase(device, self.devices)
@@ -86,6 +133,14 @@ class Profile:
 
     def unit_of(self, metric: str) -> str | None:
         return self.units.get(metric) or unit_of(metric)
+
+
+def written(said: Field) -> str:
+    """A field as text: a number as people write it."""
+    if isinstance(said, str):
+        return said
+    said = float(said)
+    return str(int(said)) if said.is_integer() and abs(said) < 1e15 else repr(said)
 
 
 @lru_cache(4096)  # asked for each metric of a device whenever the device is shown

@@ -263,7 +263,7 @@ class Catalogue:
         """Say what a device without any series is, instead of the settings."""
         self.profiles[device] = profile
         self._counters.update(profile.counters)
-        self.tags.limit(device, profile.limits)
+        self.tags.describe(device, profile.table())
 
     def _apply_profile(self, device: int) -> None:
         profile = self._settings.profile_of(self.devices[device])

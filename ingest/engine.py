@@ -41,10 +41,10 @@ from tocsin.ingest.facts import (
     Derived,
     DevicesExpected,
     Fact,
-    LimitsConfigured,
     MaintenanceCancelled,
     MaintenancePlanned,
     Outage,
+    ProfilesConfigured,
     Record,
     RuleDeleted,
     RuleFileLoaded,
@@ -136,7 +136,7 @@ class Engine:
         self._new_clock = clock
         self._settings = engine or EngineSettings()
         self._tag_tables = list(settings.tags)
-        self._limit_tables = settings.limit_tables()
+        self._profile_tables = settings.profile_tables()
         self._expected = [name for profile in settings.profiles for name in profile.expected]
         self.pipeline = Pipeline(settings, decoder)
         self._journal = Journal.open(folder / "journal", journal)
@@ -205,8 +205,8 @@ class Engine:
             self.record(DevicesExpected(self._expected))
         if self._tag_tables != list(self.pipeline.catalogue.tags.tables):
             self.record(TagsConfigured(self._tag_tables))
-        if self._limit_tables != list(self.pipeline.catalogue.tags.limit_tables):
-            self.record(LimitsConfigured(self._limit_tables))
+        if self._profile_tables != list(self.pipeline.catalogue.tags.profile_tables):
+            self.record(ProfilesConfigured(self._profile_tables))
         self.pipeline.rules.check_file_names(rule.name for rule in file_rules)
         self.check_actions(file_rules)
         self._start_zones(file_zones, zone_file, file_rules)
@@ -546,24 +546,24 @@ class Engine:
             raise RuleError("name", problem)
 
     def check_names(self, rules: Sequence[Rule]) -> None:
-        """Raises RuleError for the first rule with a zone or a limit that is not there."""
+        """Raises RuleError for the first rule with a zone, limit or field that is not there."""
         zones = self.pipeline.zones.names()
-        limits = self.pipeline.catalogue.tags.known_limits()
+        stated = self.pipeline.catalogue.tags.stated()
         for rule in rules:
-            validate(rule, known_zones=zones, known_limits=limits)
+            validate(rule, known_zones=zones, stated=stated)
 
     def _start_zones(self, zones: Sequence[Zone], file: str, file_rules: Sequence[Rule]) -> None:
         """Have the zones of files. Raises ZoneError, and RuleError where a rule has none, or names
-        a limit that no profile states."""
+        a limit or a field that no profile states."""
         known = self.pipeline.zones
         known.check_file_names(zone.name for zone in zones)
         names = {zone.name for zone in zones}
         names |= {entry.zone.name for entry in known.entries() if entry.source == zone_set.API}
-        limits = self.pipeline.catalogue.tags.known_limits()
+        stated = self.pipeline.catalogue.tags.stated()
         of_api = [entry.rule for entry in self.pipeline.rules.entries() if entry.source == API]
         for rule in (*file_rules, *of_api):
             try:
-                validate(rule, known_zones=names, known_limits=limits)
+                validate(rule, known_zones=names, stated=stated)
             except RuleError as error:
                 raise RuleError(error.field, f"{error.message} (rule {rule.name!r})") from None
         if zones or any(entry.source != zone_set.API for entry in known.entries()):

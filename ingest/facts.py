@@ -10,7 +10,7 @@ import msgspec
 
 from tocsin.devices.broker_fact import BrokerFact
 from tocsin.devices.message import Message
-from tocsin.devices.profile import LimitTable
+from tocsin.devices.profile import ProfileTable
 from tocsin.devices.tags import TagTable
 from tocsin.ingest.alerts.maintenance import Maintenance
 from tocsin.ingest.geo.zone import Zone
@@ -101,10 +101,10 @@ class TagsConfigured(msgspec.Struct, frozen=True, array_like=True, tag="tags"):
     tables: list[TagTable]
 
 
-class LimitsConfigured(msgspec.Struct, frozen=True, array_like=True, tag="limits"):
-    """The limits of the profiles in the settings, in place of those before."""
+class ProfilesConfigured(msgspec.Struct, frozen=True, array_like=True, tag="limits"):
+    """The limits and fields of the profiles in the settings, in place of those before."""
 
-    tables: list[LimitTable]
+    tables: list[ProfileTable]
 
 
 class TagsPut(msgspec.Struct, frozen=True, array_like=True, tag="tag"):
@@ -225,7 +225,7 @@ Fact = (
     | ZoneFileLoaded
     | Derived
     | TagsConfigured
-    | LimitsConfigured
+    | ProfilesConfigured
     | TagsPut
 )
 Record = Message | Fact | BrokerFact

@@ -55,7 +55,7 @@ class Musters:
     def reach(self, devices: int) -> None:
         """Know the groups of the devices up to this number of them."""
         for muster in self._musters:
-            muster.reach(devices, self._catalogue.tags.of)
+            muster.reach(devices, self._catalogue.tags.group_of)
 
     def hold(self, held: Held) -> None:
         """Begin where `state` and the parts that hold for devices were left."""
@@ -82,8 +82,10 @@ class Musters:
     def move(self, device: int, lapsed: Iterable[str]) -> list[tuple[Muster, str]]:
         """A device has other tags, and is not asked any more for the parts `lapsed`, which held:
         the groups that this changes, with their rules."""
-        tags = self._catalogue.tags.of(device)
-        touched = [(muster, each) for muster in self._musters for each in muster.move(device, tags)]
+        group_of = self._catalogue.tags.group_of
+        touched = [
+            (muster, each) for muster in self._musters for each in muster.move(device, group_of)
+        ]
         for name in lapsed:
             if member := self._members.get(name):
                 group = member.muster.turn(member, device, False)

@@ -45,10 +45,10 @@ from tocsin.ingest.facts import (
     DevicesExpected,
     Disconnected,
     Fact,
-    LimitsConfigured,
     MaintenanceCancelled,
     MaintenancePlanned,
     Outage,
+    ProfilesConfigured,
     Record,
     Refused,
     RuleDeleted,
@@ -403,9 +403,9 @@ class Pipeline:
             case TagsConfigured(tables):
                 tags, names = self.catalogue.tags, self.catalogue.devices
                 self._retag(tags.configure(tables, names), outcome)
-            case LimitsConfigured(tables):
+            case ProfilesConfigured(tables):
                 tags, names = self.catalogue.tags, self.catalogue.devices
-                self._retag(tags.configure_limits(tables, names), outcome)
+                self._retag(tags.configure_profiles(tables, names), outcome)
             case TagsPut(name, given, _, anew):
                 device = self._know(name, outcome) if anew else self.catalogue.device_id(name)
                 if device is None:

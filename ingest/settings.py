@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tocsin.devices.profile import LimitTable, Profile
+from tocsin.devices.profile import Profile, ProfileTable
 from tocsin.devices.tags import TagTable
 from tocsin.ingest.site_time import zone_of
 
@@ -71,11 +71,10 @@ class Settings:
     def __post_init__(self) -> None:
         zone_of(self.timezone)
 
-    def limit_tables(self) -> list[LimitTable]:
-        """What the profiles say of limits; none if none does."""
-        if not any(profile.limits for profile in self.profiles):
-            return []
-        return [LimitTable(each.devices, dict(each.limits)) for each in self.profiles]
+    def profile_tables(self) -> list[ProfileTable]:
+        """What the profiles state for rules to read; none if none does."""
+        tables = [profile.table() for profile in self.profiles]
+        return tables if any(table.limits or table.fields for table in tables) else []
 
     def profile_of(self, device: str) -> Profile:
         return next((p for p in self.profiles if p.covers(device)), _ANY)

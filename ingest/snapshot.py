@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 5
+FORMAT = 6
 
 _MAGIC = b"TOCSINA\n"
 _LENGTHS = struct.Struct("<QQ")  # of head and table

@@ -1,4 +1,4 @@
-"""The tags that devices have, the limits of their profiles, and what rules read of both."""
+"""The tags that devices have, what their profiles state, and what rules read of both."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite, nan
@@ -6,21 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from tocsin.devices.profile import LimitTable
+from tocsin.devices.profile import FIELD_PLACE, Field, ProfileTable, written
 from tocsin.devices.tags import TagTable
 from tocsin.ingest.growing import Growing
+from tocsin.ingest.rules.stated import Stated
 
 Tags = Mapping[str, str]
 Limits = Mapping[str, float]
 
 _NONE: Tags = {}
-_UNLIMITED: Limits = {}
+_ANY = ProfileTable()
 _UNNAMED = -1.0
 """The code of a text that no rule names: it is equal to none of those that rules name."""
 
 
 class TagBook:
-    """Owns the tags of each device by where they come from, the limits of its profile, and columns
+    """Owns the tags of each device by where they come from, what its profile states, and columns
     of both for rules.
 
     `code_of` gives the code of a text that a rule compares with, None for any other.
@@ -34,8 +35,9 @@ class TagBook:
         self._given: dict[int, dict[str, str]] = {}  # what people say
         self.given_version = 0  # rises with each change of what people say
         self._tags: dict[int, Tags] = {}  # all of it
-        self._limit_tables: Sequence[LimitTable] = ()
-        self._limits: dict[int, Limits] = {}  # what the device's profile says
+        self._profile_tables: Sequence[ProfileTable] = ()
+        self._profiles: dict[int, ProfileTable] = {}  # that of the device
+        self._stated = Stated()
         self._columns: dict[tuple[str, str], Growing[np.float64]] = {}
         self._count = 0
 
@@ -57,21 +59,32 @@ class TagBook:
 
     def limits_of(self, device: int) -> Limits:
         """The limits that the profile of a device states. Not to be changed."""
-        return self._limits.get(device, _UNLIMITED)
+        return self._profiles.get(device, _ANY).limits
+
+    def fields_of(self, device: int) -> Mapping[str, Field]:
+        """The fields that the profile of a device states. Not to be changed."""
+        return self._profiles.get(device, _ANY).fields
+
+    def group_of(self, device: int, group_by: str) -> str | None:
+        """The group of a device: what its tag says, or, by `profile.medium`, that field."""
+        if not group_by.startswith(FIELD_PLACE):
+            return self.of(device).get(group_by)
+        said = self.fields_of(device).get(group_by.removeprefix(FIELD_PLACE))
+        return None if said is None else written(said)
 
     def limits_in_force(self, device: int) -> dict[str, float]:
         """What `limit` is on a device, by name: of its profile, or of its own tag."""
-        names = {*self.limits_of(device), *(self.known_limits() & self.of(device).keys())}
+        names = {*self.limits_of(device), *(self.stated().limits & self.of(device).keys())}
         found = {name: self._read("limit", name, device) for name in sorted(names)}
         return {name: limit for name, limit in found.items() if limit == limit}
 
     @property
-    def limit_tables(self) -> Sequence[LimitTable]:
-        return self._limit_tables
+    def profile_tables(self) -> Sequence[ProfileTable]:
+        return self._profile_tables
 
-    def known_limits(self) -> set[str]:
-        """The names of limits that any profile states."""
-        return {name for table in self._limit_tables for name in table.limits}
+    def stated(self) -> Stated:
+        """What any profile states."""
+        return self._stated
 
     # -- changes: each says whether, or for which devices, tags are others now
 
@@ -81,7 +94,7 @@ class TagBook:
         for column in self._columns.values():
             column.reach(self._count)
         self._configure(device, name)
-        self._limit_by_profile(device, name)
+        self._describe_by_profile(device, name)
 
     def claims_other(self, device: int, tags: Tags) -> bool:
         """Whether a topic says what no topic of the device has said last."""
@@ -115,20 +128,24 @@ class TagBook:
         self._set[device] = found
         return self._settle(device)
 
-    def configure_limits(self, tables: Sequence[LimitTable], names: Iterable[str]) -> list[int]:
-        """The profiles in the settings state these limits, in place of those before."""
-        self._limit_tables = tuple(tables)
-        return [device for device, name in enumerate(names) if self._limit_by_profile(device, name)]
+    def configure_profiles(self, tables: Sequence[ProfileTable], names: Iterable[str]) -> list[int]:
+        """The profiles in the settings state this, in place of what they did before."""
+        self._profile_tables = tuple(tables)
+        self._stated = Stated.of(tables)
+        return [
+            device for device, name in enumerate(names) if self._describe_by_profile(device, name)
+        ]
 
-    def _limit_by_profile(self, device: int, name: str) -> bool:
-        tables = (table.limits for table in self._limit_tables if table.covers(name))
-        return self.limit(device, next(tables, _UNLIMITED))
+    def _describe_by_profile(self, device: int, name: str) -> bool:
+        tables = (table for table in self._profile_tables if table.covers(name))
+        return self.describe(device, next(tables, _ANY))
 
-    def limit(self, device: int, limits: Limits) -> bool:
-        """The profile of a device states these limits, in place of those before."""
-        if limits == self.limits_of(device):
+    def describe(self, device: int, profile: ProfileTable) -> bool:
+        """The profile of a device states this, in place of what it did before."""
+        before = self._profiles.get(device, _ANY)
+        self._profiles[device] = profile
+        if (profile.limits, profile.fields) == (before.limits, before.fields):
             return False
-        self._limits[device] = limits
         self._fill(device)
         return True
 
@@ -159,7 +176,7 @@ class TagBook:
         if column is None:
             column = self._columns[kind, name] = Growing[np.float64](np.float64, nan)
             column.reach(self._count)
-            for device in {*self._tags, *(self._limits if kind == "limit" else ())}:
+            for device in {*self._tags, *(self._profiles if kind == "limit" else ())}:
                 column.values[device] = self._read(kind, name, device)
         return column
 
@@ -184,7 +201,10 @@ class TagBook:
     def state(self) -> dict[str, Any]:
         return {
             "tables": [(table.devices, dict(table.tags)) for table in self._tables],
-            "limits": [(table.devices, dict(table.limits)) for table in self._limit_tables],
+            "profiles": [
+                (table.devices, dict(table.limits), dict(table.fields))
+                for table in self._profile_tables
+            ],
             "claimed": self._claimed,
             "given": self._given,
         }
@@ -198,7 +218,7 @@ class TagBook:
         for device in {*self._claimed, *self._given}:
             self._settle(device)
         self.configure([TagTable(*table) for table in state["tables"]], names)
-        self.configure_limits([LimitTable(*table) for table in state.get("limits", ())], names)
+        self.configure_profiles([ProfileTable(*table) for table in state["profiles"]], names)
 
 
 def number_of(value: str) -> float:

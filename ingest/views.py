@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tocsin.devices.formats.row import Value
+from tocsin.devices.profile import Field
 from tocsin.ingest.catalogue import Catalogue, Kind
 from tocsin.ingest.geo.fixes import Fixes
 from tocsin.ingest.presence import PresenceBook
@@ -50,6 +51,7 @@ class DeviceView(msgspec.Struct, frozen=True):
     metrics: dict[str, MetricView]
     tags: Mapping[str, str]
     limits: Mapping[str, float]
+    profile: Mapping[str, Field]
     last_rejected: Rejection | None
     position: tuple[float, float] | None
     accuracy_m: float | None
@@ -120,6 +122,7 @@ def view_device(
         metrics=metrics,
         tags=catalogue.tags.of(device),
         limits=catalogue.tags.limits_in_force(device),
+        profile=catalogue.tags.fields_of(device),
         last_rejected=refusals.last_of(device),
         position=None if latitude != latitude else (latitude, longitude),
         accuracy_m=accuracy_m,

@@ -16,6 +16,7 @@ from tocsin.ingest.doubts import doubts, doubts_of_units, units_by_name
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.rule_set import API
+from tocsin.ingest.rules.stated import Stated
 from tocsin.ingest.rules.validation import CheckedRule, RuleError, validate
 from tocsin.refusal import Refusal
 from tocsin.settings import Settings
@@ -23,17 +24,17 @@ from tocsin.zone_files import read_zones
 
 
 class RuleCheck:
-    """State: the zones, limits and channels there are, None where that is not known; the plant as
-    its newest snapshot has it, and why nothing is known of it if so."""
+    """State: the zones and channels there are and what profiles state, None where that is not
+    known; the plant as its newest snapshot has it, and why nothing is known of it if so."""
 
     def __init__(self, settings: Settings | None, zone_files: Sequence[Path]) -> None:
         self._zones: set[str] | None = None
         self._channels: dict[str, Channel] | None = None
-        self._limits: set[str] | None = None
+        self._stated: Stated | None = None
         self.unknown: str | None = None
         self._plant = None if settings is None else self._ask(settings)
         if settings is not None:
-            self._limits = {name for profile in settings.profile for name in profile.limits}
+            self._stated = Stated.of(profile.table() for profile in settings.profile)
             self._channels = {channel.name: channel for channel in settings.channel}
             zone_files = [*settings.zones, *zone_files]
         if settings is not None or zone_files:
@@ -56,7 +57,7 @@ class RuleCheck:
         found: list[str] = []
         for rule in rules:
             try:
-                validate(rule, known_zones=self._zones, known_limits=self._limits)
+                validate(rule, known_zones=self._zones, stated=self._stated)
             except RuleError as error:
                 found.append(f"rule {rule.name!r}: {error}")
             if self._channels is not None:

@@ -149,6 +149,7 @@ def request_of(
         zones=zones.versions(scope.since, scope.end),
         tags=[dict(catalogue.tags.of(each)) for each in devices.tolist()],
         limits=[dict(catalogue.tags.limits_of(each)) for each in devices.tolist()],
+        fields=[dict(catalogue.tags.fields_of(each)) for each in devices.tolist()],
         away=downtime.before(scope.end),
         expected=[(catalogue.devices[each], at) for each, at in scope.expected.items()],
     )

@@ -46,6 +46,8 @@ class BacktestRequest(msgspec.Struct, frozen=True):
     """By device; those of now."""
     limits: list[dict[str, float]] = []
     """By device, as its profile states them now."""
+    fields: list[dict[str, str | float]] = []
+    """The same of fields, the name of the profile among them."""
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 import msgspec
 import numpy as np
 
-from tocsin.devices.profile import Profile
+from tocsin.devices.profile import NAME, Profile
 from tocsin.ingest.backtest.happenings import Happenings
 from tocsin.ingest.backtest.readings import NO_READINGS, StoredReadings
 from tocsin.ingest.backtest.replay import Replay, SeriesTable
@@ -55,11 +55,18 @@ def backtest(asked: BacktestRequest, columns: Sequence[bytes]) -> Generator[Prog
     courses = Courses()
     rules = [validate(rule) for rule in asked.rules]
     profiles = [
-        Profile(max_speed_kmh=speed_kmh, counters=counters, limits=limits)
-        for speed_kmh, counters, limits in zip(
+        Profile(
+            max_speed_kmh=speed_kmh,
+            counters=counters,
+            limits=limits,
+            name=str(fields.get(NAME, "")),
+            fields={name: said for name, said in fields.items() if name != NAME},
+        )
+        for speed_kmh, counters, limits, fields in zip(
             asked.max_speeds_kmh,
             asked.counters,
             asked.limits or [dict[str, float]()] * len(asked.devices),
+            asked.fields or [dict[str, str | float]()] * len(asked.devices),
             strict=True,
         )
     ]

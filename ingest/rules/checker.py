@@ -34,6 +34,7 @@ from tocsin.ingest.rules.functions import (
     Kind,
 )
 from tocsin.ingest.rules.printer import print_expression
+from tocsin.ingest.rules.stated import Stated
 from tocsin.ingest.rules.suggestion import did_you_mean
 from tocsin.ingest.rules.tokens import ExpressionError
 
@@ -66,16 +67,17 @@ def check(
     *,
     known_metrics: Collection[str] | None = None,
     known_zones: Collection[str] | None = None,
-    known_limits: Collection[str] | None = None,
+    stated: Stated | None = None,
 ) -> Checked:
     """The kind of `expression` and what it reads.
 
     With `known_metrics` a metric outside of them is an error; without, any name will do, since
-    a rule may come before its first device. So it is with `known_zones` and `known_limits`.
+    a rule may come before its first device. So it is with `known_zones`, and with what profiles
+    have `stated`.
 
     Raises ExpressionError, which names the column and the reason.
     """
-    checker = _Checker(known_metrics, known_zones, known_limits)
+    checker = _Checker(known_metrics, known_zones, stated)
     kind = checker.kind(expression)
     return Checked(
         kind,
@@ -107,7 +109,7 @@ def require_condition(expression: Expression, kind: Kind, what: str) -> None:
 class _Checker:
     known: Collection[str] | None
     known_zones: Collection[str] | None = None
-    known_limits: Collection[str] | None = None
+    stated: Stated | None = None
     metrics: dict[str, None] = field(default_factory=dict[str, None])
     windows: set[tuple[str, float]] = field(default_factory=set[tuple[str, float]])
     sessions: set[tuple[str, float]] = field(default_factory=set[tuple[str, float]])
@@ -321,16 +323,10 @@ class _Checker:
                 f" at column {argument.column}, as in {function.example}",
                 argument.column,
             )
-        name, known = argument.value, self.known_limits
-        if known is not None and name not in known:
-            some = ", ".join(sorted(known)[:5])
+        name = argument.value
+        if self.stated and (why := self.stated.why_no_limit(name)):
             raise ExpressionError(
-                f"unknown limit {name[:64]!r} at column {argument.column}"
-                + (
-                    did_you_mean(name, known)
-                    or f"; expected one that a [[profile]] states: {some or 'none states any'}"
-                ),
-                argument.column,
+                f"unknown limit {name[:64]!r} at column {argument.column}{why}", argument.column
             )
 
     def _metric_argument(self, argument: Expression, function: Function) -> str:

@@ -18,7 +18,7 @@ whether it is surely true, whether it is surely false, and whether the device ha
 of a number, whether it is another than it was.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from math import isnan, nan
@@ -96,20 +96,20 @@ class Muster:
 
     # -- devices
 
-    def reach(self, devices: int, tags_of: "TagsOf") -> None:
+    def reach(self, devices: int, group_of: "GroupOf") -> None:
         """Know the groups of the devices up to this number of them."""
         for poll in self._polls:
             poll.reach(devices)
         for device in range(len(self._group_of), devices):
-            self._group_of.append(self._named(tags_of(device)))
+            self._group_of.append(self._named(device, group_of))
 
-    def _named(self, tags: Mapping[str, str]) -> str | None:
+    def _named(self, device: int, group_of: "GroupOf") -> str | None:
         by = self.checked.rule.group_by
-        return tags.get(by) if by else ALL
+        return group_of(device, by) if by else ALL
 
-    def move(self, device: int, tags: Mapping[str, str]) -> Iterable[str]:
-        """A device has these tags now: the groups that it leaves and joins."""
-        before, after = self._group_of[device], self._named(tags)
+    def move(self, device: int, group_of: "GroupOf") -> Iterable[str]:
+        """A device has other tags, or another profile, now: the groups that it leaves and joins."""
+        before, after = self._group_of[device], self._named(device, group_of)
         if before == after:
             return ()
         if before is not None:
@@ -198,8 +198,10 @@ class Muster:
         return self._seen(group, list(zip(self._polls, tallies, strict=True)), names)
 
 
-class TagsOf(Protocol):
-    def __call__(self, device: int) -> Mapping[str, str]: ...
+class GroupOf(Protocol):
+    """The group of a device among those that `group_by` makes."""
+
+    def __call__(self, device: int, group_by: str) -> str | None: ...
 
 
 def inside(checked: CheckedRule, call: Call) -> CheckedRule:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
+from tocsin.devices.profile import FIELD_PLACE
 from tocsin.devices.tags import check_tag_name, check_tags
 from tocsin.ingest.rules.across import calls_across
 from tocsin.ingest.rules.checker import Checked, check, check_counts, require_condition
@@ -15,6 +16,7 @@ from tocsin.ingest.rules.parser import parse
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.selector import Selector
 from tocsin.ingest.rules.silence import without_absent
+from tocsin.ingest.rules.stated import Stated
 from tocsin.ingest.rules.tokens import ExpressionError
 
 MAX_NAME = 100
@@ -99,14 +101,14 @@ def validate(
     *,
     known_metrics: Collection[str] | None = None,
     known_zones: Collection[str] | None = None,
-    known_limits: Collection[str] | None = None,
+    stated: Stated | None = None,
 ) -> CheckedRule:
     """The rule, checked; with `known_metrics`, metrics outside of them are errors, and so are zones
-    with `known_zones` and limits with `known_limits`.
+    with `known_zones`, and limits and fields that no profile has `stated`.
 
     Raises RuleError for the first thing wrong; `find_errors` gives all of them.
     """
-    examination = _Examination(known_metrics, known_zones, known_limits)
+    examination = _Examination(known_metrics, known_zones, stated)
     checked = examination.of(rule)
     if checked is None:
         raise examination.errors[0]
@@ -126,7 +128,7 @@ class _Examination:
 
     known: Collection[str] | None
     known_zones: Collection[str] | None = None
-    known_limits: Collection[str] | None = None
+    stated: Stated | None = None
     errors: list[RuleError] = field(default_factory=list[RuleError])
 
     def of(self, rule: Rule) -> CheckedRule | None:
@@ -185,11 +187,13 @@ class _Examination:
             counting=counting,
         )
 
-    @staticmethod
-    def _group(rule: Rule, counting: bool) -> None:
+    def _group(self, rule: Rule, counting: bool) -> None:
         if not rule.group_by:
             return
-        check_tag_name(rule.group_by)
+        field = rule.group_by.removeprefix(FIELD_PLACE)
+        check_tag_name(field)
+        if field != rule.group_by and self.stated and (why := self.stated.why_no_field(field)):
+            raise ValueError(f"no profile has a field {field!r}{why}")
         if not counting:
             raise ValueError(
                 f"{rule.group_by!r} groups devices, and 'when' counts none; expected what a group"
@@ -211,7 +215,7 @@ class _Examination:
             tree,
             known_metrics=self.known,
             known_zones=self.known_zones,
-            known_limits=self.known_limits,
+            stated=self.stated,
         )
         require_condition(tree, checked.kind, f"'{key}'")
         if not checked.metrics:

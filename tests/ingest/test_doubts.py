@@ -4,7 +4,7 @@ from tests.ingest.scripts import START, message
 from tocsin.devices.formats import Decoder
 from tocsin.devices.profile import Profile
 from tocsin.ingest.doubts import doubts
-from tocsin.ingest.facts import LimitsConfigured, Record
+from tocsin.ingest.facts import ProfilesConfigured, Record
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.rules.validation import validate
@@ -20,7 +20,7 @@ def doubted(when: str, devices: str = "*") -> list[str]:
     settings = Settings(profiles=PROFILES)
     plant = Pipeline(settings, Decoder())
     sent: list[Record] = [message(each, {"t_out": 60}) for each in ("us-1", "at-1")]
-    plant.feed([LimitsConfigured(settings.limit_tables()), *sent], START)
+    plant.feed([ProfilesConfigured(settings.profile_tables()), *sent], START)
     rule = validate(Rule(name="r", when=when, devices=devices))
     return [str(each) for each in doubts(rule, plant.catalogue)]
 

@@ -9,20 +9,21 @@ from tests.ingest.backtest.test_replay import stored, table_of
 from tests.ingest.scripts import START, Events, feed, finish, message, new_pipeline
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
-from tocsin.devices.profile import LimitTable, Profile
+from tocsin.devices.profile import Profile, ProfileTable
 from tocsin.devices.storage.database import Database
 from tocsin.ingest.alerts.alert import Alert
 from tocsin.ingest.alerts.flapping import FlapLimits
 from tocsin.ingest.backtest.replay import Replay
 from tocsin.ingest.engine import Engine
-from tocsin.ingest.facts import DevicesExpected, LimitsConfigured, Record, RulePut, TagsPut
+from tocsin.ingest.facts import DevicesExpected, ProfilesConfigured, Record, RulePut, TagsPut
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.rules.rule import Rule
+from tocsin.ingest.rules.stated import Stated
 from tocsin.ingest.rules.validation import RuleError, validate
 from tocsin.ingest.settings import Settings
 
-BOILERS = LimitTable("boiler-*", {"temp_max_c": 80.0, "quiet_s": 60.0})
-PUMPS = LimitTable("*", {"temp_max_c": 40.0})
+BOILERS = ProfileTable("boiler-*", {"temp_max_c": 80.0, "quiet_s": 60.0})
+PUMPS = ProfileTable("*", {"temp_max_c": 40.0})
 
 
 def rule(when: str = "t > limit('temp_max_c')", **keys: object) -> RulePut:
@@ -31,7 +32,7 @@ def rule(when: str = "t > limit('temp_max_c')", **keys: object) -> RulePut:
 
 def plant(*records: Record) -> Pipeline:
     pipeline = new_pipeline()
-    pipeline.feed([LimitsConfigured([BOILERS, PUMPS]), *records], START)
+    pipeline.feed([ProfilesConfigured([BOILERS, PUMPS]), *records], START)
     return pipeline
 
 
@@ -77,9 +78,9 @@ def test_an_alert_says_what_the_limit_was() -> None:
 def test_rules_turn_when_the_settings_state_other_limits() -> None:
     pipeline = plant(rule(), message("boiler-1", {"t": 60}), message("pump-1", {"t": 30}))
     assert ringing(pipeline) == []
-    pipeline.feed([LimitsConfigured([LimitTable("*", {"temp_max_c": 50.0})])], START + 1)
+    pipeline.feed([ProfilesConfigured([ProfileTable("*", {"temp_max_c": 50.0})])], START + 1)
     assert ringing(pipeline) == ["boiler-1"]
-    pipeline.feed([LimitsConfigured([])], START + 2)  # unknown neither rings nor clears
+    pipeline.feed([ProfilesConfigured([])], START + 2)  # unknown neither rings nor clears
     assert ringing(pipeline) == ["boiler-1"]
     assert pipeline.feed([message("pump-1", {"t": 99})], START + 3).alerts == []
 
@@ -199,7 +200,7 @@ async def test_an_engine_refuses_a_limit_that_no_profile_states(tmp_path: Path) 
 )
 def test_mistakes(when: str, problem: str) -> None:
     with pytest.raises(RuleError) as caught:
-        validate(Rule(name="r", when=when), known_limits={"temp_max_c", "quiet_s"})
+        validate(Rule(name="r", when=when), stated=Stated.of([BOILERS]))
     assert problem in str(caught.value)
 
 

@@ -15,12 +15,12 @@ from tests.ingest.scripts import START, Events, feed, finish, message, new_pipel
 from tests.ingest.test_pipeline_rules import ModelDevice, active, checked, samples
 from tocsin.devices.formats import Decoder
 from tocsin.devices.message import Message
-from tocsin.devices.profile import LimitTable
+from tocsin.devices.profile import ProfileTable
 from tocsin.devices.tags import TagTable
 from tocsin.devices.topics import TopicPattern
 from tocsin.ingest.facts import (
     DevicesExpected,
-    LimitsConfigured,
+    ProfilesConfigured,
     Record,
     RulePut,
     TagsConfigured,
@@ -177,7 +177,9 @@ moves = st.tuples(st.sampled_from("abcdefgh"), tags)
 
 
 LIMITS = {"limit": 2.5}
-STATED = LimitsConfigured([LimitTable("*", LIMITS), LimitTable("*", {"limit": 1.0, "site": 1.0})])
+STATED = ProfilesConfigured(
+    [ProfileTable("*", LIMITS), ProfileTable("*", {"limit": 1.0, "site": 1.0})]
+)
 
 
 class TaggedDevice(ModelDevice):
@@ -276,10 +278,10 @@ steps = st.one_of(
         st.lists(st.builds(TagTable, st.sampled_from(["*", "a", "[bc]"]), tags), max_size=2),
     ),
     st.builds(
-        LimitsConfigured,
+        ProfilesConfigured,
         st.lists(
             st.builds(
-                LimitTable,
+                ProfileTable,
                 st.sampled_from(["*", "a", "[bc]"]),
                 st.dictionaries(st.sampled_from(["limit", "quiet"]), st.sampled_from([2.0, 5.0])),
             ),

@@ -17,8 +17,8 @@ const SHOWN_OF_DEVICE = 14;
 
 /** Those about a device, or about a group that it is in. */
 export function alertsOf(id: string, alerts: readonly Alert[]): Alert[] {
-  const tags = plant.fleet.get(id)?.tags ?? {};
-  return alerts.filter((alert) => isAbout(alert, id, tags, plant.rules.get(alert.rule)));
+  const device = plant.fleet.get(id);
+  return alerts.filter((alert) => isAbout(alert, id, device?.tags ?? {}, plant.rules.get(alert.rule), device?.profile));
 }
 
 /** The last alerts, newest first, cleared ones too. Of one device where `device` is given. */

@@ -10,6 +10,7 @@ import {
   type MetricState,
   millis,
   type Presence,
+  type Profile,
   type Reading,
   type RejectedPayload,
   type Tags,
@@ -93,6 +94,7 @@ export class Device {
   lastRejected: RejectedPayload | null = null;
   tags: Tags = {};
   limits: Limits = {};
+  profile: Profile = {};
   /** By how many seconds its clock is ahead of the server's, negative behind; null where it states no times. */
   clockSkew: number | null = null;
   clockWrong = false;
@@ -118,6 +120,7 @@ export class Device {
     this.lastRejected = state.last_rejected ?? null;
     this.tags = state.tags ?? {};
     this.limits = state.limits ?? {};
+    this.profile = state.profile ?? {};
     this.clockSkew = state.clock_skew_s ?? null;
     this.clockWrong = state.clock_wrong ?? false;
     for (const [metric, newest] of Object.entries(state.metrics)) this.seriesOf(metric).describe(newest);

@@ -30,6 +30,14 @@ test("an alert is about its device, and about those of its group that its rule i
   expect(isAbout(north, "a1", { site: "north" }, rule)).toBe(false);
   expect(isAbout(north, "b1", { site: "north" }, undefined)).toBe(false);
 
+  const steam = { subject: "group:steam", device: null };
+  const byMedium = { devices: "b*", group_by: "profile.medium" };
+  expect(isAbout(steam, "b1", {}, byMedium, { medium: "steam" })).toBe(true);
+  expect(isAbout(steam, "b1", { medium: "steam" }, byMedium, { medium: "water" })).toBe(false);
+  expect(isAbout(steam, "b1", { medium: "steam" }, byMedium)).toBe(false);
+  const rated = { subject: "group:120", device: null };
+  expect(isAbout(rated, "b1", {}, { devices: "*", group_by: "profile.rated_kw" }, { rated_kw: 120 })).toBe(true);
+
   const all = { subject: "group:all", device: null };
   expect(isAbout(all, "b1", {}, { devices: "b*", group_by: "" })).toBe(true);
   expect(isAbout(north, "b1", { site: "north" }, { devices: "b*" })).toBe(false);

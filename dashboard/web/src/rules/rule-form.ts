@@ -123,7 +123,7 @@ export class RuleForm extends Live {
             ${this.#match()} ${this.#errorsOf("devices")}</label>
           <label class="field"><span>With tags <small>as site=north, line=2</small></span>
             <input name="tags" class="code" .value=${writeTags(rule.tags ?? {})} spellcheck="false" autocomplete="off" @input=${(event: InputEvent) => (this.#tags.value = readTags((event.target as HTMLInputElement).value))} aria-describedby="error-tags">${this.#errorsOf("tags")}</label>
-          <label class="field"><span>Grouped by <small>a tag, where devices are counted</small></span>
+          <label class="field"><span>Grouped by <small>a tag, or profile.name, where devices are counted</small></span>
             <input name="group_by" class="code" .value=${rule.group_by ?? ""} spellcheck="false" autocomplete="off" placeholder="site" aria-describedby="error-group_by">${this.#errorsOf("group_by")}</label>
           <label class="field"><span>Rings when</span>
             <textarea name="when" class="code" rows="2" .value=${rule.when} spellcheck="false" placeholder="temp_c > 80 and avg(temp_c, '5m') > 70" aria-describedby="error-when" data-testid="rule-when"></textarea>

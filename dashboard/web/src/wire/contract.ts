@@ -23,6 +23,8 @@ export interface RejectedPayload {
 /** What people say about a device: `site` = `north`. */
 export type Tags = Readonly<Record<string, string>>;
 export type Limits = Readonly<Record<string, number>>;
+/** What its profile states of a device: `medium` = `steam`, and `name`. */
+export type Profile = Readonly<Record<string, string | number>>;
 
 export interface DeviceState {
   id: string;
@@ -45,6 +47,7 @@ export interface DeviceState {
   tags?: Tags;
   /** What `limit('…')` is on it: of its profile, or of its own tag. */
   limits?: Limits;
+  profile?: Profile;
   last_rejected?: RejectedPayload | null;
 }
 
