@@ -89,7 +89,7 @@ def scope_of(
         known = {catalogue.metrics[each] for each in present}
         validate(rule.rule, known_metrics=known)
         if not rule.clocked:  # else any reading of the device may turn it
-            names = (*rule.shown, *(QUALITY if rule.positioned else ()))
+            names = (*rule.metrics, *rule.shown, *(QUALITY if rule.positioned else ()))
             read = [name in names for name in catalogue.metrics]
             here &= np.array(read, np.bool_)[metric]
         wanted |= here

@@ -20,7 +20,9 @@ message = "{device} at {temp_c:.1f} °C"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     folder = tmp_path_factory.mktemp("server")
     (folder / "rules.toml").write_text(RULE)
-    server = Server(folder / "data", env={"TOCSIN_ENGINE__CHECKPOINT_S": "1"}).start()
+    profiles = [{"devices": "boiler-*", "fields": {"medium": "steam"}}]
+    env = {"TOCSIN_ENGINE__CHECKPOINT_S": "1", "TOCSIN_PROFILE": json.dumps(profiles)}
+    server = Server(folder / "data", env=env).start()
     with server.client("plant") as client:
         for temp_c in (20, 90, 20, 95):
             payload = json.dumps({"temp_c": temp_c})
@@ -53,6 +55,21 @@ def test_it_says_what_would_have_rung_also_beside_a_running_server(server: Serve
         "cleared_unacknowledged",
         "active",
     ]
+
+
+def test_a_rule_across_a_group_of_a_profile_reads_its_devices(server: Server) -> None:
+    folder = server.data.parent
+    rule = RULE.replace("temp_c > 80", "count_devices(temp_c > 80) >= 1")
+    rule = rule.replace("{device} at {temp_c:.1f} °C", "{group}")
+    (folder / "count.toml").write_text(rule + 'group_by = "profile.medium"\n')
+
+    def rang() -> str | None:
+        told = run(
+            folder, "rules", "backtest", "count.toml", "--data", str(server.data), "--from", "1h"
+        )
+        return told.out if "4 readings" in told.out else None
+
+    assert "group:steam  rang 2 times" in wait_for("history has all readings", rang, 30)
 
 
 @pytest.mark.parametrize(
