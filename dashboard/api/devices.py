@@ -1,6 +1,7 @@
 """GET /api/devices…: devices and their series."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -17,7 +18,7 @@ from tocsin.dashboard.api.exchange import (
     user_of,
 )
 from tocsin.dashboard.openapi import answers, takes
-from tocsin.dashboard.views import Device, view_device
+from tocsin.dashboard.views import Device, time_of, view_device
 from tocsin.devices.tags import TagError, check_tags
 from tocsin.ingest.pipeline import Pipeline
 from tocsin.ingest.storage.history.series import Series
@@ -36,9 +37,11 @@ Points = Annotated[int, Query(ge=1, le=MOST_POINTS, description="buckets at most
 class SeriesView(msgspec.Struct, frozen=True):
     """Buckets of one metric as arrays of one length, oldest first; `time` is where one starts.
 
-    Without a reading `count` is 0 and the others null.
+    Without a reading `count` is 0 and the others null. What had arrived at `at` is in it, and
+    nothing that came later.
     """
 
+    at: datetime
     metric: str
     unit: str | None
     time: list[Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]]
@@ -87,11 +90,12 @@ class Devices:
             raise unprocessable(
                 problem(["query", "from"], f"{start or end!r} is not before `to`; expected that")
             )
+        at = self._clock()  # in the turn of the event loop in which the series begins to be read
         try:
             series = await self._read_series(device_id, metric, since, until, points)
         except ValueError as error:  # the range has been looked at
             raise unprocessable(problem(["query", "metric"], str(error))) from None
-        return Json(_view_series(series, metric, device.metrics[metric].unit))
+        return Json(_view_series(at, series, metric, device.metrics[metric].unit))
 
     async def put_tags(self, device_id: str, request: Request) -> Response:
         """Gives a device these tags, in place of those that were given to it here before. Of one
@@ -131,10 +135,11 @@ class Devices:
         return router
 
 
-def _view_series(series: Series, metric: str, unit: str | None) -> SeriesView:
+def _view_series(at: float, series: Series, metric: str, unit: str | None) -> SeriesView:
     # Empty buckets hold NaN, which JSON writes as null.
     starts = np.rint(series.time * 1e3).astype("datetime64[ms]")
     return SeriesView(
+        time_of(at),
         metric,
         unit,
         np.datetime_as_string(starts, unit="ms", timezone="UTC").tolist(),

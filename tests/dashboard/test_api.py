@@ -40,6 +40,7 @@ async def test_series(site: Site):
     )
     query = {"metric": "v", "from": rfc3339(start), "to": rfc3339(start + 120), "points": 2}
     series = await site.get("/api/devices/a/series", **query)
+    assert now <= datetime.fromisoformat(series["at"]).timestamp() + 0.001 < now + 60
     assert (series["metric"], series["count"]) == ("v", [3, 1])
     assert (series["min"], series["max"], series["avg"]) == ([0, 70], [2, 70], [1, 70])
     assert [datetime.fromisoformat(t).timestamp() for t in series["time"]] == [start, start + 60]

@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
 import { align, Buckets, gapsIn } from "./buckets";
 
+const frame = { at: 1_000, received_at: 900 };
 const iso = (ms: number) => new Date(ms).toISOString();
 
 test("history and live readings meet in one bucket", () => {
   const buckets = new Buckets(10_000);
   buckets.load({
+    at: iso(30_500),
     metric: "t",
     unit: null,
     time: [iso(20_000), iso(30_000)],
@@ -21,10 +23,35 @@ test("history and live readings meet in one bucket", () => {
 
 test("a row of several readings weighs as their mean, whichever came last", () => {
   const buckets = new Buckets(1_000);
-  buckets.take(["boiler-1", "temp_c", 500, 95, 21.5, 95, 2, 58.25]);
-  buckets.take(["boiler-1", "temp_c", 900, 60, 60, 60, 1]);
-  buckets.take(["boiler-1", "temp_c", 950, "off", null, null, 1]);
+  buckets.take(["boiler-1", "temp_c", 500, 95, 21.5, 95, 2, 58.25], frame);
+  buckets.take(["boiler-1", "temp_c", 900, 60, 60, 60, 1], frame);
+  buckets.take(["boiler-1", "temp_c", 950, "off", null, null, 1], frame);
   expect(buckets.at(0)?.avg).toBeCloseTo((21.5 + 95 + 60) / 3);
+});
+
+//  frames     ├─ 21.5 ─┤├─ 95 ──── 40 ─┤├─ 60 ─┤
+//  history          read at: ──^
+test("a reading that history has counts once, whenever the stream tells it", () => {
+  const buckets = new Buckets(10_000);
+  const told = (time: number, value: number, received_at: number, at: number) =>
+    buckets.take(["boiler-1", "temp_c", time, value, value, value, 1], { received_at, at });
+  buckets.hold();
+  told(1_050, 21.5, 1_050, 1_100);
+  told(1_250, 40, 1_150, 1_300);
+  expect(buckets.size).toBe(0);
+  const answer = { metric: "temp_c", unit: null, time: [iso(0)], min: [21.5], max: [95], avg: [58.25], count: [2] };
+  buckets.load({ at: iso(1_200), ...answer });
+  told(1_150, 95, 1_150, 1_300);
+  told(1_350, 60, 1_350, 1_400);
+  expect(buckets.at(0)).toMatchObject({ min: 21.5, max: 95, count: 4, avg: (21.5 + 95 + 40 + 60) / 4 });
+});
+
+test("without history what was held back is shown", () => {
+  const buckets = new Buckets(10_000);
+  buckets.hold();
+  buckets.take(["boiler-1", "temp_c", 1_050, 21.5, 21.5, 21.5, 1], frame);
+  buckets.release();
+  expect(buckets.at(0)).toMatchObject({ avg: 21.5, count: 1 });
 });
 
 test("a spike of one reading stays visible however wide the bucket", () => {

@@ -1,4 +1,4 @@
-import { millis, type Reading, type SeriesAnswer } from "../wire/contract";
+import { type Frame, millis, type Reading, type SeriesAnswer } from "../wire/contract";
 
 interface Bucket {
   min: number;
@@ -7,9 +7,15 @@ interface Bucket {
   count: number;
 }
 
-/** One metric on a fixed time grid. State: buckets by number (time / step); history and live readings meet in them. */
+/**
+ * One metric on a fixed time grid. State: buckets by number (time / step), in which history and live readings meet, and the
+ * live readings that are held back until history has come: it says which of them it has.
+ */
 export class Buckets {
   readonly #buckets = new Map<number, Bucket>();
+
+  #held: [Reading, Pick<Frame, "at" | "received_at">][] | null = null;
+  #known = Number.NEGATIVE_INFINITY;
 
   constructor(readonly stepMs: number) {}
 
@@ -23,11 +29,32 @@ export class Buckets {
       if (at === null || avg == null || count === 0) return;
       this.#merge(at, { min: answer.min[i] ?? avg, max: answer.max[i] ?? avg, sum: avg * count, count });
     });
+    this.#known = millis(answer.at) ?? this.#known;
+    this.release();
   }
 
-  /** A row of the stream, unless it is of a text: its mean weighs, not its newest value. */
-  take([, , time, value, min, max, count, mean]: Reading): void {
-    if (typeof value === "string") return;
+  /** From now on readings wait for `load` or `release`. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  /** Takes what waited, unless history has it. */
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const [reading, frame] of held) this.take(reading, frame);
+  }
+
+  /** A row of the stream, unless it is of a text or history has it: its mean weighs, not its newest value. */
+  take(reading: Reading, frame: Pick<Frame, "at" | "received_at">): void {
+    if (this.#held) {
+      this.#held.push([reading, frame]);
+      return;
+    }
+    const [, , time, value, min, max, count, mean] = reading;
+    // Of the one frame that began before history was read and ended after it, the time of the reading decides.
+    const isKnown = frame.received_at <= this.#known && (frame.at < this.#known || time <= this.#known);
+    if (isKnown || typeof value === "string") return;
     const newest = Number(value);
     this.add(time, mean ?? newest, Number(min ?? newest), Number(max ?? newest), count);
   }

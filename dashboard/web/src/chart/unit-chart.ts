@@ -61,10 +61,10 @@ export class UnitChart extends Live {
     near.observe(this);
     this.#endings = [
       effect(() => this.#load()),
-      plant.fleet.watch((reading) => {
+      plant.fleet.watch((reading, frame) => {
         if (reading[0] !== this.device) return;
         const buckets = this.#buckets[this.metrics.indexOf(reading[1])];
-        buckets?.take(reading);
+        buckets?.take(reading, frame);
         if (buckets) this.#dirty = true;
       }),
     ];
@@ -154,6 +154,7 @@ export class UnitChart extends Live {
     const loading = new AbortController();
     this.#loading = loading;
     const buckets = this.metrics.map(() => new Buckets(stepMs));
+    for (const fresh of buckets) fresh.hold();
     const isFresh = !this.#buckets.some((known) => known.size > 0);
     if (isFresh || !zoom) this.#buckets = buckets;
     this.#state.value = "loading";
@@ -168,7 +169,10 @@ export class UnitChart extends Live {
         this.#dirty = true;
       },
       () => {
-        if (!loading.signal.aborted) this.#state.value = "failed";
+        if (loading.signal.aborted) return;
+        for (const fresh of buckets) fresh.release();
+        this.#state.value = "failed";
+        this.#dirty = true;
       },
     );
     this.#dirty = true;

@@ -13,7 +13,7 @@ export class Fleet {
   readonly known = signal(false);
 
   readonly #devices = new Map<string, Device>();
-  readonly #watchers = new Set<(reading: Reading) => void>();
+  readonly #watchers = new Set<(reading: Reading, frame: Frame) => void>();
   /** Ids seen since a reset, while the listing that replaces everything is under way. */
   #listing: Set<string> | null = null;
 
@@ -63,7 +63,7 @@ export class Fleet {
         const device = this.#ensure(reading[0]);
         device.take(reading, at);
         touched.add(device);
-        for (const watcher of this.#watchers) watcher(reading);
+        for (const watcher of this.#watchers) watcher(reading, frame);
       }
       for (const device of touched) device.revision.value++;
       this.#publish();
@@ -80,8 +80,8 @@ export class Fleet {
     });
   }
 
-  /** Calls `watcher` with each reading as it comes; returns how to stop. */
-  watch(watcher: (reading: Reading) => void): () => void {
+  /** Calls `watcher` with each reading and its frame as they come; returns how to stop. */
+  watch(watcher: (reading: Reading, frame: Frame) => void): () => void {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }

@@ -326,6 +326,8 @@ export interface Latency {
 
 /** Buckets of one metric; `null` in `min`, `max`, `avg` marks a bucket without readings. */
 export interface SeriesAnswer {
+  /** What had arrived by then is in it. */
+  at: string | number;
   metric: string;
   unit: string | null;
   time: (string | number)[];
