@@ -7,6 +7,8 @@ from tocsin.broker.hits import Hits
 from tocsin.broker.listener import Caller, Listener
 from tocsin.broker.settings import Settings
 
+_ROUNDING_S = 1e-6  # (now + step) - now is not always the step
+
 
 class Door:
     """Owns the counts of open sockets and how fast addresses open new ones.
@@ -70,7 +72,7 @@ class Door:
         settings = self._settings
         step_s = 1.0 / settings.address_connects_per_s
         full_at = max(self._full_at.get(network, now), now) + step_s
-        if full_at - now > settings.address_connect_burst * step_s:
+        if full_at - now > settings.address_connect_burst * step_s + _ROUNDING_S:
             return False
         self._full_at[network] = full_at
         self._full_at.move_to_end(network)

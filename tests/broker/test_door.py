@@ -1,5 +1,8 @@
 """Who is let in before a packet is read: numbers and rates, with the time as an argument."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tocsin.broker import Listener, Settings
 from tocsin.broker.door import Door
 from tocsin.broker.hits import Hits
@@ -39,6 +42,15 @@ def test_who_is_in_is_not_counted_twice() -> None:
     assert refusal == ""
     assert at.enter(caller, "10.0.0.1", 0.0) is None
     assert at.open == 1
+
+
+@given(now=st.floats(0.0, 1e7), rate=st.floats(0.01, 1e3), burst=st.integers(1, 50))
+def test_a_burst_is_let_in_whatever_the_clock_says_and_no_more(
+    now: float, rate: float, burst: int
+) -> None:
+    at = door(address_connects_per_s=rate, address_connect_burst=burst)
+    refusals = [come(at, "10.0.0.1", now)[1] for _ in range(burst + 1)]
+    assert refusals == [""] * burst + ["connects too fast"]
 
 
 def test_who_was_refused_does_not_leave() -> None:
