@@ -34,9 +34,9 @@ from benchmarks.targets import OURS
 DESCRIPTION = """\
 Measures Tocsin beside Mosquitto, Mosquitto with a plain paho-mqtt consumer, Node-RED and amqtt, in
 turns on this machine, and loads 127.0.0.1 alone. Writes benchmarks.json into the folder docs after
-each workload, and benchmarks.md with its charts from it. It takes ten minutes to a quarter of an
-hour, with --soak eight minutes more. A figure to quote comes from the whole, on a machine that
-does nothing else. Peers that are missing are installed beside the benchmarks, or reported.
+each workload, and benchmarks.md with its charts from it. It takes a quarter of an hour, with --soak
+eight minutes more. A figure to quote comes from the whole, on a machine that does nothing else.
+Peers that are missing are installed beside the benchmarks, or reported.
 """
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -79,7 +79,7 @@ def run(build: Build, workload: Workload) -> Figures:
         time.sleep(QUIET_S)
         for watcher in watchers.values():
             watcher.ask("seen")
-        taken_in = server.received()
+        taken_in = _at_rest(server)
         # The harness itself stands for all processes of the trial, living or ended.
         roots = {**pids, "": os.getpid()}
         before = Snapshot.take(roots)
@@ -142,6 +142,19 @@ def _watchers(server: Server, workload: Workload, child: Callable[..., Child]) -
     for watcher in started.values():
         watcher.receive("ready", ANSWER_S)
     return started
+
+
+def _at_rest(server: Server) -> int | None:
+    """Messages taken in by the part behind the broker, when no more come: what it acknowledged
+    it may still be busy with. None where the server does not count.
+    """
+    began, before = time.monotonic(), server.received()
+    while before is not None and time.monotonic() - began < ARRIVAL_S:
+        time.sleep(0.1)
+        if (now := server.received()) == before:
+            break
+        before = now
+    return before
 
 
 def _arrived(server: Server, before: int | None, sent: int) -> tuple[int | None, float]:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from tocsin.ingest.facts import Record
 
-FEWEST, MOST = 32, 1_024
+FEWEST, MOST = 64, 1_024
 """Records of a portion. Below, the cost of a batch is most of what it costs."""
 
-NEWCOMERS = 8
+NEWCOMERS = 32
 """Topics of a portion that nothing came on before. The first readings of a device cost fifty times
 what later ones do: it is admitted, and its rules are asked one by one."""
 
