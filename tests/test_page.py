@@ -203,9 +203,10 @@ def test_by_keyboard_alone_an_alert_is_opened_and_left(page: Page, server: Serve
     expect(page.get_by_test_id("worst-now")).to_contain_text("95")
     publish(server, "my-first", temp_c=97.5)
     expect(page.get_by_test_id("worst-now")).to_contain_text("97.5")
-    for keys in ("ga", "j"):
-        page.keyboard.type(keys)
     row = page.get_by_test_id("alert-row")
+    page.keyboard.type("ga")
+    expect(row).to_be_visible()
+    page.keyboard.type("j")
     expect(row).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("alert-detail")).to_be_visible()
