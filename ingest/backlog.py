@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from tocsin.ingest.facts import Record
 
-FEWEST, MOST = 64, 1_024
-"""Records of a portion. Below, the cost of a batch is most of what it costs."""
+FEWEST, MOST = 256, 4_096
+"""Records of a portion. With fewer, what is dear anyway is behind for longer than others gain."""
 
 NEWCOMERS = 32
 """Topics of a portion that nothing came on before. The first readings of a device cost fifty times
