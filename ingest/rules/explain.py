@@ -74,7 +74,7 @@ class Explanation(msgspec.Struct, frozen=True):
     numbers, and are judged in one step with it. `counts`: the conditions of devices that a rule
     across groups counts; then all else is about these, each of which is judged twice, once for
     being true and once for being false. `numbers` are those that it asks of each device, on every
-    reading. `group_by` is the tag by which it groups them, or `all`.
+    reading. `group_by` is the tag or `profile.…` field by which it groups them, or `all`.
     """
 
     rule: str

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tocsin.devices.profile import FIELD_PLACE, ProfileTable
+from tocsin.devices.profile import ProfileTable
 from tocsin.ingest.rules.suggestion import did_you_mean
 
 
@@ -31,10 +31,6 @@ class Stated:
 
     def why_no_field(self, name: str) -> str:
         return _why_not("field", name, self.texts | self.numbers)
-
-    def groups(self) -> list[str]:
-        """The fields as devices are grouped by them: `profile.medium`."""
-        return sorted(f"{FIELD_PLACE}{name}" for name in self.texts | self.numbers)
 
 
 def _why_not(what: str, name: str, known: frozenset[str]) -> str:

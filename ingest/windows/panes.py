@@ -463,7 +463,7 @@ class Panes:
             slots = self._slots + int(new.sum())
             self._reach(slots)
             self._slot_of.values[series[new]] = np.arange(self._slots, slots)
-            self._phase.values[self._slots : slots] = self._phases(series[new])
+            self._phase.values[self._slots : slots] = self._phase_of(series[new])
             self._slots = slots
             slot = self._slot_of.values[series]
         return slot
@@ -475,10 +475,11 @@ class Panes:
             slot, self._slots = self._slots, self._slots + 1
             self._reach(self._slots)
             self._slot_of.values[series] = slot
-            self._phase.values[slot] = ((series * _SPREAD & 0xFFFFFFFF) >> 16) % self._width
+            self._phase.values[slot] = self._phase_of(np.int64(series))
         return slot
 
-    def _phases(self, series: Ids) -> Integers:
+    def _phase_of(self, series: Any) -> Any:
+        """By how many panes the first back of each series is short: of one, or of an array."""
         return ((series.astype(np.int64) * _SPREAD & 0xFFFFFFFF) >> 16) % self._width
 
     def _reach(self, slots: int) -> None:
@@ -508,7 +509,7 @@ class Panes:
         for name, column in self._by_cell.items():
             column.load(state["by_cell"][name])
         self._phase.reach(self._slots)
-        self._phase.values[: self._slots] = self._phases(used)
+        self._phase.values[: self._slots] = self._phase_of(used)
         self._look()
 
 
