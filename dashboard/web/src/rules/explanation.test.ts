@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Explanation } from "../wire/contract";
-import { costOf, formatSpan, listed, occasionsOf, restlessOf } from "./explanation";
+import { asksOf, costOf, formatSpan, groupingOf, listed, occasionsOf, reachOf, restlessOf } from "./explanation";
 
 const HOT: Explanation = {
   rule: "hot",
@@ -9,6 +9,9 @@ const HOT: Explanation = {
   at_silences: [],
   at_hours: false,
   windows: [],
+  counts: [],
+  numbers: [],
+  group_by: null,
   spares_readings: true,
   parts: [{ condition: "temp_c > 80", bounded: true }],
   judged_with: [],
@@ -41,6 +44,23 @@ test("what wakes a rule", () => {
     "when temp_c is 1 min old",
     "when the hour turns",
   ]);
+});
+
+test("what a rule across groups asks of each device", () => {
+  expect(asksOf(HOT)).toEqual([]);
+  const group = { ...HOT, group_by: "site", counts: ["temp_c > 80"], numbers: ["avg(temp_c, '5m')"] };
+  expect(asksOf(group)).toEqual([
+    ["Counts devices with", "temp_c > 80"],
+    ["Asks each device for", "avg(temp_c, '5m')"],
+  ]);
+  expect(groupingOf(group)).toBe("by site");
+  expect(groupingOf({ ...group, group_by: "all" })).toBe("all of them in one group");
+});
+
+test("a session is ended by its gap, which is not its length", () => {
+  const window = { metric: "temp_c", size_s: 30, functions: ["avg"], shared_with: [], session: false };
+  expect(reachOf(window)).toBe("over 30 s");
+  expect(reachOf({ ...window, session: true })).toBe("ended by 30 s without a reading");
 });
 
 test("what a reading costs, and for whose sake each is judged", () => {

@@ -22,6 +22,24 @@ export function occasionsOf({ woken_by, by_any_reading, at_silences, at_hours }:
   ];
 }
 
+/** What a rule across groups asks of their devices: `["Counts devices with", "temp_c > 80"]`. */
+export function asksOf({ counts, numbers }: Explanation): [string, string][] {
+  return [
+    ...counts.map((each): [string, string] => ["Counts devices with", each]),
+    ...numbers.map((each): [string, string] => ["Asks each device for", each]),
+  ];
+}
+
+/** How the devices of a rule across groups are grouped. */
+export function groupingOf({ group_by }: Explanation): string {
+  return group_by === null || group_by === "all" ? "all of them in one group" : `by ${group_by}`;
+}
+
+/** How far a window of a rule reaches: `over 5 min`, or what ends a session. */
+export function reachOf({ size_s, session }: Explanation["windows"][number]): string {
+  return session ? `ended by ${formatSpan(size_s)} without a reading` : `over ${formatSpan(size_s)}`;
+}
+
 /** What a reading costs: nearly nothing where it is far from turning the rule, else the whole of it. */
 export function costOf({ spares_readings, judged_us, nodes }: Explanation): string {
   const whole = `about ${judged_us} µs (${nodes === 1 ? "1 part" : `${formatCount(nodes)} parts`})`;

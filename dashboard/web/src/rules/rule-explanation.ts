@@ -4,7 +4,7 @@ import { Live } from "../shell/live";
 import { paths } from "../shell/route";
 import { ApiError, api, type FieldError } from "../wire/api";
 import type { Explanation, RuleText } from "../wire/contract";
-import { costOf, formatSpan, listed, occasionsOf, restlessOf } from "./explanation";
+import { asksOf, costOf, groupingOf, listed, occasionsOf, reachOf, restlessOf } from "./explanation";
 
 const PAUSE_MS = 300;
 
@@ -43,10 +43,11 @@ export class RuleExplanation extends Live {
     if (!known) return nothing;
     const restless = restlessOf(known);
     return html`<dl class="explanation" data-testid="explanation">
+      ${asksOf(known).map(([words, what]) => html`<dt>${words}</dt><dd><code>${what}</code>, ${groupingOf(known)}</dd>`)}
       <dt>Judged at</dt><dd>${occasionsOf(known).join(", ")}</dd>
       ${known.windows.map(
-        ({ metric, size_s, functions, shared_with }) => html`<dt>Window</dt>
-          <dd><code>${metric}</code> over ${formatSpan(size_s)} for ${listed(functions)}${shared_with.length ? html`, <span data-testid="shared">kept once with ${rules(shared_with)}</span>` : html`, <span class="dim">for this rule alone</span>`}</dd>`,
+        (window) => html`<dt>${window.session ? "Session" : "Window"}</dt>
+          <dd><code>${window.metric}</code> ${reachOf(window)} for ${listed(window.functions)}${window.shared_with.length ? html`, <span data-testid="shared">kept once with ${rules(window.shared_with)}</span>` : html`, <span class="dim">for this rule alone</span>`}</dd>`,
       )}
       <dt>Each reading</dt><dd>${costOf(known)}${restless.length ? html` <span class="dim">for the sake of</span> ${restless.map((each, index) => html`${index ? ", " : ""}<code>${each}</code>`)}` : nothing}</dd>
       ${known.judged_with.length ? html`<dt>In one step with</dt><dd>${rules(known.judged_with)}</dd>` : nothing}

@@ -230,7 +230,12 @@ export interface Explanation {
   /** `age_s`, or null where it is each device's own: what `own` says. */
   at_silences: { metric: string; age_s: number | null; own: string | null }[];
   at_hours: boolean;
-  windows: { metric: string; size_s: number; functions: string[]; shared_with: string[] }[];
+  /** Of a session `size_s` is the gap that ends it. */
+  windows: { metric: string; size_s: number; functions: string[]; shared_with: string[]; session: boolean }[];
+  /** Of a rule across groups: the conditions whose devices it counts, and the numbers it asks of each. */
+  counts: string[];
+  numbers: string[];
+  group_by: string | null;
   spares_readings: boolean;
   parts: { condition: string; bounded: boolean }[];
   judged_with: string[];
