@@ -114,8 +114,9 @@ class Intake:
 
     def gather(self, messages: Sequence[Message], now: float) -> tuple[Batch, list[Presence], int]:
         """The rows and readings of `messages`, in order, what they changed in presence, and how
-        many of them were taken: where a metric was of texts and a number comes, or a topic says
-        other tags than those before, what came till then has to be judged first.
+        many of them were taken: where a metric was of texts and a number comes, a topic says other
+        tags than those before, or a device comes by another client than before, what came till
+        then has to be judged first.
         """
         most = self._caps.shapes
         if self._shape_count > most or self._pool_used > 8 * most or len(self._met) > most:
@@ -127,6 +128,12 @@ class Intake:
             try:
                 route = routes.get(message.topic)
                 if route is not None:
+                    if (
+                        settled[route.device] != message.client
+                        and shapes
+                        and self._presence.moves(message.client, route.device)
+                    ):
+                        return self._rows(messages, gathered), gathered.presence, index
                     shape = None
                     try:
                         if route.bare >= 0:
@@ -186,7 +193,7 @@ class Intake:
         """The long way: one message, whatever it is. False if it has to wait; see `gather`."""
         found = self._decode(message)
         self._met.add(message.topic)
-        if gathered.shapes and self._must_wait(found, message.topic):
+        if gathered.shapes and self._must_wait(found, message):
             return False
         match found:
             case Unclaimed():
@@ -231,15 +238,16 @@ class Intake:
             return f"a fault of the server: {error!r}"[:500]
         return next((each for each in refused if each), None)
 
-    def _must_wait(self, found: Decoded | Rejected | Unclaimed, topic: str) -> bool:
+    def _must_wait(self, found: Decoded | Rejected | Unclaimed, message: Message) -> bool:
         if isinstance(found, Decoded) and self._replaces_text(found):
             return True
-        match self._decoder.claim(topic):
-            case Claim(name, tags=tags) if tags:
-                device = self._catalogue.device_id(name)
-                return device is not None and self._catalogue.tags.claims_other(device, tags)
-            case _:
-                return False
+        claim = self._decoder.claim(message.topic)
+        device = self._catalogue.device_id(claim.device) if isinstance(claim, Claim) else None
+        if device is None or not isinstance(claim, Claim):
+            return False
+        if self._presence.moves(message.client, device):
+            return True
+        return bool(claim.tags) and self._catalogue.tags.claims_other(device, claim.tags)
 
     def _tag(self, device: int, topic: str, *, known: bool) -> None:
         """What the topic says of a device it has, until another one says something else."""

@@ -171,6 +171,10 @@ class PresenceBook:
             changes += self._connection_turns(device, cause, reason)
         return changes
 
+    def moves(self, client: str, device: int) -> bool:
+        """Whether `device` came by another client so far: another gateway mutes its alarms."""
+        return self._via[device] not in (None, client)
+
     def carried(self, client: str, device: int, now: float) -> list[Presence]:
         """A message of `device` came from `client`. Not needed while `settled` says so."""
         before = self._via[device]

@@ -1,6 +1,6 @@
 """The laws of the pipeline, over scripts of messages, facts, rules and time."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.ingest.scripts import (
@@ -14,7 +14,8 @@ from tests.ingest.scripts import (
     steps,
 )
 from tocsin.devices.message import Message
-from tocsin.ingest.facts import Refused
+from tocsin.ingest.facts import Refused, RulePut
+from tocsin.ingest.rules.rule import Rule
 from tocsin.ingest.settings import Settings
 
 GAPS_S = (0.0, 0.5, 1.0, 2.0, 7.0, 40.0, 300.0)
@@ -95,7 +96,28 @@ def test_snapshot_anywhere_and_replay_is_as_if_nothing_had_happened(
     assert resumed.snapshot() == original.snapshot()
 
 
+def said(client: str, device: str, t: float) -> Message:
+    return Message(client, f"devices/{device}/telemetry", b'{"t": %g}' % t)
+
+
+ANOTHER_GATEWAY: list[Step] = [
+    (
+        0.0,
+        [
+            RulePut(Rule(name="hot", when="t > 50", devices="gw"), "ann"),
+            RulePut(Rule(name="one", when="t > 50", inhibited_by=("hot",)), "ann"),
+            said("gw", "gw", 0.0),
+            said("gw", "c", 0.0),
+            said("gw", "gw", 51.0),
+        ],
+    ),
+    (2.0, [said("gw", "c", 51.0), said("other", "c", 0.0)]),
+]
+"""A gateway that mutes what comes through it, and a device that changes it within a batch."""
+
+
 @given(SECONDS)
+@example(ANOTHER_GATEWAY)
 @settings(max_examples=40)
 def test_a_batch_is_judged_as_its_messages_one_by_one(script: list[Step]) -> None:
     original = new_pipeline()
